@@ -1,0 +1,111 @@
+"""Verification of device and service certificates outside a TLS handshake.
+
+Path building and validation are `cryptography`'s (RFC 5280, 6); this adds what
+limpet asks of every certificate: the suite, and the device named in it.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from cryptography import x509
+from cryptography.x509 import verification
+from cryptography.x509.oid import NameOID
+
+from limpet.crypto.requests import Purpose
+from limpet.crypto.suites import CURRENT, Suite, verify_certificate_algorithms
+from limpet.errors import Rejected
+
+__all__ = ["VerifiedChain", "load_certificates", "verify_chain"]
+
+MAX_CHAIN = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedChain:
+    """A device's certificate that chains to a trusted root and was valid at the given time."""
+
+    leaf: x509.Certificate
+    model: str
+    serial: str
+
+    @property
+    def not_after(self) -> datetime:
+        """UTC."""
+        return self.leaf.not_valid_after_utc
+
+
+def load_certificates(pem: bytes) -> list[x509.Certificate]:
+    """All certificates in `pem`. Raises `Rejected("bad-certificate")`."""
+    try:
+        return x509.load_pem_x509_certificates(pem)
+    except ValueError as error:
+        raise Rejected("bad-certificate", "not a certificate in PEM") from error
+
+
+def verify_chain(
+    chain_pem: bytes,
+    roots_pem: bytes,
+    *,
+    now: datetime,
+    purpose: Purpose,
+    suite: Suite = CURRENT,
+) -> VerifiedChain:
+    """Verify a device's chain. Raises `Rejected("bad-certificate" | "weak-…" | "wrong-purpose")`.
+
+    Numbered as they run: 1. form; 2. every certificate within the suite; 3. path to a root at
+    time `now`; 4. purpose; 5. the subject names one model and one serial. The caller still owes:
+    the serial is the one it expects, and the peer holds the key.
+    """
+    # 1.
+    chain, roots = load_certificates(chain_pem), load_certificates(roots_pem)
+    if len(chain) > MAX_CHAIN:
+        raise Rejected("bad-certificate", f"a chain of more than {MAX_CHAIN} certificates")
+    leaf, *intermediates = chain
+    # 2.
+    for certificate in chain:
+        verify_certificate_algorithms(certificate, suite)
+    # 3.
+    _verify_path(leaf, intermediates, roots, now)
+    # 4.
+    try:
+        usage = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except (x509.ExtensionNotFound, ValueError) as error:
+        raise Rejected("wrong-purpose", "the certificate names no purpose") from error
+    if purpose.oid not in usage:
+        raise Rejected("wrong-purpose", f"the certificate is not for {purpose.value}")
+    # 5.
+    return VerifiedChain(
+        leaf=leaf,
+        model=_named(leaf, NameOID.COMMON_NAME),
+        serial=_named(leaf, NameOID.SERIAL_NUMBER),
+    )
+
+
+def _verify_path(
+    leaf: x509.Certificate,
+    intermediates: list[x509.Certificate],
+    roots: list[x509.Certificate],
+    now: datetime,
+) -> None:
+    # Device certificates carry no subjectAltName when they are clients, so the Web PKI policy
+    # for leaves does not fit; authorities keep it whole.
+    leaves = verification.ExtensionPolicy.permit_all()
+    authorities = verification.ExtensionPolicy.webpki_defaults_ca()
+    builder = (
+        verification.PolicyBuilder()
+        .store(verification.Store(roots))
+        .time(now)
+        .max_chain_depth(MAX_CHAIN)
+        .extension_policies(ca_policy=authorities, ee_policy=leaves)
+    )
+    try:
+        builder.build_client_verifier().verify(leaf, intermediates)
+    except (verification.VerificationError, ValueError) as error:
+        raise Rejected("bad-certificate", f"the certificate does not verify: {error}") from error
+
+
+def _named(leaf: x509.Certificate, oid: x509.ObjectIdentifier) -> str:
+    values = leaf.subject.get_attributes_for_oid(oid)
+    if len(values) != 1 or not isinstance(values[0].value, str):
+        raise Rejected("bad-certificate", "the subject does not name one model and one serial")
+    return values[0].value

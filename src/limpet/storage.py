@@ -1,0 +1,87 @@
+"""Files that survive a power cut: bounded reads, atomic durable writes.
+
+Owns the one way in which limpet puts a file on disk. Never leaves a half
+written file under its final name, and never reads more than the caller's bound.
+
+A write goes to a temporary name in the same directory, is fsynced, renamed over
+the final name, and the directory is fsynced (POSIX rename is atomic, but only an
+fsynced directory makes it durable).
+"""
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+
+from limpet.errors import Rejected, Unavailable
+
+__all__ = ["make_directory", "read_bounded", "remove_durably", "sync_directory", "write_atomic"]
+
+
+def sync_directory(path: Path) -> None:
+    """Make renames and removals within `path` durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_directory(path: Path, *, mode: int = 0o700) -> Path:
+    """Make `path` and its parents where missing; a new one gets `mode`."""
+    try:
+        path.mkdir(mode=mode, parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unavailable(error, path, "create") from error
+    return path
+
+
+def write_atomic(path: Path, data: bytes, *, mode: int = 0o600) -> None:
+    """Replace `path` by `data`, wholly or not at all; durable on return.
+
+    The file gets exactly `mode`. Raises `Unavailable` (disk full, missing
+    directory, no permission); the old content then still stands.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        sync_directory(path.parent)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise _unavailable(error, path, "write") from error
+
+
+def remove_durably(path: Path) -> None:
+    """Remove the file `path` if it is there; durable on return."""
+    try:
+        path.unlink(missing_ok=True)
+        sync_directory(path.parent)
+    except OSError as error:
+        raise _unavailable(error, path, "remove") from error
+
+
+def read_bounded(path: Path, *, max_bytes: int) -> bytes:
+    """The content of `path`, of at most `max_bytes` bytes.
+
+    Raises `Unavailable` if it cannot be read, `Rejected("too-large")` if it is larger.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(max_bytes + 1)
+    except OSError as error:
+        raise _unavailable(error, path, "read") from error
+    if len(data) > max_bytes:
+        raise Rejected("too-large", f"{path} is larger than {max_bytes} bytes")
+    return data
+
+
+def _unavailable(error: OSError, path: Path, doing: str) -> Unavailable:
+    reason = (error.strerror or "failed").lower()
+    return Unavailable(f"cannot {doing} {path}: {reason}")

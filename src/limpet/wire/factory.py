@@ -1,0 +1,67 @@
+"""The conversation between a factory station and a new device, over its console.
+
+One JSON document a line, at most `LINE_BYTES`. The station gives the device its
+name, the device makes its own key and claim code; the private key never appears
+here, and the claim code appears once, for the label.
+"""
+
+from datetime import datetime
+from typing import Annotated
+
+from msgspec import Meta
+
+from limpet.wire.codec import Message
+from limpet.wire.release import ModelName
+
+__all__ = [
+    "LINE_BYTES",
+    "CertificateRequest",
+    "DeviceReply",
+    "Failure",
+    "FromStation",
+    "Identify",
+    "InstallIdentity",
+    "Manufactured",
+]
+
+LINE_BYTES = 64 << 10
+
+Serial = Annotated[str, Meta(pattern="^[A-Z0-9][A-Z0-9-]{3,31}$")]
+
+
+class Identify(Message, frozen=True, kw_only=True, tag="identify"):
+    """Station to device: who you are. The device answers with `CertificateRequest`."""
+
+    model: ModelName
+    hardware_revision: str
+    serial: Serial
+    manufactured_at: datetime
+
+
+class CertificateRequest(Message, frozen=True, kw_only=True, tag="certificate-request"):
+    """Device to station: a PKCS#10 request (RFC 2986, PEM) signed by the key made on the device."""
+
+    csr_pem: str
+
+
+class InstallIdentity(Message, frozen=True, kw_only=True, tag="install-identity"):
+    """Station to device: the IDevID certificate, then its issuers, without the root (PEM)."""
+
+    chain_pem: str
+
+
+class Manufactured(Message, frozen=True, kw_only=True, tag="manufactured"):
+    """Device to station: ready; the claim code is for the label and kept nowhere else."""
+
+    claim_code: str
+
+
+class Failure(Message, frozen=True, kw_only=True, tag="failure"):
+    """Device to station: the device could not go on."""
+
+    reason: str
+    message: str
+
+
+FromStation = Identify | InstallIdentity
+DeviceReply = CertificateRequest | Manufactured | Failure

@@ -1,0 +1,90 @@
+"""The release manifest: what one firmware version is, and the bounds of its rollout.
+
+Signed offline as a TUF target of the role `releases/<model>`. It says what
+firmware exists and how fast it may spread at most; it never says when a device
+shall install it (that is the plan's, see `limpet.wire.rollout`).
+"""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from limpet.wire.codec import Message
+
+__all__ = [
+    "MANIFEST_BYTES",
+    "Bounds",
+    "Digest",
+    "Group",
+    "Image",
+    "ModelName",
+    "PartsPerMillion",
+    "ReleaseManifest",
+    "Version",
+    "manifest_path",
+    "version_key",
+]
+
+MANIFEST_BYTES = 1 << 20
+"""Largest manifest that anyone reads (1 MiB holds the groups of a 5 GiB image)."""
+
+Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+"""SHA-256 (FIPS 180-4) in lower-case hexadecimal."""
+
+ModelName = Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9-]{0,62}$")]
+Version = Annotated[str, Meta(pattern=r"^(0|[1-9][0-9]{0,8})(\.(0|[1-9][0-9]{0,8})){2}$")]
+Count = Annotated[int, Meta(ge=0)]
+PartsPerMillion = Annotated[int, Meta(ge=0, le=1_000_000)]
+
+
+class Group(Message, frozen=True, kw_only=True):
+    """One independently verified piece of an image, at most 1 MiB when unpacked."""
+
+    packed: Annotated[int, Meta(gt=0)]  # bytes in transport
+    size: Annotated[int, Meta(gt=0, le=1 << 20)]  # bytes after unpacking
+    sha256: Digest  # of the unpacked bytes
+
+
+class Image(Message, frozen=True, kw_only=True):
+    """Where the image lies and what it must be."""
+
+    path: Annotated[str, Meta(pattern="^images/[0-9a-f]{64}\\.img$")]  # below the repository's URL
+    packed: Count  # bytes of the whole file in transport
+    size: Count  # bytes unpacked
+    codec: Literal["zlib"]
+    groups: tuple[Group, ...]
+    tree_sha256: Digest  # of the installed tree, see limpet.firmware.tree
+
+
+class Bounds(Message, frozen=True, kw_only=True):
+    """The offline limits of a rollout; an online plan can only stay within them."""
+
+    not_before: datetime  # UTC
+    minimum_duration_seconds: Count  # from the first device to the last, at the fastest
+    largest_step_ppm: PartsPerMillion  # share that one step of the plan may add
+
+
+class ReleaseManifest(Message, frozen=True, kw_only=True):
+    """One firmware version of one model."""
+
+    spec: Literal["limpet-release-1"] = "limpet-release-1"
+    model: ModelName
+    hardware_revisions: tuple[str, ...]
+    version: Version
+    security_counter: Count  # a device never goes below the highest that it confirmed
+    interface_version: Count  # a change is never installed automatically (R2.4.3)
+    minimum_version: Version  # the oldest version to come from
+    built_at: datetime  # UTC
+    image: Image
+    bounds: Bounds
+
+
+def manifest_path(model: str, version: str) -> str:
+    """The TUF target path of a release's manifest."""
+    return f"firmware/{model}/{version}.json"
+
+
+def version_key(version: str) -> tuple[int, ...]:
+    """`version` in the order in which releases follow each other."""
+    return tuple(int(part) for part in version.split("."))

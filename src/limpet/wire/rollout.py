@@ -1,0 +1,100 @@
+"""The rollout plan, and a device's place in it.
+
+Signed online by `rollout/<model>`. A plan names a release by the hash of its
+manifest and publishes the share of the fleet that is admitted now; it can never
+make a device install what `releases/<model>` did not sign, nor faster than the
+manifest's bounds. It carries no start time, because a device may have no clock.
+"""
+
+import enum
+import hashlib
+from datetime import datetime, timedelta
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from limpet.wire.codec import Message
+from limpet.wire.release import Bounds, Digest, ModelName, PartsPerMillion, Version
+
+__all__ = [
+    "PLAN_BYTES",
+    "WHOLE_PPM",
+    "Plan",
+    "PlanState",
+    "PlannedRelease",
+    "earliest_installation",
+    "is_admitted",
+    "plan_path",
+    "position",
+]
+
+PLAN_BYTES = 64 << 10
+WHOLE_PPM = 1_000_000
+MAX_CANARIES = 256
+MAX_WITHDRAWN = 256
+
+
+class PlanState(enum.Enum):
+    """What the online operator says of the rollout as a whole."""
+
+    IDLE = "idle"  # nothing is offered
+    RUNNING = "running"
+    PAUSED = "paused"  # an operator holds it
+    HALTED = "halted"  # the health test stopped it
+    WITHDRAWN = "withdrawn"  # the release is refused from now on
+
+
+class PlannedRelease(Message, frozen=True, kw_only=True):
+    """A release, named by content."""
+
+    version: Version
+    manifest_sha256: Digest
+
+
+class Plan(Message, frozen=True, kw_only=True):
+    """What one model's devices are offered now; TUF target `rollout/<model>/plan.json`."""
+
+    spec: Literal["limpet-plan-1"] = "limpet-plan-1"
+    model: ModelName
+    state: PlanState
+    release: PlannedRelease | None = None
+    admitted_ppm: PartsPerMillion = 0
+    previous_ppm: PartsPerMillion = 0  # before the last step, for the bound on one step
+    canaries: Annotated[tuple[str, ...], Meta(max_length=MAX_CANARIES)] = ()  # device ids
+    withdrawn: Annotated[tuple[Digest, ...], Meta(max_length=MAX_WITHDRAWN)] = ()
+    check_interval_seconds: Annotated[int, Meta(ge=1, le=7 * 86400)] | None = None
+    issued_at: datetime  # UTC
+
+
+def plan_path(model: str) -> str:
+    """The TUF target path of a model's plan."""
+    return f"rollout/{model}/plan.json"
+
+
+def position(manifest_sha256: str, device_id: str) -> int:
+    """The device's place in the queue for one release, 0 to 999,999.
+
+    Uniform over devices, and independent between releases, so that no device
+    is always first.
+    """
+    digest = hashlib.sha256(f"limpet-phase-in-1\0{manifest_sha256}\0{device_id}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") * WHOLE_PPM >> 64
+
+
+def is_admitted(plan: Plan, device_id: str) -> bool:
+    """Whether the plan lets this device install the planned release now."""
+    if plan.release is None or plan.state is not PlanState.RUNNING:
+        return False
+    if device_id in plan.canaries:
+        return True
+    return position(plan.release.manifest_sha256, device_id) < plan.admitted_ppm
+
+
+def earliest_installation(bounds: Bounds, place: int) -> datetime:
+    """When a device at `place` (0 to 999,999) may install at the earliest.
+
+    The offline ramp: a stolen online key that admits everybody at once still
+    reaches the fleet no faster than this.
+    """
+    share = timedelta(seconds=bounds.minimum_duration_seconds) * place / WHOLE_PPM
+    return bounds.not_before + share
