@@ -1,0 +1,74 @@
+"""A file is replaced wholly or not at all, whatever goes wrong in between."""
+
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from limpet.errors import Rejected, Unavailable
+from limpet.storage import read_bounded, remove_durably, write_atomic
+
+
+def test_a_write_replaces_the_content_and_sets_the_mode(tmp_path: Path) -> None:
+    target = tmp_path / "record.json"
+    write_atomic(target, b"old", mode=0o644)
+    write_atomic(target, b"new", mode=0o600)
+    assert target.read_bytes() == b"new"
+    assert target.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("call", ["fsync", "fchmod", "replace"])
+def test_a_failure_at_any_step_keeps_the_old_content_and_leaves_no_litter(
+    call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "record.json"
+    write_atomic(target, b"old")
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path if call == "replace" else os, call, full)
+    with pytest.raises(Unavailable, match="no space left"):
+        write_atomic(target, b"new")
+    assert target.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_the_content_is_synced_before_it_gets_its_name_and_the_directory_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def record_fsync(descriptor: int) -> None:
+        seen.append("directory" if os.path.isdir(f"/proc/self/fd/{descriptor}") else "file")
+        fsync(descriptor)
+
+    def record_replace(self: Path, target: Path) -> Path:
+        seen.append("rename")
+        return replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", record_fsync)
+    monkeypatch.setattr(Path, "replace", record_replace)
+    write_atomic(tmp_path / "record.json", b"new")
+    assert seen == ["file", "rename", "directory"]
+
+
+def test_a_missing_directory_is_named(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="nowhere"):
+        write_atomic(tmp_path / "nowhere" / "record.json", b"")
+
+
+def test_a_file_over_the_bound_is_refused_without_reading_it_whole(tmp_path: Path) -> None:
+    target = tmp_path / "large"
+    target.write_bytes(b"x" * 11)
+    assert len(read_bounded(target, max_bytes=11)) == 11
+    with pytest.raises(Rejected) as refusal:
+        read_bounded(target, max_bytes=10)
+    assert refusal.value.reason == "too-large"
+
+
+def test_removing_what_is_not_there_is_no_error(tmp_path: Path) -> None:
+    remove_durably(tmp_path / "absent")
