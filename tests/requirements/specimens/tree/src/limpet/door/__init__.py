@@ -1,0 +1,5 @@
+"""A door."""
+
+from ._lock import turn
+
+__all__ = ["turn"]
