@@ -1,0 +1,208 @@
+"""`limpet product`: judge and show a product's design file.
+
+Owns the printing of `limpet.product`, and tells its rules what no file can say:
+the statements, the date, and which code there is. Decides nothing itself.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import msgspec
+import typer
+
+from limpet.cli._frame import emit, make_app, show_examples
+from limpet.errors import Rejected, Unavailable
+from limpet.product import (
+    PRODUCT_FILE,
+    Context,
+    Problem,
+    Product,
+    Severity,
+    load_product,
+    read_problems,
+)
+from limpet.requirements import (
+    PointerKind,
+    find_source_tree,
+    load_statements,
+    resolve_pointer,
+)
+
+__all__ = ["app"]
+
+app = make_app(
+    "Check and show a product's design file.",
+    examples=[
+        "limpet product check examples/thermostat",
+        "limpet product show examples/thermostat",
+    ],
+)
+_directory_argument = typer.Argument(
+    Path("."), metavar="[DIR]", help="The product's directory, or its product.toml."
+)
+_json_option = typer.Option(False, "--json", help="Print JSON.")
+
+
+class _Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What `check` found, as `--json` gives it."""
+
+    file: str
+    ok: bool
+    interfaces: int
+    threats: int
+    measures: int
+    problems: tuple[Problem, ...]
+
+
+@app.command(epilog=show_examples("limpet product check examples/thermostat"))
+def check(directory: Path = _directory_argument, json: bool = _json_option) -> None:
+    """Judge a design file: each problem with its line; status 1 if one is an error."""
+    path = _product_file(directory)
+    context = _context(path.parent)
+    problems = read_problems(path, context=context)
+    ok = all(problem.severity is Severity.WARNING for problem in problems)
+    product = load_product(path, context=context) if ok else None
+    verdict = _Verdict(
+        file=str(path),
+        ok=ok,
+        interfaces=len(product.interfaces) if product else 0,
+        threats=len(product.threats) if product else 0,
+        measures=len(product.measures) if product else 0,
+        problems=problems,
+    )
+    emit(verdict, json=json, human=_print_verdict)
+    if not ok:
+        raise typer.Exit(1)
+
+
+@app.command(epilog=show_examples("limpet product show examples/thermostat"))
+def show(directory: Path = _directory_argument, json: bool = _json_option) -> None:
+    """A design file in short: what the product is, its ways in and out, threats and answers."""
+    emit(load_product(_product_file(directory)), json=json, human=_print_product)
+
+
+def _product_file(directory: Path) -> Path:
+    if directory.name == PRODUCT_FILE and directory.is_file():
+        return directory
+    if not directory.is_dir():
+        raise Unavailable(
+            f"there is no directory {directory}", hint="name the directory of a product.toml"
+        )
+    if not (directory / PRODUCT_FILE).exists():
+        raise Unavailable(
+            f"there is no {PRODUCT_FILE} in {directory}",
+            hint="docs/product-file.md says how to write one; examples/thermostat has one",
+        )
+    return directory / PRODUCT_FILE
+
+
+def _context(directory: Path) -> Context:
+    return Context(
+        statements=frozenset(statement.id for statement in load_statements()),
+        today=_today(),
+        code_fault=_code_finder(directory),
+    )
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
+
+
+def _code_finder(directory: Path) -> Callable[[str], str]:
+    """Look for limpet's code in the source tree (if there is one), the app's below `app/`."""
+    tree = find_source_tree()
+
+    def fault(pointer: str) -> str:
+        module, _, name = pointer.partition(":")
+        if module.split(".")[0] == "limpet":
+            return "" if tree is None else _fault(tree, pointer)
+        plain = "/".join(("app", *module.split(".")))
+        as_package = _fault(directory, f"{plain}/__init__.py:{name}")
+        return as_package and _fault(directory, f"{plain}.py:{name}")
+
+    return fault
+
+
+def _fault(root: Path, pointer: str) -> str:
+    try:
+        resolve_pointer(root, PointerKind.CODE, pointer)
+    except Rejected as error:
+        return error.message.removeprefix(f"{PointerKind.CODE} {pointer}: ")
+    return ""
+
+
+def _print_verdict(verdict: _Verdict) -> None:
+    for problem in verdict.problems:
+        print(problem.text(verdict.file))
+        if problem.hint:
+            print(f"  hint: {problem.hint}")
+    if verdict.ok:
+        warnings = len(verdict.problems)
+        print(
+            f"{verdict.file}: {verdict.interfaces} interfaces, {verdict.threats} threats,"
+            f" {verdict.measures} measures: "
+            + (f"{warnings} {_plural('warning', warnings)}" if warnings else "no problem")
+        )
+    else:
+        count = len(verdict.problems)
+        print(f"{verdict.file}: {count} {_plural('problem', count)}")
+
+
+def _print_product(product: Product) -> None:
+    model = product.model
+    print(f"{product.maker.name} {model.display_name} (model {model.name})")
+    print(f"  hardware revisions  {', '.join(model.hardware_revisions)}")
+    print(f"  support             until {product.support.until}, then {product.support.after}")
+    print(f"  security contact    {', '.join(product.security_contact.contacts)}")
+    print(f"  updates             {_update_line(product)}")
+    print(f"  calls               {', '.join(product.vendor.hosts) or 'nobody'}")
+    _print_section(
+        "interfaces",
+        [
+            (
+                interface.id,
+                f"{interface.direction}, {interface.protocol}"
+                + (f", {interface.transport} {interface.port}" if interface.port else ""),
+            )
+            for interface in product.interfaces
+        ],
+    )
+    _print_section(
+        "threats", [(threat.id, _answer(product, threat.id)) for threat in product.threats]
+    )
+    _print_section(
+        "measures",
+        [
+            (measure.id, f"{', '.join(measure.statements)}; {', '.join(measure.code)}")
+            for measure in product.measures
+        ],
+    )
+
+
+def _answer(product: Product, threat_id: str) -> str:
+    threat = next(threat for threat in product.threats if threat.id == threat_id)
+    parts = [", ".join(threat.measures)] if threat.measures else []
+    if threat.acceptance is not None:
+        review = threat.acceptance.review_by
+        parts.append(f"accepted by the {threat.acceptance.owner}, review by {review}")
+    return "; ".join(parts)
+
+
+def _update_line(product: Product) -> str:
+    update = product.update
+    window = update.default_window
+    when = f"{window.start} to {window.end}" if window else "at any time"
+    how = "automatic" if update.automatic else "on the owner's word"
+    return f"{how}, {when}, checked about every {update.check_interval_seconds} s"
+
+
+def _print_section(title: str, rows: Sequence[tuple[str, str]]) -> None:
+    print(f"\n{title}")
+    width = max((len(name) for name, _ in rows), default=0)
+    for name, words in rows:
+        print(f"  {name:<{width}}  {words}")
+
+
+def _plural(word: str, count: int) -> str:
+    return word if count == 1 else f"{word}s"

@@ -1,0 +1,308 @@
+"""What `product.toml` says, as frozen types.
+
+Owns the shape of a design file. Single values are in `_words`; what parts must
+say about each other is in `_rules`.
+"""
+
+from datetime import date
+from enum import StrEnum
+
+import msgspec
+
+from ._words import (
+    Bits,
+    ClockTime,
+    CodePointer,
+    ContactUri,
+    HealthDeadline,
+    HoldDays,
+    Host,
+    Id,
+    Interval,
+    Language,
+    Length,
+    Line,
+    ModelName,
+    ModuleName,
+    Port,
+    Prose,
+    Revision,
+    StatementId,
+    Url,
+)
+
+__all__ = [
+    "Acceptance",
+    "AfterSupport",
+    "AppModule",
+    "Authentication",
+    "Confinement",
+    "ConfinementGap",
+    "Credential",
+    "Decision",
+    "Decisions",
+    "Deviation",
+    "Direction",
+    "Interface",
+    "Maker",
+    "Measure",
+    "Model",
+    "Origin",
+    "Product",
+    "SecurityContact",
+    "Support",
+    "Threat",
+    "Transport",
+    "Uniqueness",
+    "Update",
+    "VendorServices",
+    "Window",
+]
+
+
+class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the design file: immutable, every key known."""
+
+
+class Direction(StrEnum):
+    """Who begins: a peer (`in`) or the device (`out`)."""
+
+    IN = "in"
+    OUT = "out"
+
+
+class Transport(StrEnum):
+    """What carries an interface; `physical` has neither port nor host."""
+
+    TCP = "tcp"
+    UDP = "udp"
+    PHYSICAL = "physical"
+
+
+class Authentication(StrEnum):
+    """How the parties of an interface prove who they are."""
+
+    CLAIM_CODE = "claim-code"
+    PASSWORD = "password"  # noqa: S105
+    TOKEN = "token"  # noqa: S105
+    CLIENT_CERTIFICATE = "client-certificate"
+    SERVER_CERTIFICATE = "server-certificate"
+    SIGNED_CONTENT = "signed-content"
+    PHYSICAL_PRESENCE = "physical-presence"
+
+
+class Origin(StrEnum):
+    """Where a credential comes from."""
+
+    MADE_ON_DEVICE = "made-on-device"
+    MADE_IN_FACTORY = "made-in-factory"
+    CHOSEN_BY_OWNER = "chosen-by-owner"
+    ISSUED_BY_VENDOR = "issued-by-vendor"
+
+
+class Uniqueness(StrEnum):
+    """How many devices, people or sessions have the same credential."""
+
+    PER_DEVICE = "per-device"
+    PER_OWNER = "per-owner"
+    PER_SESSION = "per-session"
+    SHARED = "shared"
+
+
+class AfterSupport(StrEnum):
+    """What a device does once its support period is over (values as in the wire's)."""
+
+    KEEPS_WORKING_LOCALLY = "keeps-working-locally"
+    STOPS_REMOTE_FUNCTIONS = "stops-remote-functions"
+
+
+class Confinement(StrEnum):
+    """A mechanism by which a process of the device is held within its bounds."""
+
+    USER_ID = "user-id"
+    NO_NEW_PRIVILEGES = "no-new-privileges"
+    RESOURCE_LIMITS = "resource-limits"
+    NAMESPACES = "namespaces"
+    SECCOMP = "seccomp"
+    LANDLOCK = "landlock"
+
+
+class Maker(_Part, frozen=True):
+    """Who makes the product, as printed on the label (R5.3a)."""
+
+    name: Line
+    url: Url | None = None
+
+
+class Model(_Part, frozen=True):
+    """What the product is: `name` for machines, `display_name` for people."""
+
+    name: ModelName
+    display_name: Line
+    hardware_revisions: tuple[Revision, ...]
+    description: Prose | None = None
+
+
+class AppModule(_Part, frozen=True):
+    """The product's function: a module below `app/` with an attribute `app`."""
+
+    module: ModuleName
+
+
+class VendorServices(_Part, frozen=True):
+    """The only hosts that a device calls; the egress policy is made from it (R2.1d)."""
+
+    hosts: tuple[Host, ...]
+
+
+class Interface(_Part, frozen=True):
+    """One way into or out of the device: a port, a flow, a button, a wire.
+
+    An outbound flow names its `hosts`, or in words its `peers` where these have no
+    fixed name (the local network's name server).
+    """
+
+    id: Id
+    description: Prose
+    direction: Direction
+    transport: Transport
+    protocol: Line
+    port: Port | None = None
+    hosts: tuple[Host, ...] = ()
+    peers: tuple[Line, ...] = ()
+    authentication: tuple[Authentication, ...] = ()
+    unauthenticated_because: Prose | None = None
+
+
+class Credential(_Part, frozen=True):
+    """A secret that opens the device, or that the device opens others with.
+
+    `entropy_bits` is what a generator guarantees; a secret that a person
+    chooses has none to state and gives `minimum_length` and `measures` instead.
+    """
+
+    id: Id
+    description: Prose
+    origin: Origin
+    uniqueness: Uniqueness
+    interfaces: tuple[Id, ...]
+    entropy_bits: Bits | None = None
+    minimum_length: Length | None = None
+    measures: tuple[Id, ...] = ()
+
+
+class Acceptance(_Part, frozen=True):
+    """A threat that is knowingly left: by which role, why, until which review."""
+
+    owner: Line
+    reason: Prose
+    review_by: date
+
+
+class Threat(_Part, frozen=True):
+    """A specific threat considered (R2.1.1a), and what is done about it (R2.1.1b)."""
+
+    id: Id
+    description: Prose
+    interfaces: tuple[Id, ...]
+    measures: tuple[Id, ...] = ()
+    acceptance: Acceptance | None = None
+
+
+class Measure(_Part, frozen=True):
+    """What is done: statements served, code that does it, checks that attack it."""
+
+    id: Id
+    description: Prose
+    statements: tuple[StatementId, ...] = ()
+    code: tuple[CodePointer, ...] = ()
+    checks: tuple[StatementId, ...] = ()
+
+
+class Decision(_Part, frozen=True):
+    """A design choice and why it was taken."""
+
+    choice: Prose
+    rationale: Prose
+
+
+class Deviation(_Part, frozen=True):
+    """A statement that the product does not meet, or meets otherwise, and why."""
+
+    statement: StatementId
+    choice: Prose
+    rationale: Prose
+
+
+class Decisions(_Part, frozen=True):
+    """The choices that the standard asks to be explicit (R1b, R2.2.3b, R2.6.1b)."""
+
+    memory_protection: Decision
+    flood_handling: Decision
+    physical_attack: Decision
+    deviations: tuple[Deviation, ...] = ()
+
+
+class Window(_Part, frozen=True):
+    """When updates may be installed, in UTC until the owner sets a zone; may pass midnight."""
+
+    start: ClockTime
+    end: ClockTime
+
+
+class Update(_Part, frozen=True):
+    """How a device of this product keeps itself up to date, until its owner says otherwise.
+
+    An interval between two checks is drawn from `check_interval_min_seconds` to
+    `check_interval_max_seconds`, around `check_interval_seconds` (R2.4.1b).
+    """
+
+    check_interval_seconds: Interval
+    check_interval_min_seconds: Interval
+    check_interval_max_seconds: Interval
+    health_deadline_seconds: HealthDeadline
+    max_hold_days: HoldDays
+    automatic: bool = True
+    default_window: Window | None = None
+
+
+class Support(_Part, frozen=True):
+    """The commitment made before selling (R5.1a, R5.1b)."""
+
+    until: date
+    after: AfterSupport
+    text: Prose
+
+
+class SecurityContact(_Part, frozen=True):
+    """How to report a security bug, free of charge (R5.2; RFC 9116)."""
+
+    contacts: tuple[ContactUri, ...]
+    policy_url: Url
+    languages: tuple[Language, ...]
+    expires: date
+
+
+class ConfinementGap(_Part, frozen=True):
+    """A mechanism that the hardware or its kernel lacks, and why that is borne (R2.6.1b)."""
+
+    mechanism: Confinement
+    rationale: Prose
+
+
+class Product(_Part, frozen=True):
+    """A whole design file that met every rule (only the loader makes one)."""
+
+    maker: Maker
+    model: Model
+    app: AppModule
+    vendor: VendorServices
+    interfaces: tuple[Interface, ...]
+    credentials: tuple[Credential, ...]
+    threats: tuple[Threat, ...]
+    measures: tuple[Measure, ...]
+    decisions: Decisions
+    update: Update
+    support: Support
+    security_contact: SecurityContact
+    confinement_gaps: tuple[ConfinementGap, ...] = ()
