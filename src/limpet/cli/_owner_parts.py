@@ -1,0 +1,141 @@
+"""What the owner's commands share: options, the password's way in, printing.
+
+Owns no decision. Never prints a session's token, and takes a password from a
+prompt or from standard input only, so that it shows in no process list.
+"""
+
+import getpass
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from limpet.errors import Rejected
+from limpet.owner.answers import UpdateAnswer
+from limpet.owner.client import DeviceClient
+from limpet.owner.flows import DAYS, connect
+from limpet.owner.store import DeviceRecord, Store, default_store
+from limpet.owner.trust import parse_device_url
+
+__all__ = [
+    "ACCESS_NAMES",
+    "DeviceOption",
+    "JsonOption",
+    "PasswordStdinOption",
+    "StoreOption",
+    "UrlOption",
+    "choose",
+    "open_client",
+    "open_store",
+    "policy_text",
+    "print_value",
+    "read_passwords",
+    "when",
+]
+
+PASSWORD_CHARACTERS = 256
+ACCESS_NAMES = ("viewer", "member", "owner")
+
+StoreOption = Annotated[
+    Path | None,
+    typer.Option("--store", metavar="DIR", help="Where devices are remembered, else XDG's place."),
+]
+DeviceOption = Annotated[
+    str | None,
+    typer.Option("--device", "-d", metavar="SERIAL", help="Which device, if you have several."),
+]
+UrlOption = Annotated[
+    str | None,
+    typer.Option("--url", metavar="URL", help="The device's address, if it has a new one."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+PasswordStdinOption = Annotated[
+    bool, typer.Option("--password-stdin", help="Read the password from standard input, a line.")
+]
+
+
+def open_store(directory: Path | None) -> Store:
+    """The store in `directory`, or in its usual place."""
+    return Store(directory if directory is not None else default_store(os.environ))
+
+
+def choose(store: Store, device: str | None, url: str | None) -> DeviceRecord:
+    """The record of the device that is meant, at its new address if one is given."""
+    record = store.choose(device)
+    if url is None:
+        return record
+    moved: DeviceRecord = msgspec.structs.replace(record, url=parse_device_url(url).url)
+    with connect(msgspec.structs.replace(moved, token="")) as client:
+        client.identity()  # remembered only if the device is really there
+    store.save(moved)
+    return moved
+
+
+def open_client(directory: Path | None, device: str | None, url: str | None) -> DeviceClient:
+    """A client with the session of the device that is meant."""
+    record = choose(open_store(directory), device, url)
+    if not record.token:
+        raise Rejected(
+            "not-logged-in", f"not logged in to {record.serial}", hint="limpet owner login"
+        )
+    return connect(record)
+
+
+def read_passwords(*prompts: str, stdin: bool, confirm_last: bool = False) -> list[str]:
+    """One password for each prompt. Raises `Rejected("no-password")`."""
+    if stdin:
+        lines = [sys.stdin.readline(PASSWORD_CHARACTERS + 2).rstrip("\r\n") for _ in prompts]
+    elif sys.stdin.isatty():
+        lines = [getpass.getpass(f"{prompt}: ") for prompt in prompts]
+        if confirm_last and getpass.getpass(f"{prompts[-1]}, again: ") != lines[-1]:
+            raise Rejected("no-password", "the two passwords differ")
+    else:
+        raise Rejected(
+            "no-password", "there is no terminal to ask on", hint="give it with --password-stdin"
+        )
+    if not all(lines):
+        raise Rejected("no-password", "the password is empty")
+    return lines
+
+
+def when(instant: datetime | None) -> str:
+    """An instant as people read it, UTC."""
+    return "-" if instant is None else instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def policy_text(update: UpdateAnswer) -> str:
+    """The owner's choice in one line."""
+    policy, window = update.policy, update.policy.window
+    whole_day = (window.start_minute, window.end_minute) == (0, 1440)
+    hours = (
+        "at any time"
+        if whole_day
+        else f"{window.start_minute // 60:02}:{window.start_minute % 60:02}"
+        f"-{window.end_minute // 60:02}:{window.end_minute % 60:02} {window.zone}"
+    )
+    every_day = len(window.days) == len(DAYS)
+    days = "" if every_day else " on " + ",".join(DAYS[day] for day in window.days)
+    return f"{'automatic' if policy.automatic else 'on your word'}, {hours}{days}"
+
+
+def print_value(value: Any) -> None:
+    """A function's result: a line for each field, else the value."""
+    if isinstance(value, dict):
+        width = max((len(key) for key in value), default=0)
+        for key, part in value.items():
+            print(f"{key:<{width}}  {_plain(part)}")
+    elif isinstance(value, list):
+        for part in value:
+            print(_plain(part))
+    else:
+        print(_plain(value))
+
+
+def _plain(value: Any) -> str:
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    # A device's text must not drive the owner's terminal.
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)

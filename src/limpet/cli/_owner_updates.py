@@ -1,0 +1,127 @@
+"""`limpet owner update`: see and decide when a device updates.
+
+Owns parsing and printing.
+"""
+
+from typing import Annotated
+
+import typer
+
+from limpet.cli._frame import emit, make_app, show_examples
+from limpet.cli._owner_parts import (
+    DeviceOption,
+    JsonOption,
+    StoreOption,
+    UrlOption,
+    open_client,
+    policy_text,
+    print_value,
+    when,
+)
+from limpet.owner import flows
+from limpet.owner.answers import UpdateAnswer
+
+__all__ = ["app"]
+
+MAX_INTERVAL_SECONDS = 7 * 86400
+
+app = make_app(
+    "See and decide when a device updates.",
+    examples=["limpet owner update policy --window 02:00-05:00 --zone Europe/Berlin"],
+)
+
+
+@app.command(epilog=show_examples("limpet owner update show"))
+def show(
+    device: DeviceOption = None,
+    url: UrlOption = None,
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Where updates stand, and why a release is held."""
+    with open_client(store, device, url) as client:
+        emit(client.update(), json=json, human=_print_update)
+
+
+@app.command(epilog=show_examples("limpet owner update policy --manual"))
+def policy(
+    automatic: Annotated[
+        bool | None, typer.Option("--automatic/--manual", help="Install without asking?")
+    ] = None,
+    window: Annotated[
+        str | None, typer.Option("--window", metavar="HH:MM-HH:MM", help="When, or `always`.")
+    ] = None,
+    days: Annotated[
+        str | None, typer.Option("--days", metavar="mon,tue", help="On which days, or `all`.")
+    ] = None,
+    zone: Annotated[str | None, typer.Option("--zone", help="The window's time zone.")] = None,
+    interval: Annotated[
+        int | None,
+        typer.Option(
+            "--interval",
+            min=0,
+            max=MAX_INTERVAL_SECONDS,
+            help="Seconds between checks; 0: as the maker set it.",
+        ),
+    ] = None,
+    device: DeviceOption = None,
+    url: UrlOption = None,
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Change what is given and keep the rest; show the policy."""
+    parsed_window = flows.parse_clock_range(window) if window is not None else None
+    parsed_days = flows.parse_days(days) if days is not None else None
+    with open_client(store, device, url) as client:
+        wanted = flows.merge_policy(
+            client.update().policy,
+            automatic=automatic,
+            window=parsed_window,
+            days=parsed_days,
+            zone=zone,
+            interval_seconds=interval,
+        )
+        client.set_policy(wanted)
+        emit(client.update(), json=json, human=lambda update: print(policy_text(update)))
+
+
+@app.command(epilog=show_examples("limpet owner update check"))
+def check(
+    device: DeviceOption = None,
+    url: UrlOption = None,
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Look for an update now."""
+    with open_client(store, device, url) as client:
+        client.request("POST", "/v1/update/check")
+        emit(client.update(), json=json, human=_print_update)
+
+
+@app.command(epilog=show_examples("limpet owner update install"))
+def install(
+    device: DeviceOption = None,
+    url: UrlOption = None,
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Install the release that is held, now, whatever the window says."""
+    with open_client(store, device, url) as client:
+        client.request("POST", "/v1/update/install")
+        emit(client.update(), json=json, human=_print_update)
+
+
+def _print_update(update: UpdateAnswer) -> None:
+    support = "over" if update.support_over else f"until {when(update.support_until)}"
+    print_value(
+        {
+            "running": update.running,
+            "available": update.available or "-",
+            "state": update.state,
+            "because": update.reason or "-",
+            "policy": policy_text(update),
+            "last check": when(update.last_check),
+            "next check": when(update.next_check),
+            "support": support,
+        }
+    )

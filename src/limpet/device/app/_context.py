@@ -1,0 +1,89 @@
+"""What a product is given when it starts: its clock, its directory, its log.
+
+Owns the frozen `Device` that the SDK hands to a product's start function, and
+the clock behind it. Never a global: a test hands in other ones.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from limpet.device.app._guard import Guard, SafeWrite
+from limpet.device.app._history import SEGMENT_BYTES, SEGMENTS, History
+from limpet.device.app._state import Migration, State
+
+__all__ = ["Clock", "Device", "Log", "SystemClock"]
+
+M = TypeVar("M")
+R = TypeVar("R")
+
+Log = Callable[[str, str, str], None]
+"""`log(event, detail, level)`: a stable kebab-case word, a text without secrets, and `info`,
+`warning` or `error`."""
+
+
+class Clock(Protocol):
+    """Where a product takes its time from."""
+
+    def monotonic(self) -> float:
+        """Seconds that never go back; their zero has no meaning."""
+
+    def now(self) -> datetime:
+        """The time of day in UTC; on a device without a clock it may be years off."""
+
+
+class SystemClock:
+    """The machine's own clocks."""
+
+    def monotonic(self) -> float:
+        """Seconds since some start."""
+        return time.monotonic()
+
+    def now(self) -> datetime:
+        """UTC."""
+        return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """The world of one running product. All files that it makes lie below `data`."""
+
+    clock: Clock
+    data: Path
+    log: Log
+    guard: Guard
+
+    def state(
+        self,
+        kind: type[M],
+        name: str,
+        *,
+        default: M,
+        schema: int = 1,
+        migrations: Mapping[int, Migration] | None = None,
+    ) -> State[M]:
+        """The durable state `name`, loaded. See `State` for damage and for migrations."""
+        state = State(
+            self.data, name, kind, default=default, schema=schema, migrations=migrations or {}
+        )
+        if state.damage:
+            self.log("state-damaged", f"{name}: {state.damage}", "error")
+        return state
+
+    def history(
+        self,
+        kind: type[R],
+        name: str,
+        *,
+        segment_bytes: int = SEGMENT_BYTES,
+        segments: int = SEGMENTS,
+    ) -> History[R]:
+        """The bounded history `name` of records of `kind`."""
+        return History(self.data, name, kind, segment_bytes=segment_bytes, segments=segments)
+
+    def when_this_process_dies(self, write: SafeWrite) -> None:
+        """Have `write` done even if this process is killed without warning (see `SafeWrite`)."""
+        self.guard.arm(write)

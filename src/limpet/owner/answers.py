@@ -1,0 +1,144 @@
+"""What a device's API answers, as types.
+
+Owns the reading of answers. A field that a newer device adds is left aside; what
+is needed must be there.
+"""
+
+from datetime import datetime
+from typing import Any, TypeVar
+
+import msgspec
+
+from limpet.errors import Rejected
+
+__all__ = [
+    "DeviceIdentity",
+    "EventsAnswer",
+    "FunctionAnswer",
+    "Policy",
+    "ProblemAnswer",
+    "SessionAnswer",
+    "SupportAnswer",
+    "TokenAnswer",
+    "UpdateAnswer",
+    "WindowAnswer",
+    "parse_answer",
+]
+
+T = TypeVar("T")
+
+
+class _Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """Unknown fields are ignored."""
+
+
+class SupportAnswer(_Answer, frozen=True):
+    """Until when the device gets updates, and what follows."""
+
+    until: str | None = None
+    over: bool = False
+    text: str = ""
+
+
+class DeviceIdentity(_Answer, frozen=True):
+    """Who a device says it is (R5.3b)."""
+
+    maker: str
+    model: str
+    hardware_revision: str
+    firmware_revision: str
+    serial: str
+    claimed: bool
+    support: SupportAnswer = SupportAnswer()
+    security_contact: Any = None
+
+
+class SessionAnswer(_Answer, frozen=True):
+    """A session; the secrets are not in its representation."""
+
+    token: str
+    known: str = ""
+    access: str = ""
+    expires_at: datetime | None = None
+
+    def __repr__(self) -> str:
+        return f"SessionAnswer(access={self.access!r}, token=<secret>)"
+
+
+class FunctionAnswer(_Answer, frozen=True):
+    """One function of the product; `arguments` and `result` are JSON Schemas."""
+
+    name: str
+    kind: str
+    access: str
+    summary: str
+    arguments: dict[str, Any] = {}
+    result: dict[str, Any] = {}
+    unit: str = ""
+
+
+class WindowAnswer(_Answer, frozen=True):
+    """When updates may be installed; Monday is 0."""
+
+    days: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6)
+    start_minute: int = 0
+    end_minute: int = 1440
+    zone: str = "UTC"
+
+
+class Policy(_Answer, frozen=True):
+    """The owner's choice about updates."""
+
+    automatic: bool = True
+    window: WindowAnswer = WindowAnswer()
+    interval_seconds: int | None = None
+
+
+class UpdateAnswer(_Answer, frozen=True):
+    """Where the device's updates stand."""
+
+    policy: Policy
+    running: str
+    available: str = ""
+    state: str = "idle"
+    reason: str = ""
+    last_check: datetime | None = None
+    next_check: datetime | None = None
+    support_until: datetime | None = None
+    support_over: bool = False
+    support_text: str = ""
+
+
+class TokenAnswer(_Answer, frozen=True):
+    """One API token, without its secret."""
+
+    token_id: str
+    label: str
+    access: str
+    expires_at: datetime
+
+
+class EventsAnswer(_Answer, frozen=True):
+    """The owner's security log, newest last."""
+
+    lines: tuple[str, ...]  # each a JSON object
+
+
+class ProblemAnswer(_Answer, frozen=True):
+    """A problem document (RFC 9457)."""
+
+    reason: str = ""
+    detail: str = ""
+    status: int = 0
+
+
+def parse_answer(body: bytes, kind: type[T]) -> T:
+    """The `kind` in `body`. Raises `Rejected("malformed")`."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Rejected(
+            "malformed",
+            f"the device's answer is not understood: {error}",
+            hint="is this program older than the device's firmware?",
+        ) from error

@@ -1,0 +1,223 @@
+"""What the owner does in several steps: claim, log in, log out, choose when to update.
+
+Owns the order of the steps, so that an interruption between any two leaves the
+owner with a way on. The command line only parses and prints.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from limpet.crypto.randomness import normalise_code
+from limpet.errors import LimpetError, Rejected
+from limpet.owner.answers import FunctionAnswer, Policy, SessionAnswer, WindowAnswer
+from limpet.owner.client import DeviceClient
+from limpet.owner.store import DeviceRecord, Store
+from limpet.owner.trust import DeviceAddress, VerifiedRoot, parse_device_url, verify_root
+
+__all__ = [
+    "claim_device",
+    "connect",
+    "login_device",
+    "logout_device",
+    "merge_policy",
+    "parse_call_arguments",
+    "parse_clock_range",
+    "parse_days",
+    "reset_device",
+]
+
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+DAY_MINUTES = 1440
+
+
+def connect(record: DeviceRecord) -> DeviceClient:
+    """A client for a known device, with its session if it has one."""
+    return DeviceClient(
+        parse_device_url(record.url),
+        root=verify_root(record.root_pem.encode(), pin=None),
+        serial=record.serial,
+        token=record.token,
+    )
+
+
+def claim_device(
+    store: Store,
+    *,
+    address: DeviceAddress,
+    serial: str,
+    code: str,
+    root: VerifiedRoot,
+    name: str,
+    password: str,
+) -> DeviceRecord:
+    """Claim the device `serial` with the label's `code`, and open a session.
+
+    1. the peer proves that it is the device, before the code is sent;
+    2. it has no owner yet;
+    3. the device is remembered, so that the owner can log in even if the answer is lost;
+    4. the claim; if it is refused, 3. is undone;
+    5. the session is kept.
+    """
+    spelled = normalise_code(code)
+    with DeviceClient(address, root=root, serial=serial) as client:
+        identity = client.identity()  # 1.
+        if identity.claimed:  # 2.
+            raise Rejected(
+                "already-claimed",
+                "this device has an owner already",
+                hint="its owner can give you access, or reset it before handing it on",
+            )
+        record = DeviceRecord(
+            serial=serial,
+            model=identity.model,
+            url=address.url,
+            root_pem=root.pem.decode("ascii"),
+            name=name,
+        )
+        store.save(record)  # 3.
+        try:
+            session = client.claim(code=spelled, name=name, password=password)  # 4.
+        except Rejected:
+            store.forget(serial)
+            raise
+    return _keep(store, record, session)  # 5.
+
+
+def login_device(
+    store: Store,
+    record: DeviceRecord,
+    *,
+    name: str,
+    password: str,
+) -> DeviceRecord:
+    """Open a session, as a known client if this machine had one before."""
+    known = record.known if name == record.name else ""
+    with connect(msgspec.structs.replace(record, token="")) as client:
+        session = client.login(name=name, password=password, known=known)
+    return _keep(store, msgspec.structs.replace(record, name=name), session)
+
+
+def logout_device(store: Store, record: DeviceRecord) -> bool:
+    """End the session, here in any case; whether the device was told.
+
+    The device cookie stays, so that the owner remains a known client.
+    """
+    told = False
+    try:
+        if record.token:
+            with connect(record) as client:
+                client.request("POST", "/v1/logout")
+            told = True
+    except LimpetError:
+        told = False
+    finally:
+        store.save(msgspec.structs.replace(record, token="", expires_at=None))
+    return told
+
+
+def reset_device(store: Store, record: DeviceRecord, *, password: str) -> None:
+    """Factory reset: the device forgets its people and their data, then we forget the device."""
+    with connect(record) as client:
+        client.request("POST", "/v1/reset", {"password": password})
+    store.forget(record.serial)
+
+
+def parse_call_arguments(function: FunctionAnswer, pairs: Sequence[str]) -> dict[str, Any]:
+    """ "key=value" pairs as the function's arguments.
+
+    A value is JSON, or plain text where the function wants text or JSON cannot read it.
+    Raises `Rejected("bad-arguments")`.
+    """
+    properties = function.arguments.get("properties", {})
+    arguments: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals or not key:
+            raise Rejected("bad-arguments", f"{pair!r} is not key=value")
+        if key in arguments:
+            raise Rejected("bad-arguments", f"{key} is given twice")
+        if properties and key not in properties:
+            raise Rejected(
+                "bad-arguments",
+                f"{function.name} has no argument {key}",
+                hint=f"it takes {', '.join(properties)}",
+            )
+        wants_text = properties.get(key, {}).get("type") == "string"
+        arguments[key] = text if wants_text else _json_or_text(text)
+    return arguments
+
+
+def merge_policy(
+    policy: Policy,
+    *,
+    automatic: bool | None = None,
+    window: tuple[int, int] | None = None,
+    days: tuple[int, ...] | None = None,
+    zone: str | None = None,
+    interval_seconds: int | None = None,
+) -> Policy:
+    """`policy` with what was given; an interval of 0 gives the product's own back."""
+    old = policy.window
+    start, end = window if window is not None else (old.start_minute, old.end_minute)
+    interval = policy.interval_seconds if interval_seconds is None else interval_seconds or None
+    return Policy(
+        automatic=policy.automatic if automatic is None else automatic,
+        window=WindowAnswer(
+            days=old.days if days is None else days,
+            start_minute=start,
+            end_minute=end,
+            zone=old.zone if zone is None else zone,
+        ),
+        interval_seconds=interval,
+    )
+
+
+def parse_clock_range(text: str) -> tuple[int, int]:
+    """ "22:00-06:00" as minutes of the day; "always" is the whole day. Raises `Rejected`."""
+    if text == "always":
+        return 0, DAY_MINUTES
+    start, dash, end = text.partition("-")
+    try:
+        if dash:
+            return _minute(start, DAY_MINUTES - 1), _minute(end, DAY_MINUTES)
+    except ValueError:
+        pass
+    raise Rejected("bad-window", f"{text!r} is no stretch of the day", hint="write 02:00-05:00")
+
+
+def parse_days(text: str) -> tuple[int, ...]:
+    """ "mon,tue" as numbers (Monday is 0); "all" is every day. Raises `Rejected("bad-window")`."""
+    if text == "all":
+        return tuple(range(len(DAYS)))
+    names = [name.strip().lower() for name in text.split(",")]
+    if not all(name in DAYS for name in names):
+        raise Rejected("bad-window", f"{text!r} are no days", hint=f"write {','.join(DAYS[:3])}")
+    return tuple(sorted({DAYS.index(name) for name in names}))
+
+
+def _keep(store: Store, record: DeviceRecord, session: SessionAnswer) -> DeviceRecord:
+    kept: DeviceRecord = msgspec.structs.replace(
+        record,
+        token=session.token,
+        known=session.known or record.known,
+        expires_at=session.expires_at,
+    )
+    store.save(kept)
+    return kept
+
+
+def _json_or_text(text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return text
+
+
+def _minute(text: str, highest: int) -> int:
+    hour, colon, minute = text.strip().partition(":")
+    value = int(hour) * 60 + int(minute)
+    if not colon or not 0 <= int(minute) < 60 or not 0 <= value <= highest:
+        raise ValueError(text)
+    return value
