@@ -11,7 +11,7 @@ import pytest
 
 from limpet.device.app import SafeWrite
 from limpet.device.app._guard import MAX_SAFE_WRITES, Guard
-from limpet.errors import Misuse, Unavailable
+from limpet.errors import Misuse, Rejected, Unavailable
 
 PROGRAM = """
 import sys, time
@@ -20,7 +20,7 @@ from limpet.device.app._guard import Guard, SafeWrite
 guard = Guard()
 if sys.argv[2] == "guarded":
     guard.arm(SafeWrite(Path(sys.argv[1]), b"0"))
-guard.start()
+guard.start(lambda: None)
 Path(sys.argv[1]).open("r+b").write(b"1")
 print("on", flush=True)
 if sys.argv[3] == "stop":
@@ -93,7 +93,19 @@ def test_an_output_that_cannot_be_guarded_stops_the_start(tmp_path: Path) -> Non
     guard = Guard()
     guard.arm(SafeWrite(tmp_path / "missing", b"0"))
     with pytest.raises(Unavailable, match="cannot guard"):
-        guard.start()
+        guard.start(lambda: None)
+
+
+def test_a_guard_that_cannot_confine_itself_stops_the_start(tmp_path: Path) -> None:
+    (tmp_path / "line").write_bytes(b"0")
+    guard = Guard()
+    guard.arm(SafeWrite(tmp_path / "line", b"0"))
+
+    def refuse() -> None:
+        raise Rejected("not-confined", "this kernel cannot")
+
+    with pytest.raises(Unavailable, match="ended at its start"):
+        guard.start(refuse)
 
 
 def test_more_or_larger_writes_than_the_bounds_are_refused(tmp_path: Path) -> None:

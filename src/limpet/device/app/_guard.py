@@ -10,6 +10,7 @@ app was fed can reach it.
 import contextlib
 import os
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,10 +55,11 @@ class Guard:
             raise Misuse(f"a safe write has 1 to {MAX_SAFE_BYTES} bytes")
         self._writes.append(write)
 
-    def start(self) -> None:
+    def start(self, confine: Callable[[], object]) -> None:
         """Start the watching process if there is anything to make safe.
 
-        To be called once, while this process has one thread. Raises `Unavailable`.
+        It calls `confine` first, which leaves it nothing but its open files. To be called
+        once, while this process has one thread. Raises `Unavailable`.
         """
         if not self._writes or self._pipe is not None:
             return
@@ -69,7 +71,7 @@ class Guard:
         except OSError as error:
             raise Unavailable(f"cannot guard the outputs: {error.strerror}") from error
         if child == 0:
-            _watch(ours, says_ready, files)
+            _watch(ours, says_ready, files, confine)
         for descriptor in (ours, says_ready, *(descriptor for descriptor, _ in files)):
             os.close(descriptor)
         ready = os.read(is_ready, 1)  # also returns if the child died
@@ -88,7 +90,9 @@ class Guard:
             os.waitpid(self._pid, 0)  # it has nothing left to wait for
 
 
-def _watch(pipe: int, says_ready: int, files: list[tuple[int, bytes]]) -> None:
+def _watch(
+    pipe: int, says_ready: int, files: list[tuple[int, bytes]], confine: Callable[[], object]
+) -> None:
     """The whole life of the watching process. Never returns."""
     try:
         # Out of the app's group, so that a signal to the group does not end the guard first.
@@ -98,6 +102,7 @@ def _watch(pipe: int, says_ready: int, files: list[tuple[int, bytes]]) -> None:
         kept = sorted({pipe, says_ready, *(descriptor for descriptor, _ in files)})
         for low, high in zip([-1, *kept], [*kept, HIGHEST_DESCRIPTOR], strict=True):
             os.closerange(low + 1, high)
+        confine()
         os.write(says_ready, b"1")
         os.close(says_ready)
         os.read(pipe, 1)  # ends when the last holder of the other end is gone

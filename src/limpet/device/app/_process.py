@@ -22,7 +22,7 @@ from limpet.device.app._guard import Guard
 from limpet.device.app._instance import Instance
 from limpet.device.app._loading import load_app
 from limpet.device.app._worker import Worker
-from limpet.device.confine import confine
+from limpet.device.confine import confine, confine_to_open_files
 from limpet.device.link import messages as m
 from limpet.device.link.role import Bus
 from limpet.device.link.start import Start
@@ -135,7 +135,7 @@ async def serve(start: Start, bus: Bus) -> None:
         declarations=app.declarations(),
     )
     try:
-        guard.start()  # while there is one thread
+        guard.start(functools.partial(confine_to_open_files, start))  # while there is one thread
         confinement = confine(start.role, start)  # before the worker's thread, which inherits it
         bus.on(m.DescribeFunctions, program.describe)
         bus.on(m.CallFunction, program.call)

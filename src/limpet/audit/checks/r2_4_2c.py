@@ -1,0 +1,28 @@
+"""R2.4.2c: the operator controls when updates are installed."""
+
+from limpet.audit.check import Check, Input, Means, Stage
+from limpet.audit.finding import Finding
+from limpet.audit.instruments.policy import change_policy
+from limpet.audit.judgements.updates import judge_timing
+from limpet.audit.target import Target
+
+__all__ = ["CHECK", "run"]
+
+
+def run(target: Target) -> Finding:
+    """A window set as the owner, read back, and put back."""
+    return judge_timing(target.observe(change_policy))
+
+
+CHECK = Check(
+    statement="R2.4.2c",
+    section="2.4.2",
+    means=(Means.NETWORK,),
+    run=run,
+    needs=(
+        Input.DEVICE,
+        Input.TOKEN,
+        Input.DEVICE_ROOT,
+    ),
+    stage=Stage.CHANGING,
+)

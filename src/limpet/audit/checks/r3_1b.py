@@ -1,0 +1,23 @@
+"""R3.1b: hardware generators are used where feasible."""
+
+from limpet.audit.check import Check, Input, Means
+from limpet.audit.finding import Finding
+from limpet.audit.instruments.host import read_kernel_randomness
+from limpet.audit.judgements.devices import judge_hardware_randomness
+from limpet.audit.target import Target
+
+__all__ = ["CHECK", "run"]
+
+
+def run(target: Target) -> Finding:
+    """The hardware generator that the kernel of the device's host uses."""
+    return judge_hardware_randomness(target.observe(read_kernel_randomness))
+
+
+CHECK = Check(
+    statement="R3.1b",
+    section="3.1",
+    means=(Means.HOST,),
+    run=run,
+    needs=(Input.DEVICE_DIR,),
+)

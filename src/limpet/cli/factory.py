@@ -1,0 +1,48 @@
+"""`limpet factory`: make devices. Parses, prints, and nothing else."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import typer
+
+from limpet.cli._frame import emit, make_app, progress, show_examples
+from limpet.vendor.factory.station import MadeDevice, Station, load_factory_image
+from limpet.vendor.home import open_home
+
+__all__ = ["app"]
+
+_EXAMPLE = "limpet factory make --vendor vendor --image release --count 5 --out devices"
+
+app = make_app("Make devices with their own keys, credentials and labels.", examples=[_EXAMPLE])
+
+
+@app.callback()
+def _factory() -> None:
+    """Keep `make` a word of its own."""
+
+
+@app.command(epilog=show_examples(_EXAMPLE))
+def make(
+    vendor: Path = typer.Option(..., help="The vendor's directory."),
+    image: Path = typer.Option(..., help="A release: what `limpet release build --out` made."),
+    out: Path = typer.Option(..., help="Where the devices and their labels go."),
+    count: int = typer.Option(1, help="How many."),
+    hardware_revision: str = typer.Option("", help="One of the product's; the first by default."),
+    json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """Make devices: each makes its own key and claim code; the station signs and labels."""
+    station = Station(open_home(vendor), clock=lambda: datetime.now(UTC))
+    order = load_factory_image(image)
+    made: list[MadeDevice] = []
+    with progress("making devices", total=count) as account:
+        for device in station.make(
+            order, out, count=count, hardware_revision=hardware_revision or None
+        ):
+            made.append(device)
+            account.advance(note=device.serial)
+    emit(made, json=json, human=_print)
+
+
+def _print(made: list[MadeDevice]) -> None:
+    for device in made:
+        print(f"{device.serial}  {device.directory}  label {device.label_svg}")

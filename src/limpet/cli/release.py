@@ -1,0 +1,317 @@
+"""`limpet release`: build, sign, publish firmware; state how long it is supported.
+
+Owns options, prompts and printing. Decides nothing: `limpet.release` does the work.
+"""
+
+import os
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+
+import msgspec
+import typer
+
+from limpet.cli._frame import emit, make_app, progress, show_examples
+from limpet.errors import Rejected, Unavailable
+from limpet.release import (
+    BuildOrder,
+    Built,
+    Signed,
+    SigningOrder,
+    build_release,
+    default_keys,
+    load_built,
+    publish,
+    sign_release,
+    sign_support,
+)
+from limpet.wire.release import Bounds
+from limpet.wire.support import AfterSupport, SupportStatement
+
+__all__ = ["app"]
+
+app = make_app(
+    "Build, sign and publish firmware.",
+    examples=[
+        "limpet release build examples/thermostat --trust vendor/trust --version 1.1.0 --out out",
+        "limpet release sign out --offline vendor/offline --repository vendor/public/repository",
+        "limpet release publish out --vendor vendor",
+    ],
+)
+
+_DAY = 86400
+_PPM = 10_000  # parts per million in one percent
+_json = typer.Option(False, "--json", help="Print JSON.")
+_out_argument = typer.Argument(..., metavar="OUT", help="The release's directory.")
+_offline = typer.Option(..., "--offline", help="The drawer with the release keys.")
+_repository = typer.Option(..., "--repository", help="The current public/repository.")
+_root = typer.Option(
+    None, "--root", help="The root of trust; trust/root.json beside the drawer by default."
+)
+_keys = typer.Option(None, "--key", help="Sign with this key (repeatable); default: the drawer's.")
+_passphrase_env = typer.Option(
+    None, "--passphrase-env", help="Take the keys' passphrase from this variable, do not ask."
+)
+
+
+class _Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """A built release, as `--json` gives it."""
+
+    directory: str
+    model: str
+    version: str
+    hardware_revisions: tuple[str, ...]
+    security_counter: int
+    interface_version: int
+    minimum_version: str
+    built_at: datetime
+    manifest_sha256: str
+    image: str
+    image_bytes: int
+    tree_sha256: str
+    bounds: Bounds
+
+
+class _SignedShown(msgspec.Struct, frozen=True, kw_only=True):
+    """A signature, as `--json` gives it."""
+
+    file: str
+    version: int
+    signatures: int
+    threshold: int
+
+
+class _Published(msgspec.Struct, frozen=True, kw_only=True):
+    """What was published, as `--json` gives it."""
+
+    published: str
+
+
+@app.command(
+    epilog=show_examples(
+        "limpet release build examples/thermostat --trust vendor/trust --version 1.1.0 --out out"
+    )
+)
+def build(
+    product: Path = typer.Argument(..., help="The product's directory."),
+    trust: Path = typer.Option(..., "--trust", help="Roots of trust that go into the firmware."),
+    version: str = typer.Option(..., "--version", help="As 1.2.0."),
+    out: Path = typer.Option(..., "--out", help="A new directory for the release."),
+    security_counter: int = typer.Option(
+        1, min=0, help="Raise it when an older firmware must never come back."
+    ),
+    interface_version: int = typer.Option(
+        1, min=0, help="Raise it when the owner must agree: the use of the device changes."
+    ),
+    minimum_version: str = typer.Option("0.0.0", help="The oldest version to come from."),
+    hardware_revision: list[str] | None = typer.Option(
+        None, help="For this hardware only (repeatable); default: all of the design file."
+    ),
+    not_before: datetime | None = typer.Option(None, help="UTC; no device installs it earlier."),
+    minimum_days: float = typer.Option(
+        7.0, min=0.0, max=365.0, help="Days from the first device to the last, at the fastest."
+    ),
+    largest_step: float = typer.Option(
+        25.0, min=0.0, max=100.0, help="Percent of the fleet that one step may add."
+    ),
+    built_at: datetime | None = typer.Option(
+        None, help="UTC; or SOURCE_DATE_EPOCH; the same time gives the same image."
+    ),
+    source_commit: str = typer.Option("", help="What it was built from."),
+    json: bool = _json,
+) -> None:
+    """Build the image and its manifest; nothing is signed yet."""
+    at = _utc(built_at) or _source_date() or datetime.now(UTC).replace(microsecond=0)
+    order = BuildOrder(
+        product=product,
+        trust=trust,
+        version=version,
+        security_counter=security_counter,
+        interface_version=interface_version,
+        minimum_version=minimum_version,
+        hardware_revisions=tuple(hardware_revision or ()),
+        built_at=at,
+        source_commit=source_commit,
+        bounds=Bounds(
+            not_before=_utc(not_before) or at,
+            minimum_duration_seconds=round(minimum_days * _DAY),
+            largest_step_ppm=round(largest_step * _PPM),
+        ),
+    )
+    with progress(f"building {version}"):
+        built = build_release(order, out)
+    emit(_shown(built), json=json, human=_print_release)
+
+
+@app.command(
+    epilog=show_examples(
+        "limpet release sign out --offline vendor/offline --repository vendor/public/repository"
+    )
+)
+def sign(
+    out: Path = _out_argument,
+    offline: Path = _offline,
+    repository: Path = _repository,
+    root: Path | None = _root,
+    key: list[Path] | None = _keys,
+    passphrase_env: str | None = _passphrase_env,
+    json: bool = _json,
+) -> None:
+    """Sign the release with the offline keys; the next signer runs it on the same directory."""
+    built = load_built(out)
+    order = _order(built.manifest.model, offline, repository, root, key, passphrase_env)
+    signed = sign_release(out, order, now=datetime.now(UTC))
+    emit(_signed(signed), json=json, human=_print_signed)
+
+
+@app.command(name="publish", epilog=show_examples("limpet release publish out --vendor vendor"))
+def publish_command(
+    out: Path = _out_argument,
+    vendor: Path = typer.Option(..., "--vendor", help="The vendor's directory."),
+    json: bool = _json,
+) -> None:
+    """Give what was signed to the vendor's repository, which verifies it again."""
+    with progress("publishing"):
+        text = publish(out, vendor, clock=lambda: datetime.now(UTC))
+    emit(_Published(published=text), json=json, human=lambda done: print(f"{done.published}"))
+
+
+@app.command(
+    epilog=show_examples(
+        "limpet release support --model thermostat --until 2031-12-31 --text 'Updates until …'"
+        " --offline vendor/offline --repository vendor/public/repository --out support"
+    )
+)
+def support(
+    model: str = typer.Option(..., help="The model that the statement is for."),
+    until: datetime = typer.Option(..., help="UTC; a date means its end."),
+    text: str = typer.Option(..., help="What the owner reads."),
+    out: Path = typer.Option(..., "--out", help="A directory for the signed statement."),
+    after: AfterSupport = typer.Option(
+        AfterSupport.KEEPS_WORKING_LOCALLY, help="What a device does afterwards."
+    ),
+    offline: Path = _offline,
+    repository: Path = _repository,
+    root: Path | None = _root,
+    key: list[Path] | None = _keys,
+    passphrase_env: str | None = _passphrase_env,
+    json: bool = _json,
+) -> None:
+    """State and sign until when a model gets updates; publish it like a release."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    end = until if until.time() != time(0) else until + timedelta(days=1) - timedelta(seconds=1)
+    statement = SupportStatement(
+        model=model, until=end.replace(tzinfo=UTC), after=after, text=text, issued_at=now
+    )
+    order = _order(model, offline, repository, root, key, passphrase_env)
+    emit(_signed(sign_support(statement, out, order, now=now)), json=json, human=_print_signed)
+
+
+@app.command(epilog=show_examples("limpet release show out"))
+def show(out: Path = _out_argument, json: bool = _json) -> None:
+    """What a release's directory holds."""
+    emit(_shown(load_built(out)), json=json, human=_print_release)
+
+
+def _order(
+    model: str,
+    offline: Path,
+    repository: Path,
+    root: Path | None,
+    keys: list[Path] | None,
+    passphrase_env: str | None,
+) -> SigningOrder:
+    chosen = tuple(keys or default_keys(offline, model))
+    if not chosen:
+        raise Unavailable(f"no release key of {model} in {offline}", hint="name one: --key FILE")
+    return SigningOrder(
+        repository=repository,
+        root=root or offline.parent / "trust" / "root.json",
+        keys=chosen,
+        passphrase=_passphrase(chosen, passphrase_env),
+    )
+
+
+def _passphrase(keys: tuple[Path, ...], variable: str | None) -> bytes | None:
+    if variable is not None:
+        value = os.environ.get(variable)
+        if value is None:
+            raise Unavailable(f"the variable {variable} is not set")
+        return value.encode()
+    encrypted = [key for key in keys if key.is_file() and _is_encrypted(key)]
+    if not encrypted:
+        return None
+    asked: str = typer.prompt(f"Passphrase of {encrypted[0].name}", hide_input=True, err=True)
+    return asked.encode()
+
+
+def _is_encrypted(key: Path) -> bool:
+    with key.open("rb") as file:
+        return b"ENCRYPTED" in file.read(128)
+
+
+def _utc(given: datetime | None) -> datetime | None:
+    return given.replace(tzinfo=UTC, microsecond=0) if given else None
+
+
+def _source_date() -> datetime | None:
+    text = os.environ.get("SOURCE_DATE_EPOCH")
+    if not text:
+        return None
+    try:
+        return datetime.fromtimestamp(int(text), UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise Rejected("malformed", "SOURCE_DATE_EPOCH is not a number of seconds") from error
+
+
+def _shown(built: Built) -> _Shown:
+    manifest = built.manifest
+    return _Shown(
+        directory=str(built.directory),
+        model=manifest.model,
+        version=manifest.version,
+        hardware_revisions=manifest.hardware_revisions,
+        security_counter=manifest.security_counter,
+        interface_version=manifest.interface_version,
+        minimum_version=manifest.minimum_version,
+        built_at=manifest.built_at,
+        manifest_sha256=built.manifest_sha256,
+        image=manifest.image.path,
+        image_bytes=manifest.image.packed,
+        tree_sha256=manifest.image.tree_sha256,
+        bounds=manifest.bounds,
+    )
+
+
+def _signed(signed: Signed) -> _SignedShown:
+    return _SignedShown(
+        file=str(signed.path),
+        version=signed.version,
+        signatures=signed.signatures,
+        threshold=signed.threshold,
+    )
+
+
+def _print_release(shown: _Shown) -> None:
+    bounds = shown.bounds
+    print(f"{shown.model} {shown.version}  {shown.directory}")
+    print(f"  hardware          {', '.join(shown.hardware_revisions)}")
+    print(f"  security counter  {shown.security_counter}")
+    print(f"  interface         {shown.interface_version}")
+    print(f"  from version      {shown.minimum_version}")
+    print(f"  built at          {shown.built_at:%Y-%m-%d %H:%M:%S} UTC")
+    print(f"  image             {shown.image_bytes} bytes, {shown.image}")
+    print(f"  manifest          sha256 {shown.manifest_sha256}")
+    print(
+        f"  bounds            not before {bounds.not_before:%Y-%m-%d %H:%M:%S} UTC,"
+        f" at least {bounds.minimum_duration_seconds / _DAY:g} days,"
+        f" at most {bounds.largest_step_ppm / _PPM:g} % a step"
+    )
+
+
+def _print_signed(signed: _SignedShown) -> None:
+    print(
+        f"{signed.file}: version {signed.version}, signature {signed.signatures} of at least"
+        f" {signed.threshold}"
+    )
+    if signed.signatures < signed.threshold:
+        print("  not valid yet: the next signer runs the same command")

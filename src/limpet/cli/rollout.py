@@ -1,0 +1,168 @@
+"""`limpet rollout`: phase a release in; pause, resume or withdraw it.
+
+Owns arguments and printing. Works on the vendor's directory, beside the running
+service if there is one.
+"""
+
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from limpet.cli._frame import emit, make_app, show_examples
+from limpet.errors import Rejected
+
+if TYPE_CHECKING:
+    from limpet.vendor.rollout import Rollout, RolloutStatus
+
+__all__ = ["app"]
+
+app = make_app(
+    "Phase a release in; pause, resume or withdraw it.",
+    examples=["limpet rollout start 1.2.0 --vendor vendor --steps 1,10,50,100 --wait 3600"],
+)
+
+PPM_PER_PERCENT = 10_000
+
+_vendor = typer.Option(..., "--vendor", metavar="DIR", help="The vendor's directory.")
+_json_option = typer.Option(False, "--json", help="Print JSON.")
+_reason = typer.Option("", "--reason", help="Why, for those who read it later.")
+_version = typer.Argument(..., help="A published version.")
+
+
+@app.command(
+    epilog=show_examples(
+        "limpet rollout start 1.2.0 --vendor vendor --canary TH-A1B2C3D4 --steps 10,50,100"
+    )
+)
+def start(
+    version: str = _version,
+    vendor: Path = _vendor,
+    steps: str = typer.Option(
+        "1,5,25,50,75,100", "--steps", help="Shares of the fleet in percent."
+    ),
+    wait: int = typer.Option(3600, "--wait", min=0, help="Seconds that each step lasts at least."),
+    canary: list[str] = typer.Option([], "--canary", help="Serial of a device that goes first."),
+    silent_after: int = typer.Option(
+        3600, "--silent-after", min=1, help="Seconds after which an attempt without result failed."
+    ),
+    check_interval: int = typer.Option(
+        0,
+        "--check-interval",
+        min=0,
+        max=7 * 86400,
+        help="Seconds between checks; 0: the product's.",
+    ),
+    json: bool = _json_option,
+) -> None:
+    """Roll a published release out: named canaries, then rising shares of the fleet."""
+    from limpet.vendor import rollout
+
+    status = rollout.start(
+        _open(vendor),
+        version,
+        shares_ppm=[_ppm(share) for share in steps.split(",")],
+        wait_seconds=wait,
+        canaries=canary,
+        silent_seconds=silent_after,
+        check_interval_seconds=check_interval or None,
+    )
+    emit(status, json=json, human=_print)
+
+
+@app.command(epilog=show_examples("limpet rollout pause --vendor vendor --reason 'odd reports'"))
+def pause(vendor: Path = _vendor, reason: str = _reason, json: bool = _json_option) -> None:
+    """Admit nobody until it is resumed."""
+    from limpet.vendor import rollout
+
+    emit(rollout.pause(_open(vendor), reason=reason), json=json, human=_print)
+
+
+@app.command(epilog=show_examples("limpet rollout resume --vendor vendor"))
+def resume(vendor: Path = _vendor, reason: str = _reason, json: bool = _json_option) -> None:
+    """Go on after a pause or a halt; failures seen so far no longer count."""
+    from limpet.vendor import rollout
+
+    emit(rollout.resume(_open(vendor), reason=reason), json=json, human=_print)
+
+
+@app.command(epilog=show_examples("limpet rollout withdraw 1.2.0 --vendor vendor"))
+def withdraw(
+    version: str = _version,
+    vendor: Path = _vendor,
+    reason: str = _reason,
+    json: bool = _json_option,
+) -> None:
+    """Refuse a release from now on; devices remember it."""
+    from limpet.vendor import rollout
+
+    emit(rollout.withdraw(_open(vendor), version, reason=reason), json=json, human=_print)
+
+
+@app.command(epilog=show_examples("limpet rollout status --vendor vendor --json"))
+def status(vendor: Path = _vendor, json: bool = _json_option) -> None:
+    """How the rollout stands, what the fleet has shown, and what it waits for."""
+    from limpet.vendor import rollout
+
+    emit(rollout.status(_open(vendor)), json=json, human=_print)
+
+
+def _open(directory: Path) -> "Rollout":
+    from limpet.vendor.home import open_home
+    from limpet.vendor.repository import Repository
+    from limpet.vendor.rollout import Rollout
+    from limpet.vendor.store import Database
+
+    def clock() -> datetime:
+        return datetime.now(UTC)
+
+    home = open_home(directory)
+    return Rollout(
+        home=home,
+        database=Database.open(home.database),
+        repository=Repository(home, clock),
+        clock=clock,
+    )
+
+
+def _ppm(text: str) -> int:
+    """Parts per million from a share in percent, exactly."""
+    try:
+        ppm = Decimal(text.strip().removesuffix("%").strip()) * PPM_PER_PERCENT
+        if ppm == ppm.to_integral_value():
+            return int(ppm)
+    except (InvalidOperation, ValueError, OverflowError):
+        pass
+    raise Rejected("bad-steps", f"{text!r} is not a share in percent", hint="say --steps 1,10,100")
+
+
+def _print(status: "RolloutStatus") -> None:
+    if status.version is None:
+        print(f"{status.model}: no release was rolled out yet")
+        return
+    share = f"{status.admitted_ppm / PPM_PER_PERCENT:g} %"
+    state = (
+        "complete" if status.complete and status.state.value == "running" else status.state.value
+    )
+    print(
+        f"{status.model} {status.version}: {state}, step {status.step} of {status.steps}, {share}"
+    )
+    if status.canaries:
+        print(f"  canaries: {', '.join(status.canaries)}")
+    print(
+        f"  attempts: {status.succeeded} succeeded, {status.failed} failed, "
+        f"{status.silent} silent, {status.pending} pending"
+    )
+    if status.test is not None:
+        test = status.test
+        print(
+            f"  health: {test.health}, evidence {test.evidence:+.2f} "
+            f"(halts at {test.halt_at:+.2f}, passes at {test.pass_at:+.2f})"
+        )
+    if status.waiting_for:
+        print(f"  {status.waiting_for}: {status.detail}".rstrip(": "))
+    for entry in status.history:
+        when = entry.at.isoformat(sep=" ", timespec="seconds").removesuffix("+00:00")
+        print(f"  {when}  {entry.event}  {entry.detail}".rstrip())

@@ -1,0 +1,232 @@
+"""`limpet vendor`: set up and run the vendor's services, and look at the fleet.
+
+Owns arguments and printing. What a command does lives in `limpet.vendor`.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import typer
+
+from limpet.cli._frame import emit, make_app, print_table, progress, show_examples
+from limpet.errors import Misuse, Rejected
+
+__all__ = ["app"]
+
+app = make_app(
+    "Set up and run the vendor's services.",
+    examples=[
+        "limpet vendor init vendor --product examples/thermostat",
+        "limpet vendor serve vendor --listen 127.0.0.1:8443",
+    ],
+)
+
+_directory = typer.Argument(..., metavar="DIR", help="The vendor's directory.")
+_json_option = typer.Option(False, "--json", help="Print JSON.")
+_passphrase = typer.Option(
+    "",
+    "--passphrase-env",
+    metavar="NAME",
+    help="The offline keys are encrypted with the passphrase in this environment variable.",
+)
+_reason = typer.Option("", "--reason", help="Why, for those who read it later.")
+
+
+class _Made(msgspec.Struct, frozen=True, kw_only=True):
+    """What `init` prints as JSON."""
+
+    directory: str
+    maker: str
+    model: str
+    hostnames: tuple[str, ...]
+    offline: str
+
+
+@app.command(
+    epilog=show_examples(
+        "limpet vendor init vendor --product examples/thermostat",
+        "limpet vendor init vendor --product . --hostname updates.vendor.example",
+    )
+)
+def init(
+    directory: Path = _directory,
+    product: Path = typer.Option(..., "--product", help="The product's directory or design file."),
+    hostname: list[str] = typer.Option(
+        [], "--hostname", help="A name of the service; the product's vendor hosts by default."
+    ),
+    passphrase_env: str = _passphrase,
+    json: bool = _json_option,
+) -> None:
+    """Make a vendor's directory: keys, authorities, an empty repository. Never overwrites."""
+    from limpet.vendor.home import create
+
+    with progress("making keys and the first repository"):
+        home = create(
+            directory,
+            product,
+            hostnames=hostname,
+            now=datetime.now(UTC),
+            passphrase=_read_passphrase(passphrase_env),
+        )
+    settings = home.settings
+    made = _Made(
+        directory=str(directory),
+        maker=settings.maker,
+        model=settings.model,
+        hostnames=settings.hostnames,
+        offline=str(home.offline),
+    )
+    emit(made, json=json, human=_print_made)
+
+
+def _print_made(made: _Made) -> None:
+    print(f"made {made.directory} for {made.model} of {made.maker}, as {made.hostnames[0]}")
+    print(f"keep {made.offline} off every server: it holds the keys that say what firmware exists")
+
+
+def _read_passphrase(variable: str) -> bytes | None:
+    if not variable:
+        return None
+    passphrase = os.environ.get(variable, "").encode()
+    if not passphrase:
+        raise Rejected("no-passphrase", f"the environment variable {variable} is empty or not set")
+    return passphrase
+
+
+@app.command(epilog=show_examples("limpet vendor renew vendor --offline /media/drawer"))
+def renew(
+    directory: Path = _directory,
+    offline: Path | None = typer.Option(
+        None, "--offline", help="The drawer; DIR/offline by default."
+    ),
+    passphrase_env: str = _passphrase,
+) -> None:
+    """Once a year, with the drawer open: renew root, targets and the service's certificate."""
+    from limpet.vendor.home import open_home
+    from limpet.vendor.repository.renewal import renew as renew_offline_roles
+
+    home = open_home(directory)
+    expires = renew_offline_roles(
+        home,
+        offline=offline or home.offline,
+        now=datetime.now(UTC),
+        passphrase=_read_passphrase(passphrase_env),
+    )
+    print(f"renewed; do it again before {expires:%Y-%m-%d}, and restart the service now")
+
+
+@app.command(epilog=show_examples("limpet vendor serve vendor --listen 0.0.0.0:8443"))
+def serve(
+    directory: Path = _directory,
+    listen: str = typer.Option("127.0.0.1:8443", "--listen", metavar="HOST:PORT"),
+) -> None:
+    """Serve repository, enrollment, reports and pages until SIGTERM or Ctrl-C."""
+    from limpet.vendor.front import Service
+    from limpet.vendor.home import open_home
+
+    host, port = _split(listen)
+    service = Service.load(open_home(directory))
+    asyncio.run(_serve(service, host, port))
+
+
+async def _serve(service: object, host: str, port: int) -> None:
+    from limpet.vendor.front import Service, run_service
+
+    if not isinstance(service, Service):
+        raise Misuse("not a service")
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await run_service(service, host=host, port=port, stop=stop, ready=_announce, log=_log)
+
+
+def _announce(host: str, port: int) -> None:
+    shown = f"[{host}]" if ":" in host else host
+    print(f"listening on https://{shown}:{port}", flush=True)
+
+
+def _log(event: str, detail: str) -> None:
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    line = msgspec.json.encode({"at": now, "event": event, "detail": detail})
+    print(line.decode(), file=sys.stderr, flush=True)
+
+
+def _split(listen: str) -> tuple[str, int]:
+    host, _, port = listen.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise Rejected("bad-address", f"{listen!r} is not HOST:PORT", hint="say 127.0.0.1:8443")
+    return host, int(port)
+
+
+@app.command(
+    epilog=show_examples("limpet vendor fleet vendor", "limpet vendor fleet vendor --json")
+)
+def fleet(directory: Path = _directory, json: bool = _json_option) -> None:
+    """Every device that was seen: what it runs, and what it reported last."""
+    from limpet.vendor.fleet import view_fleet
+    from limpet.vendor.home import open_home
+    from limpet.vendor.store import Database
+
+    found = view_fleet(Database.open(open_home(directory).database))
+
+    def human(devices: object) -> None:
+        rows = [
+            (
+                device.serial,
+                device.running or "-",
+                ("blocked" if device.blocked else device.state) or "enrolled",
+                device.version or "-",
+                _ago(device.reported_at),
+                ": ".join(part for part in (device.reason, device.detail) if part),
+            )
+            for device in found
+        ]
+        print_table(("serial", "runs", "state", "about", "reported", "why"), rows)
+        print(f"{len(found)} devices")
+
+    emit(found, json=json, human=human)
+
+
+def _ago(then: datetime | None) -> str:
+    if then is None:
+        return "never"
+    seconds = max(0, int((datetime.now(UTC) - then).total_seconds()))
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit} ago"
+    return f"{seconds} s ago"
+
+
+@app.command(
+    epilog=show_examples("limpet vendor block vendor TH-A1B2C3D4 --reason 'key extracted'")
+)
+def block(
+    directory: Path = _directory, serial: str = typer.Argument(...), reason: str = _reason
+) -> None:
+    """Refuse certificates and reports of one device from now on."""
+    _set_block(directory, serial, blocked=True, reason=reason)
+    print(f"{serial} is blocked")
+
+
+@app.command(epilog=show_examples("limpet vendor unblock vendor TH-A1B2C3D4"))
+def unblock(directory: Path = _directory, serial: str = typer.Argument(...)) -> None:
+    """Lift the block of one device."""
+    _set_block(directory, serial, blocked=False, reason="")
+    print(f"{serial} is not blocked")
+
+
+def _set_block(directory: Path, serial: str, *, blocked: bool, reason: str) -> None:
+    from limpet.vendor.home import open_home
+    from limpet.vendor.store import Database, Devices
+
+    home = open_home(directory)
+    with Database.open(home.database).transaction() as connection:
+        Devices(connection).set_block(
+            serial, home.settings.model, now=datetime.now(UTC), blocked=blocked, reason=reason
+        )

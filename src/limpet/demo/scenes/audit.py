@@ -1,0 +1,44 @@
+"""The audit attacks a running device, statement by statement."""
+
+from collections import Counter
+
+from limpet.demo.scenes.owning import start_device, wait_enrolled
+from limpet.demo.stage import Missed
+from limpet.demo.story import Scene, Teller
+from limpet.demo.world import VENDOR_HOST, World
+from limpet.owner.store import Store
+from limpet.storage import write_atomic
+
+__all__ = ["AUDIT"]
+
+
+def _audit(world: World, tell: Teller) -> None:
+    device, spare = world.devices[-1], world.spare
+    if spare is None:
+        raise Missed("there is no device in its box")
+    start_device(world, spare)
+    wait_enrolled(world, spare)
+    tell(f"{spare.serial} is taken out of its box: a device that nobody has claimed")
+    token = world.stage.directory / "owner-token"
+    write_atomic(token, Store(world.owner).load(device.serial).token.encode())
+    trust = world.vendor / "trust"
+    service = f"{VENDOR_HOST}:{world.vendor_port}"
+    report = world.stage.limpet(
+        "audit", device.url, *(other.url for other in world.devices if other is not device),
+        "--device", device.directory, "--device-root", trust / "device-root.pem",
+        "--token-file", token, "--fresh", spare.url,
+        "--label", device.label_picture, "--label-uri", f"@{spare.label}",
+        "--product", world.source, "--vendor", world.vendor,
+        "--vendor-url", f"https://{service}", "--service-root", trust / "service-root.pem",
+        "--resolve", f"{service}=127.0.0.1:{world.vendor_port}",
+        statuses=(0, 1), json_option=("--json", "-"),
+    )  # fmt: skip
+    world.report = report
+    found = Counter(entry["verdict"] for entry in report["entries"])
+    tell(f"{len(report['entries'])} statements: " + ", ".join(f"{n} {v}" for v, n in found.items()))
+    failed = [entry["statement"] for entry in report["entries"] if entry["verdict"] == "fail"]
+    if failed:
+        raise Missed(f"the device fails {', '.join(failed)}")
+
+
+AUDIT = Scene("The audit attacks a running device, statement by statement", _audit)

@@ -1,0 +1,95 @@
+"""Firmware 1.1.0 is phased in; the fleet is shown while it updates by itself."""
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+from limpet.demo.scenes.founding import release
+from limpet.demo.stage import Missed
+from limpet.demo.story import Scene, Teller
+from limpet.demo.view import DeviceRow, FleetView
+from limpet.demo.world import Device, World, edit, now
+from limpet.vendor.rollout import RolloutStatus
+from limpet.wire.rollout import PlanState
+
+__all__ = ["PHASE_IN", "watch"]
+
+PHASE_IN_SECONDS = 60.0
+LOOK_SECONDS = 0.3
+NEW = "1.1.0"
+
+Seen = Callable[[Sequence[DeviceRow], RolloutStatus], bool]
+
+
+def watch(world: World, title: str, until: Seen, *, seconds: float) -> RolloutStatus:
+    """Show the fleet until `until` is true of it and of the rollout; `Missed` after `seconds`."""
+    deadline = time.monotonic() + seconds
+    with FleetView(world.console, title) as view:
+        while True:
+            rows, status = world.fleet(), world.rollout()
+            view.show(rows, _words(status))
+            if until(rows, status):
+                return status
+            if time.monotonic() > deadline:
+                raise Missed(f"{title}: still not so after {seconds:.0f} s")
+            time.sleep(LOOK_SECONDS)
+
+
+def _words(status: RolloutStatus) -> str:
+    state = "complete" if status.complete else status.state.value
+    canaries = f", {len(status.canaries)} canary" if status.canaries else ""
+    return f"{state}, admitted {status.admitted_ppm / 10_000:.0f} %{canaries}"
+
+
+def _phase_in(world: World, tell: Teller) -> None:
+    canary, held = world.devices[0], world.devices[-1]
+    functions = world.product / "app" / "thermostat" / "functions.py"
+    edit(functions, "CONTROL_SECONDS = 2.0", "CONTROL_SECONDS = 1.0")
+    release(world, NEW)
+    owner(world, held, "policy", "--window", _window_elsewhen(), "--zone", "UTC")
+    world.stage.limpet(
+        "rollout", "start", NEW, "--vendor", world.vendor, "--canary", canary.serial,
+        "--steps", "50,100", "--wait", "1", "--silent-after", "30",
+    )  # fmt: skip
+    order: list[str] = []
+
+    def others_updated(rows: Sequence[DeviceRow], status: RolloutStatus) -> bool:
+        order.extend(r.serial for r in rows if r.version == NEW and r.serial not in order)
+        waiting = next(row for row in rows if row.serial == held.serial)
+        return len(order) == world.count - 1 and waiting.state == "held"
+
+    watch(world, f"rollout of {NEW}", others_updated, seconds=PHASE_IN_SECONDS)
+    if order[0] != canary.serial or held.serial in order:
+        raise Missed(f"the order was {order}, canary {canary.serial}")
+    tell(f"the canary went first, then {len(order) - 1} more; each proved its health by itself")
+    shown = owner(world, held, "show")
+    if "outside-window" not in shown["reason"]:
+        raise Missed(f"the last device gives this reason: {shown['reason']!r}")
+    tell(f"the last one's owner reads why it waits: {shown['reason']}")
+    owner(world, held, "policy", "--window", "always")
+    owner(world, held, "check")
+    watch(
+        world,
+        f"rollout of {NEW}",
+        lambda rows, status: all(row.version == NEW for row in rows) and status.complete,
+        seconds=PHASE_IN_SECONDS,
+    )
+    tell(f"window opened: all {world.count} devices run {NEW}")
+
+
+def owner(world: World, device: Device, *words: str) -> dict[str, str]:
+    """A command of the owner's about updates."""
+    answer: dict[str, str] = world.stage.limpet(
+        "owner", "update", *words, "-d", device.serial, "--store", world.owner
+    )
+    return answer
+
+
+def _window_elsewhen() -> str:
+    """An hour of the day, in UTC, that is half a day away."""
+    begin = now() + timedelta(hours=11)
+    return f"{begin:%H:%M}-{begin + timedelta(hours=1):%H:%M}"
+
+
+PHASE_IN = Scene(f"Firmware {NEW} is phased in: canary, half, all; owners decide when", _phase_in)
+__all__ += ["NEW", "PlanState", "owner"]

@@ -1,0 +1,184 @@
+"""What the scenes share: where things are, which devices there are, who owns them.
+
+Owns the demo's own copy of the product, quickened so that a day fits in a
+minute, and the small look-ups that several scenes make.
+"""
+
+import re
+import shutil
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from rich.console import Console
+
+from limpet.demo.stage import Missed, Stage
+from limpet.demo.view import DeviceRow
+from limpet.errors import Unavailable
+from limpet.owner.client import DeviceClient
+from limpet.owner.flows import connect
+from limpet.owner.store import Store
+from limpet.product.label import parse_label_uri
+
+if TYPE_CHECKING:
+    from limpet.vendor.fleet import FleetDevice
+    from limpet.vendor.rollout import RolloutStatus
+
+__all__ = ["Device", "World", "edit", "now", "prepare_product"]
+
+VENDOR_HOST = "vendor.example.com"
+CHECK_SECONDS = 2  # between two looks for an update, on average; a product's are hours
+
+
+@dataclass(slots=True, kw_only=True)
+class Device:
+    """One device, as its owner and the demo know it."""
+
+    serial: str
+    directory: Path
+    label: Path  # what its QR code says
+    label_picture: Path
+    url: str = ""
+    password: str = ""
+
+    @property
+    def claim_code(self) -> str:
+        """Read off the label."""
+        return parse_label_uri(self.label.read_text("ascii").strip()).claim_code
+
+    @property
+    def process(self) -> str:
+        """The name of its process on the stage."""
+        return f"device-{self.serial}"
+
+
+@dataclass(slots=True, kw_only=True)
+class World:
+    """The state of the story."""
+
+    stage: Stage
+    console: Console
+    product: Path
+    source: Path  # the product as it is in the repository
+    count: int
+    vendor_port: int = 0
+    devices: list[Device] = field(default_factory=list)
+    spare: Device | None = None  # never claimed, for the audit
+    releases: dict[str, Path] = field(default_factory=dict)
+    report: Any = None  # of the audit
+
+    @property
+    def vendor(self) -> Path:
+        """The vendor's directory."""
+        return self.stage.directory / "vendor"
+
+    @property
+    def owner(self) -> Path:
+        """The owner's store."""
+        return self.stage.directory / "owner"
+
+    @property
+    def resolve(self) -> str:
+        """Where the vendor's host name leads on this machine."""
+        return f"{VENDOR_HOST}:443=127.0.0.1:{self.vendor_port}"
+
+    def client(self, device: Device) -> DeviceClient:
+        """The owner's authenticated connection to a device; a context manager."""
+        return connect(Store(self.owner).load(device.serial))
+
+    def fleet(self) -> list[DeviceRow]:
+        """Every device as the vendor's database has it."""
+        from limpet.vendor.fleet import view_fleet
+        from limpet.vendor.home import open_home
+        from limpet.vendor.store import Database
+
+        seen = {d.serial: d for d in view_fleet(Database.open(open_home(self.vendor).database))}
+        rows = []
+        for device in self.devices:
+            found = seen.get(device.serial)
+            rows.append(
+                DeviceRow(
+                    serial=device.serial,
+                    version=found.running if found else "?",
+                    slot=found.slot if found else "?",
+                    state=found.state if found else "unseen",
+                    reason=found.reason if found else "",
+                    detail=_said(found) if found else "",
+                )
+            )
+        return rows
+
+    def rollout(self) -> "RolloutStatus":
+        """Where the rollout stands at the vendor."""
+        from limpet.vendor.home import open_home
+        from limpet.vendor.repository import Repository
+        from limpet.vendor.rollout import Rollout, status
+        from limpet.vendor.store import Database
+
+        home = open_home(self.vendor)
+        return status(
+            Rollout(
+                home=home,
+                database=Database.open(home.database),
+                repository=Repository(home, now),
+                clock=now,
+            )
+        )
+
+    def log(self, device: Device, event: str) -> list[dict[str, Any]]:
+        """The entries of one kind in a device's own log."""
+        path = device.directory / "log" / "device.log"
+        try:
+            lines = path.read_bytes().splitlines()
+        except FileNotFoundError:
+            return []
+        entries = [msgspec.json.decode(line) for line in lines if line.strip()]
+        return [entry for entry in entries if entry.get("event") == event]
+
+
+def now() -> datetime:
+    """UTC."""
+    return datetime.now(UTC)
+
+
+def _said(device: "FleetDevice") -> str:
+    about = f"{device.version}: " if device.version and device.version != device.running else ""
+    return about + (device.detail or device.reason)
+
+
+def prepare_product(source: Path, target: Path, *, devices: int) -> Path:
+    """Copy the product, with seconds instead of hours between two looks for an update.
+
+    All `devices` start at once on this one machine, so a trial's deadline grows with them.
+
+    Raises `Unavailable` if the product is not where it should be.
+    """
+    if not (source / "product.toml").is_file():
+        raise Unavailable(
+            f"no product in {source}", hint="run the demo from a clone of the repository"
+        )
+    ignore = shutil.ignore_patterns("__pycache__", "tests", ".pytest_cache")
+    shutil.copytree(source, target, ignore=ignore)
+    design = target / "product.toml"
+    text = design.read_text("utf-8")
+    for key, seconds in (
+        ("check_interval_seconds", CHECK_SECONDS),
+        ("check_interval_min_seconds", 1),
+        ("check_interval_max_seconds", CHECK_SECONDS * 2),
+        ("health_deadline_seconds", max(20, 4 * devices)),
+    ):
+        text, found = re.subn(rf"(?m)^{key} = \d+$", f"{key} = {seconds}", text)
+        if found != 1:
+            raise Missed(f"{design} has no {key} to quicken")
+    design.write_text(text, "utf-8")
+    return target
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    """One change of source code, as a developer makes it; `old` must be there once."""
+    text = path.read_text("utf-8")
+    if text.count(old) != 1:
+        raise Missed(f"{path.name} does not hold {old!r} once")
+    path.write_text(text.replace(old, new), "utf-8")

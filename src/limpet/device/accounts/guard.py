@@ -1,0 +1,158 @@
+"""The one gate in front of every check of a guessable secret.
+
+Owns the order that makes guessing slow: repeat? delayed? count durably, then
+check, in the one worker. Nothing that compares a password or a claim code is
+reachable except through `Guard.check`.
+"""
+
+import hashlib
+import hmac
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from limpet.crypto.randomness import random_bytes
+from limpet.device.accounts.clock import GuardedClock
+from limpet.device.accounts.store import Store
+from limpet.device.accounts.throttle import (
+    Delayed,
+    Policy,
+    decide_attempt,
+    record_success,
+)
+from limpet.device.accounts.worker import HashWorker
+from limpet.device.link import messages as m
+from limpet.errors import Rejected, Unavailable
+
+__all__ = ["Attempt", "Guard"]
+
+MAX_REMEMBERED_GUESSES = 64
+BUSY_SECONDS = 2.0
+REFUSALS_SUMMARY_SECONDS = 600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One guess. `source` is the address, or a known client's id when `known`."""
+
+    account: str
+    source: str
+    known: bool
+    secret: str
+    policy: Policy
+    event: str  # of the owner's log when the guess is wrong
+    address: str
+
+
+class Guard:
+    """Throttles, counts and checks guesses; `notice(event, detail)` writes the owner's log."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        clock: GuardedClock,
+        wall: Callable[[], float],
+        worker: HashWorker,
+        notice: Callable[[str, str], None],
+    ) -> None:
+        self._store, self._clock, self._wall = store, clock, wall
+        self._worker, self._notice = worker, notice
+        self._wrong: OrderedDict[bytes, None] = OrderedDict()  # memory only, keyed hashes
+        self._memory_key = random_bytes(32)
+        self._refused, self._summary_due = 0, 0.0
+
+    async def check(self, attempt: Attempt, verify: Callable[[], None]) -> m.Refused | None:
+        """`None` if `verify` (run in the worker) accepts the secret, else the refusal.
+
+        Numbered as they run:
+        1. A repeat of a lately wrong guess is wrong again, neither counted nor hashed.
+        2. A guess that comes too early is refused unseen.
+        3. It is counted as failed, durably: pulling the plug does not undo it.
+        4. It is checked; 5. only if right is the count taken back.
+        """
+        # 1.
+        mark = self._mark(attempt)
+        if mark in self._wrong:
+            return _wrong(attempt)
+        # 2.
+        now = self._clock()
+        records = self._store.records
+        decision = decide_attempt(
+            records.throttle,
+            attempt.account,
+            attempt.source,
+            known=attempt.known,
+            now=now,
+            policy=attempt.policy,
+            key=records.throttle_key,
+        )
+        if isinstance(decision, Delayed):
+            self._count_refusal(decision)
+            return _delayed(decision)
+        # 3.
+        self._store.save(throttle=decision.state, throttle_wall=self._wall())
+        # 4.
+        try:
+            await self._worker.run(verify, known=attempt.known)
+        except Rejected:
+            self._remember(mark)
+            self._notice(attempt.event, f"from {attempt.address}")
+            return _wrong(attempt)
+        except Unavailable:
+            return m.Refused(
+                reason="busy", message="too many at once", retry_after_seconds=BUSY_SECONDS
+            )
+        # 5.
+        records = self._store.records
+        cleared = record_success(
+            records.throttle,
+            attempt.account,
+            attempt.source,
+            known=attempt.known,
+            now=self._clock(),
+            key=records.throttle_key,
+        )
+        self._store.save(throttle=cleared, throttle_wall=self._wall())
+        return None
+
+    def forget_guesses(self) -> None:
+        """A secret was replaced: what was wrong may be right now."""
+        self._wrong.clear()
+
+    def _mark(self, attempt: Attempt) -> bytes:
+        text = f"{attempt.account}\0{attempt.secret}".encode("utf-8", "surrogatepass")
+        return hmac.digest(self._memory_key, text, hashlib.sha256)
+
+    def _remember(self, mark: bytes) -> None:
+        self._wrong[mark] = None
+        while len(self._wrong) > MAX_REMEMBERED_GUESSES:
+            self._wrong.popitem(last=False)
+
+    def _count_refusal(self, decision: Delayed) -> None:
+        """One line for many: a flood must not write to the disk."""
+        self._refused += 1
+        now = self._clock()
+        if now >= self._summary_due:
+            what = "shut for strangers" if decision.shut else "too many"
+            self._notice("guesses-refused", f"{self._refused} attempts refused: {what}")
+            self._refused, self._summary_due = 0, now + REFUSALS_SUMMARY_SECONDS
+
+
+def _wrong(attempt: Attempt) -> m.Refused:
+    if attempt.account.startswith("claim"):
+        return m.Refused(reason="wrong-code", message="this is not the code on the label")
+    return m.Refused(reason="wrong-credentials", message="name or password is not right")
+
+
+def _delayed(decision: Delayed) -> m.Refused:
+    seconds = float(int(decision.retry_after) + 1)
+    if decision.shut:
+        return m.Refused(
+            reason="shut",
+            message="after too many wrong passwords only a known browser may log in",
+            retry_after_seconds=seconds,
+        )
+    return m.Refused(
+        reason="throttled", message="too many attempts; wait", retry_after_seconds=seconds
+    )

@@ -1,0 +1,132 @@
+"""The start of the accounts role: load, confine, serve, finish what power cut off.
+
+Owns the order of the start. A damaged record file ends it here, with one line.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from limpet.crypto.randomness import wait_until_ready
+from limpet.device.accounts.clock import GuardedClock
+from limpet.device.accounts.events import SecurityLog
+from limpet.device.accounts.guard import Guard
+from limpet.device.accounts.service import AccountsService
+from limpet.device.accounts.store import Store
+from limpet.device.accounts.worker import HashWorker
+from limpet.device.confine import confine
+from limpet.device.link import messages as m
+from limpet.device.link.bus import Bus
+from limpet.device.link.permits import Role
+from limpet.device.link.start import Start
+from limpet.errors import LimpetError, Unavailable
+from limpet.product import PRODUCT_FILE, load_product
+from limpet.storage import make_directory
+
+__all__ = ["build_service", "serve"]
+
+ANSWER_FIRST_SECONDS = 0.5
+"""A factory reset restarts the device; its answer goes out before."""
+
+ERASE_TRIES = 5
+
+
+async def serve(start: Start, bus: Bus) -> None:
+    """Run the role until it is stopped."""
+    wait_until_ready()
+    eraser = _Eraser(bus)
+    service = build_service(start, bus=bus, erase=eraser.begin)
+    eraser.service = service
+    for kind, handler in service.handlers().items():
+        bus.on(kind, handler)
+    await bus.ready(confine(Role.ACCOUNTS, start))
+    if service.store.records.erase_pending:
+        eraser.begin()
+    await bus.until_stopped()
+
+
+def build_service(start: Start, *, bus: Bus | None, erase: Callable[[], None]) -> AccountsService:
+    """The service on the records below the role's directory.
+
+    Raises `Rejected("damaged-accounts")` for records that cannot be read.
+    """
+    directory = make_directory(start.private)
+    store = Store.load(directory)
+    log = SecurityLog(directory, lambda: datetime.now(UTC))
+    records = store.records
+    worker = HashWorker()
+
+    def notice(event: str, detail: str) -> None:
+        with contextlib.suppress(Unavailable):
+            log.append(event, detail)
+        if bus is not None:
+            bus.log(event, detail, level="warning")
+
+    guard = Guard(
+        store,
+        clock=GuardedClock.resume(
+            stored=records.throttle.time,
+            stored_wall=records.throttle_wall,
+            wall=time.time(),
+            monotonic=time.monotonic,
+        ),
+        wall=time.time,
+        worker=worker,
+        notice=notice,
+    )
+    return AccountsService(
+        store=store,
+        guard=guard,
+        worker=worker,
+        log=log,
+        wall=time.time,
+        words=_words(start),
+        erase=erase,
+    )
+
+
+class _Eraser:
+    """Has the supervisor erase the owner's data, and remembers when that is done."""
+
+    def __init__(self, bus: Bus) -> None:
+        self.service: AccountsService | None = None
+        self._bus = bus
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """Start erasing, unless it is under way; returns at once."""
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._erase())
+
+    async def _erase(self) -> None:
+        for attempt in range(ERASE_TRIES):
+            await asyncio.sleep(ANSWER_FIRST_SECONDS * (attempt + 1))
+            with contextlib.suppress(LimpetError):
+                reply = await self._bus.call(Role.SUPERVISOR, m.EraseData())
+                if isinstance(reply, m.Done) and self.service is not None:
+                    self.service.store.save(erase_pending=False)
+                    return
+        self._bus.log("erase-failed", "the owner's data was not erased yet", level="error")
+
+
+def _words(start: Start) -> tuple[str, ...]:
+    """What a guesser knows of this device: product, maker, serial number."""
+    words: list[str] = []
+    with contextlib.suppress(LimpetError):
+        product = load_product(start.slot_path / PRODUCT_FILE)
+        words += [product.maker.name, product.model.name, product.model.display_name]
+    words.append(_serial(start.root / "identity.json"))
+    return tuple(word for word in words if word)
+
+
+def _serial(path: Path) -> str:
+    try:
+        identity = msgspec.json.decode(path.read_bytes()[: 64 << 10])
+        return str(identity.get("serial", ""))
+    except (OSError, msgspec.DecodeError, AttributeError):
+        return ""  # in the factory there is none yet

@@ -1,0 +1,5 @@
+"""`python -m limpet.device.boot ROOT`: run a device."""
+
+from limpet.device.boot._main import main
+
+main()

@@ -1,0 +1,127 @@
+"""What each role keeps: limits, files, ports and sockets. One table, read like a policy.
+
+A role reads its slot and the system's libraries and writes its own directory. What
+goes beyond that is named here with its reason.
+"""
+
+import os
+import resource
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from limpet.device.confine._landlock import LINK, READ, WRITE, FileGrant, Ports
+from limpet.device.confine._seccomp import Sockets
+from limpet.device.link.permits import Role
+from limpet.device.link.start import Start, parse_address
+from limpet.errors import Rejected
+
+__all__ = ["PROFILES", "Profile", "file_grants"]
+
+_MIB = 1 << 20
+HTTPS_PORT = 443
+DNS_PORT = 53  # answers over UDP are not covered by Landlock; long ones come over TCP
+
+SYSTEM = ("/usr", "/lib", "/lib64", "/etc/ssl", "/etc/localtime", "/etc/ld.so.cache")
+"""Shared libraries, the system's time zones and OpenSSL's configuration."""
+
+DEVICES = ("/dev/null", "/dev/urandom")
+NAMES = ("/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf", "/etc/host.conf", "/etc/gai.conf")
+"""What the resolver reads: the updater alone looks up names."""
+
+SENSORS = ("/sys/class/thermal", "/sys/devices/virtual/thermal", "/sys/class/gpio")
+"""The app reads the machine's sensors."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """The bounds of one role. Memory is address space: about eight times what is resident."""
+
+    memory_bytes: int
+    file_bytes: int
+    open_files: int
+    sockets: Sockets
+    ports: Callable[[Start], Ports]
+
+    @property
+    def limits(self) -> Mapping[int, int]:
+        """The limits for setrlimit(2)."""
+        return {
+            resource.RLIMIT_AS: self.memory_bytes,
+            resource.RLIMIT_FSIZE: self.file_bytes,
+            resource.RLIMIT_NOFILE: self.open_files,
+            resource.RLIMIT_NPROC: 4096,  # counts the user's threads everywhere; forks: seccomp
+            resource.RLIMIT_CORE: 0,
+            resource.RLIMIT_MEMLOCK: 0,
+            resource.RLIMIT_MSGQUEUE: 0,
+        }
+
+
+def _no_ports(start: Start) -> Ports:
+    del start
+    return Ports()
+
+
+def _listening(start: Start) -> Ports:
+    return Ports(bind=(start.listen[1],))
+
+
+def _vendor(start: Start) -> Ports:
+    """HTTPS, names, and the ports that boot was told to use instead."""
+    ports = {HTTPS_PORT, DNS_PORT}
+    for name, address in start.resolve.items():
+        ports |= {parse_address(name)[1], parse_address(address)[1]}
+    return Ports(connect=tuple(sorted(ports)))
+
+
+PROFILES: Mapping[Role, Profile] = {
+    Role.KEEPER: Profile(
+        memory_bytes=512 * _MIB, file_bytes=_MIB, open_files=64,
+        sockets=Sockets.NONE, ports=_no_ports,
+    ),
+    Role.ACCOUNTS: Profile(
+        memory_bytes=768 * _MIB, file_bytes=16 * _MIB, open_files=64,
+        sockets=Sockets.NONE, ports=_no_ports,
+    ),
+    Role.APP: Profile(
+        memory_bytes=1024 * _MIB, file_bytes=64 * _MIB, open_files=128,
+        sockets=Sockets.NONE, ports=_no_ports,
+    ),
+    Role.UPDATER: Profile(
+        memory_bytes=1024 * _MIB, file_bytes=256 * _MIB, open_files=128,
+        sockets=Sockets.ANY, ports=_vendor,
+    ),
+    Role.GATEWAY: Profile(
+        memory_bytes=1024 * _MIB, file_bytes=_MIB, open_files=1024,
+        sockets=Sockets.STREAM, ports=_listening,
+    ),
+}  # fmt: skip
+
+
+def file_grants(start: Start) -> tuple[FileGrant, ...]:
+    """The files that the role of `start` keeps."""
+    if start.role not in PROFILES:
+        raise Rejected("not-confined", f"{start.role.value} has no profile")
+    read = [start.slot_path, start.root / "identity.json", *_python(), *map(Path, SYSTEM)]
+    read += map(Path, DEVICES)
+    read.append(Path("/proc") / str(os.getpid()))
+    write = [start.private]
+    if start.role is Role.UPDATER:
+        read += map(Path, NAMES)
+        write.append(start.root / "slots")  # the other slot, and its transfer under way
+    if start.role is Role.APP:
+        read += map(Path, SENSORS)
+    # python-tuf's client keeps the current root as a symbolic link.
+    links = [start.private] if start.role is Role.UPDATER else []
+    return (
+        *(FileGrant(path, READ) for path in read),
+        *(FileGrant(path, WRITE) for path in write),
+        *(FileGrant(path, LINK) for path in links),
+    )
+
+
+def _python() -> list[Path]:
+    """The interpreter, the standard library and the installed packages."""
+    places = {sys.prefix, sys.base_prefix, *sys.path}
+    return [Path(place) for place in sorted(places) if place and Path(place).is_absolute()]

@@ -1,0 +1,80 @@
+"""From a role's reply to an HTTP answer: one table of reasons and statuses.
+
+Owns that table and the headers that every answer of the device carries.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from limpet.device.link import messages as m
+from limpet.https.message import Response, problem
+
+__all__ = ["STATUS_OF", "json_answer", "refusal", "secured"]
+
+STATUS_OF: Mapping[str, int] = {
+    "bad-token": 401,
+    "wrong-credentials": 401,
+    "wrong-code": 403,
+    "unclaimed": 403,
+    "access-too-low": 403,
+    "access-too-high": 403,
+    "forbidden": 403,
+    "wrong-host": 403,
+    "wrong-origin": 403,
+    "no-such-token": 404,
+    "unknown-function": 404,
+    "not-found": 404,
+    "already-claimed": 409,
+    "too-many-tokens": 409,
+    "throttled": 429,
+    "shut": 429,
+    "busy": 429,
+    "app-error": 500,
+    "internal": 500,
+    "not-ready": 503,
+    "not-served": 503,
+    "resetting": 503,
+    "unavailable": 503,
+    "app-timeout": 503,
+}
+"""What is not here is the client's mistake: 400."""
+
+_AGAIN_SECONDS = "5"
+
+_ALWAYS: Mapping[str, str] = {
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+}
+
+_STRICT: Mapping[str, str] = {"strict-transport-security": "max-age=63072000"}
+"""RFC 6797; only under the device's own name: `localhost` belongs to others too."""
+
+
+def json_answer(status: int, value: Any, headers: Mapping[str, str] | None = None) -> Response:
+    """`value` (a struct, or bytes that are JSON already) as the body."""
+    body = value if isinstance(value, bytes) else msgspec.json.encode(value)
+    return Response(status, {**(headers or {}), "content-type": "application/json"}, body)
+
+
+def refusal(refused: m.Refused) -> Response:
+    """The problem document (RFC 9457) for a role's refusal."""
+    status = STATUS_OF.get(refused.reason, 400)
+    headers: dict[str, str] = {}
+    if status == 401:
+        headers["www-authenticate"] = "Bearer"  # RFC 6750, 3
+    if refused.retry_after_seconds > 0:
+        headers["retry-after"] = str(max(1, round(refused.retry_after_seconds)))
+    elif status in (429, 503):
+        headers["retry-after"] = _AGAIN_SECONDS
+    return problem(status, refused.reason, refused.message, headers=headers)
+
+
+def secured(response: Response, *, host: str) -> Response:
+    """The answer with the headers that every answer carries; `host` is what was asked for."""
+    strict = _STRICT if host.partition(":")[0].lower().endswith(".local") else {}
+    return Response(response.status, {**_ALWAYS, **strict, **response.headers}, response.body)

@@ -1,0 +1,168 @@
+"""The JSON bodies of the device's API: what is read and what is answered.
+
+Owns their shape. Everything read is strict: an unknown field is refused.
+"""
+
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
+
+from limpet.device.link.messages import UpdatePolicy
+from limpet.wire.codec import Message
+
+__all__ = [
+    "AccessName",
+    "ClaimBody",
+    "DeviceBody",
+    "Empty",
+    "EventsBody",
+    "FunctionBody",
+    "IdentityBody",
+    "LoginBody",
+    "PasswordBody",
+    "ResetBody",
+    "SessionBody",
+    "SupportBody",
+    "TokenBody",
+    "TokenMadeBody",
+    "TokenRequestBody",
+    "UpdateBody",
+]
+
+AccessName = Literal["viewer", "member", "owner"]
+Name = Annotated[str, Meta(min_length=1, max_length=64)]
+Secret = Annotated[str, Meta(max_length=256)]
+
+
+class Empty(Message, frozen=True, kw_only=True):
+    """Nothing: `{}`."""
+
+
+class ClaimBody(Message, frozen=True, kw_only=True):
+    """The label's code, and the account of the new owner."""
+
+    code: Secret
+    name: Name
+    password: Secret
+
+
+class LoginBody(Message, frozen=True, kw_only=True):
+    """`known` is what an earlier session of this client was given; browsers send it as cookie."""
+
+    name: Name
+    password: Secret
+    known: Secret = ""
+
+
+class SessionBody(Message, frozen=True, kw_only=True):
+    """A session; keep `token` and `known` secret."""
+
+    token: str
+    known: str
+    access: AccessName
+    expires_at: datetime
+
+
+class PasswordBody(Message, frozen=True, kw_only=True):
+    """The old password and the new."""
+
+    old: Secret
+    new: Secret
+
+
+class ResetBody(Message, frozen=True, kw_only=True):
+    """The owner's password, again."""
+
+    password: Secret
+
+
+class TokenRequestBody(Message, frozen=True, kw_only=True):
+    """An API token of at most the caller's access."""
+
+    label: Name
+    access: AccessName
+    lifetime_seconds: Annotated[int, Meta(ge=60, le=366 * 86400)] = 90 * 86400
+
+
+class TokenBody(Message, frozen=True, kw_only=True):
+    """A session or API token, without its secret."""
+
+    token_id: str
+    label: str
+    access: AccessName
+    expires_at: datetime
+
+
+class TokenMadeBody(Message, frozen=True, kw_only=True):
+    """A new API token; `token` is shown this once."""
+
+    token_id: str
+    token: str
+    label: str
+    access: AccessName
+    expires_at: datetime
+
+
+class SupportBody(Message, frozen=True, kw_only=True):
+    """The support commitment (R5.1)."""
+
+    until: date
+    over: bool
+    text: str
+
+
+class IdentityBody(Message, frozen=True, kw_only=True):
+    """What the device is (R5.3b); public."""
+
+    maker: str
+    model: str
+    hardware_revision: str
+    firmware_revision: str
+    serial: str
+    claimed: bool
+    support: SupportBody
+    security_contact: tuple[str, ...]
+
+
+class UpdateBody(Message, frozen=True, kw_only=True):
+    """Where updates stand, and the owner's policy."""
+
+    policy: UpdatePolicy
+    running: str
+    slot: Literal["a", "b"]
+    available: str
+    state: str
+    reason: str
+    last_check: datetime | None
+    next_check: datetime | None
+    support_until: datetime | None
+    support_over: bool
+    support_text: str
+
+
+class FunctionBody(Message, frozen=True, kw_only=True):
+    """One function of the product, as declared by its app."""
+
+    name: str
+    kind: Literal["reading", "action"]
+    access: AccessName
+    summary: str
+    arguments: dict[str, Any]
+    result: dict[str, Any]
+    unit: str = ""
+
+
+class EventsBody(Message, frozen=True, kw_only=True):
+    """The owner's security log: each line a JSON object, sealed by the next."""
+
+    lines: tuple[str, ...]
+
+
+class DeviceBody(Message, frozen=True, kw_only=True):
+    """The running device, for its owner."""
+
+    firmware_revision: str
+    slot: str
+    confinement: dict[str, tuple[dict[str, Any], ...]]  # by role
+    links: dict[str, tuple[str, ...]]  # "caller>callee": requests

@@ -1,0 +1,336 @@
+"""What each operation of the API does: one message to the role that knows, one answer.
+
+Owns the translation between HTTP bodies and the link's messages. Checks nothing
+that the dispatcher has checked, and decides nothing that a role decides.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.cookies import CookieError, SimpleCookie
+from typing import Any, TypeVar
+
+import msgspec
+
+from limpet.device.gateway import bodies as b
+from limpet.device.gateway.answers import json_answer
+from limpet.device.gateway.facts import Facts
+from limpet.device.gateway.openapi import describe_api
+from limpet.device.gateway.routes import Match, Operation
+from limpet.device.link import messages as m
+from limpet.device.link.permits import PERMITS, Role
+from limpet.errors import Unavailable
+from limpet.https.admission import source_of
+from limpet.https.message import Request, Response, problem
+
+__all__ = ["Asked", "Call", "Operations", "Refusal"]
+
+CHECK_SECONDS = 60.0  # an update check goes over the Internet
+EVENTS = 200
+STATUS_SECONDS = 5.0  # how old the updater's word on support may be in the public identity
+KNOWN_COOKIE = "__Secure-limpet-known"
+KNOWN_COOKIE_SECONDS = 400 * 86400  # RFC 6265bis: the longest that browsers keep one
+
+R = TypeVar("R")
+Call = Callable[..., Awaitable[m.Reply]]
+"""`Bus.call`."""
+
+
+class Refusal(Exception):
+    """A role refused; carries its reply to the dispatcher."""
+
+    def __init__(self, refused: m.Refused) -> None:
+        super().__init__(refused.reason)
+        self.refused = refused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One request that passed every check: `body` has the route's type."""
+
+    request: Request
+    match: Match
+    body: Any
+    principal: m.Principal | None
+    token: str
+
+
+@dataclass(slots=True)
+class Operations:
+    """The handlers. `call` asks another role; `confinement` is this process's own."""
+
+    call: Call
+    facts: Facts
+    promote: Callable[[int], None]
+    confinement: tuple[m.Confinement, ...] = ()
+    _claimed: bool = False
+    _functions: tuple[b.FunctionBody, ...] | None = None
+    _support: tuple[float, b.SupportBody | None] = field(default=(-STATUS_SECONDS, None))
+
+    def table(self) -> Mapping[Operation, Callable[[Asked], Awaitable[Response]]]:
+        """Every operation's handler; a test holds it against the routes."""
+        return {
+            Operation.IDENTITY: self.identity,
+            Operation.SECURITY_TXT: self.security_txt,
+            Operation.CLAIM: self.claim,
+            Operation.LOGIN: self.login,
+            Operation.LOGOUT: self.logout,
+            Operation.CHANGE_PASSWORD: self.change_password,
+            Operation.LIST_TOKENS: self.list_tokens,
+            Operation.CREATE_TOKEN: self.create_token,
+            Operation.REVOKE_TOKEN: self.revoke_token,
+            Operation.LIST_FUNCTIONS: self.list_functions,
+            Operation.READ_FUNCTION: self.use_function,
+            Operation.CALL_FUNCTION: self.use_function,
+            Operation.READ_UPDATE: self.read_update,
+            Operation.SET_UPDATE_POLICY: self.set_update_policy,
+            Operation.CHECK_UPDATE: self.check_update,
+            Operation.INSTALL_UPDATE: self.install_update,
+            Operation.READ_EVENTS: self.read_events,
+            Operation.READ_DEVICE: self.read_device,
+            Operation.RESET: self.reset,
+            Operation.OPENAPI: self.openapi,
+        }
+
+    async def is_claimed(self) -> bool:
+        """Whether the device has an owner; only a reset, which restarts us, takes that back."""
+        if not self._claimed:
+            answer = await self._ask(Role.ACCOUNTS, m.DescribeAccounts(), m.Answer)
+            self._claimed = msgspec.json.decode(answer.json) == m.ClaimState.CLAIMED.value
+        return self._claimed
+
+    async def authenticate(self, token: str) -> m.Principal:
+        """Who holds `token`; asked anew each time, so that a revoked one dies at once."""
+        return await self._ask(Role.ACCOUNTS, m.Authenticate(token=token), m.Principal)
+
+    async def identity(self, asked: Asked) -> Response:
+        """Public facts; the end of support as the vendor stated it last."""
+        body = self.facts.body(claimed=await self.is_claimed(), now=datetime.now(UTC))
+        support = await self._stated_support()
+        return json_answer(200, msgspec.structs.replace(body, support=support or body.support))
+
+    async def security_txt(self, asked: Asked) -> Response:
+        """RFC 9116, 3: text/plain, UTF-8."""
+        text = self.facts.security_txt(datetime.now(UTC))
+        return Response(200, {"content-type": "text/plain; charset=utf-8"}, text.encode())
+
+    async def claim(self, asked: Asked) -> Response:
+        """The first session."""
+        body: b.ClaimBody = asked.body
+        request = m.Claim(
+            code=body.code, name=body.name, password=body.password, source=_source(asked)
+        )
+        return self._opened(asked, await self._ask(Role.ACCOUNTS, request, m.SessionOpened))
+
+    async def login(self, asked: Asked) -> Response:
+        """A session; known clients show their cookie in the body or as a cookie."""
+        body: b.LoginBody = asked.body
+        request = m.Login(
+            name=body.name,
+            password=body.password,
+            source=_source(asked),
+            known=body.known or _cookie(asked.request.headers.get("cookie", "")),
+        )
+        return self._opened(asked, await self._ask(Role.ACCOUNTS, request, m.SessionOpened))
+
+    async def logout(self, asked: Asked) -> Response:
+        """End the token that was shown."""
+        return await self._done(Role.ACCOUNTS, m.Logout(token=asked.token))
+
+    async def change_password(self, asked: Asked) -> Response:
+        """Old against new."""
+        body: b.PasswordBody = asked.body
+        request = m.ChangePassword(
+            token=asked.token, old=body.old, new=body.new, source=_source(asked)
+        )
+        return await self._done(Role.ACCOUNTS, request)
+
+    async def list_tokens(self, asked: Asked) -> Response:
+        """Without secrets."""
+        listed = await self._ask(Role.ACCOUNTS, m.ListTokens(token=asked.token), m.TokenList)
+        return json_answer(
+            200,
+            [
+                b.TokenBody(
+                    token_id=one.token_id,
+                    label=one.label,
+                    access=_name(one.access),
+                    expires_at=one.expires_at,
+                )
+                for one in listed.tokens
+            ],
+        )
+
+    async def create_token(self, asked: Asked) -> Response:
+        """The secret is in this answer only."""
+        body: b.TokenRequestBody = asked.body
+        request = m.CreateToken(
+            token=asked.token,
+            label=body.label,
+            access=m.Access[body.access.upper()],
+            lifetime_seconds=body.lifetime_seconds,
+        )
+        return json_answer(201, (await self._ask(Role.ACCOUNTS, request, m.Answer)).json)
+
+    async def revoke_token(self, asked: Asked) -> Response:
+        """By its id."""
+        token_id = asked.match.values["id"]
+        if len(token_id) > 64:
+            return problem(404, "no-such-token")
+        return await self._done(Role.ACCOUNTS, m.RevokeToken(token=asked.token, token_id=token_id))
+
+    async def list_functions(self, asked: Asked) -> Response:
+        """As the app declares them."""
+        return json_answer(200, await self._declared())
+
+    async def use_function(self, asked: Asked) -> Response:
+        """A reading by GET, an action by POST, at the access that the app declared."""
+        name = asked.match.values["name"]
+        function = next((one for one in await self._declared() if one.name == name), None)
+        if function is None:
+            return problem(404, "unknown-function", "this product has no such function")
+        method = "GET" if function.kind == "reading" else "POST"
+        if asked.match.route.method != method:
+            return problem(405, "method", f"use {method}", headers={"allow": method})
+        if asked.principal is None or asked.principal.access < m.Access[function.access.upper()]:
+            return problem(403, "access-too-low", f"needs the access {function.access}")
+        request = m.CallFunction(
+            name=name,
+            access=asked.principal.access,
+            arguments=asked.request.body if method == "POST" else b"{}",
+        )
+        return json_answer(200, (await self._ask(Role.APP, request, m.Answer)).json)
+
+    async def read_update(self, asked: Asked) -> Response:
+        """The updater's status."""
+        status = await self._ask(Role.UPDATER, m.ReadUpdateStatus(), m.UpdateStatus)
+        fields = {name: getattr(status, name) for name in b.UpdateBody.__struct_fields__}
+        return json_answer(200, b.UpdateBody(**fields))
+
+    async def set_update_policy(self, asked: Asked) -> Response:
+        """Durable before the answer."""
+        return await self._done(Role.UPDATER, m.SetUpdatePolicy(policy=asked.body))
+
+    async def check_update(self, asked: Asked) -> Response:
+        """Answers when the check is over."""
+        return await self._done(Role.UPDATER, m.CheckNow(), timeout=CHECK_SECONDS)
+
+    async def install_update(self, asked: Asked) -> Response:
+        """Consent."""
+        return await self._done(Role.UPDATER, m.InstallNow(), timeout=CHECK_SECONDS)
+
+    async def read_events(self, asked: Asked) -> Response:
+        """Newest last."""
+        request = m.ReadEvents(token=asked.token, limit=EVENTS)
+        found = await self._ask(Role.ACCOUNTS, request, m.EventLog)
+        return json_answer(200, b.EventsBody(lines=found.lines))
+
+    async def read_device(self, asked: Asked) -> Response:
+        """What this process knows: its own confinement, and the links that the code permits."""
+        own = tuple(msgspec.to_builtins(one) for one in self.confinement)
+        links = {
+            f"{caller.value}>{callee.value}": tuple(sorted(kind.__name__ for kind in kinds))
+            for (caller, callee), kinds in PERMITS.items()
+        }
+        body = b.DeviceBody(
+            firmware_revision=self.facts.firmware.version,
+            slot=self.facts.slot,
+            confinement={Role.GATEWAY.value: own},
+            links=links,
+        )
+        return json_answer(200, body)
+
+    async def reset(self, asked: Asked) -> Response:
+        """The device restarts after this answer."""
+        body: b.ResetBody = asked.body
+        request = m.FactoryReset(token=asked.token, password=body.password, source=_source(asked))
+        response = await self._done(Role.ACCOUNTS, request)
+        self._claimed = False
+        return response
+
+    async def openapi(self, asked: Asked) -> Response:
+        """From the routes and the app's declarations."""
+        title = f"{self.facts.product.maker.name} {self.facts.product.model.display_name}"
+        document = describe_api(
+            await self._declared(), title=title, version=self.facts.firmware.version
+        )
+        return json_answer(200, document)
+
+    def _opened(self, asked: Asked, opened: m.SessionOpened) -> Response:
+        self.promote(asked.request.peer.connection_id)
+        body = b.SessionBody(
+            token=opened.token,
+            known=opened.known,
+            access=_name(opened.access),
+            expires_at=opened.expires_at,
+        )
+        cookie = (
+            f"{KNOWN_COOKIE}={opened.known}; Path=/v1/login; Max-Age={KNOWN_COOKIE_SECONDS}; "
+            "Secure; HttpOnly; SameSite=Strict"
+        )
+        return json_answer(asked.match.route.status, body, {"set-cookie": cookie})
+
+    async def _declared(self) -> tuple[b.FunctionBody, ...]:
+        """The app's declarations; a slot's app never changes while it runs."""
+        if self._functions is None:
+            found = await self._ask(Role.APP, m.DescribeFunctions(), m.Functions)
+            try:
+                listed = msgspec.json.decode(found.json, type=list[dict[str, Any]])
+                for one in listed:
+                    one["access"] = _name(m.Access(one["access"]))
+                self._functions = msgspec.convert(listed, tuple[b.FunctionBody, ...])
+            except (msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
+                raise Unavailable("the app's declarations cannot be read") from error
+        return self._functions
+
+    async def _stated_support(self) -> b.SupportBody | None:
+        asked_at, support = self._support
+        if time.monotonic() - asked_at < STATUS_SECONDS:
+            return support
+        try:
+            status = await self._ask(Role.UPDATER, m.ReadUpdateStatus(), m.UpdateStatus)
+        except (Unavailable, Refusal):
+            status = None
+        support = None
+        if status is not None and status.support_until is not None:
+            support = b.SupportBody(
+                until=status.support_until.date(),
+                over=status.support_over,
+                text=status.support_text,
+            )
+        self._support = (time.monotonic(), support)
+        return support
+
+    async def _done(self, role: Role, request: m.Request, **more: Any) -> Response:
+        await self._ask(role, request, m.Done, **more)
+        return Response(204)
+
+    async def _ask(self, role: Role, request: m.Request, wanted: type[R], **more: Any) -> R:
+        reply = await self.call(role, request, **more)
+        if isinstance(reply, m.Refused):
+            raise Refusal(reply)
+        if not isinstance(reply, wanted):
+            raise Unavailable(f"{role.value} answered {type(reply).__name__}")
+        return reply
+
+
+def _source(asked: Asked) -> str:
+    return source_of(asked.request.peer.address)
+
+
+def _name(access: m.Access) -> b.AccessName:
+    names: Mapping[m.Access, b.AccessName] = {
+        m.Access.VIEWER: "viewer",
+        m.Access.MEMBER: "member",
+        m.Access.OWNER: "owner",
+    }
+    return names[access]
+
+
+def _cookie(header: str) -> str:
+    try:
+        found = SimpleCookie(header).get(KNOWN_COOKIE)
+    except CookieError:
+        return ""
+    return found.value if found and len(found.value) <= 256 else ""

@@ -1,0 +1,93 @@
+"""The start of the gateway: load, listen, confine, serve, keep the certificate fresh.
+
+Owns the order of the start. The socket is bound before the confinement and
+nothing is accepted before it, since no event is served in between.
+"""
+
+import asyncio
+import ipaddress
+import random
+import time
+from datetime import UTC, datetime
+
+from limpet.crypto.randomness import wait_until_ready
+from limpet.crypto.tls import server_context
+from limpet.device.confine import confine
+from limpet.device.gateway.api import Api
+from limpet.device.gateway.certificate import ENROLL_SECONDS, Enrollment
+from limpet.device.gateway.facts import Facts, load_facts
+from limpet.device.gateway.operations import Operations
+from limpet.device.link import messages as m
+from limpet.device.link.bus import Bus
+from limpet.device.link.permits import Role
+from limpet.device.link.start import Start
+from limpet.https.admission import DEVICE as ADMISSION
+from limpet.https.admission import Admission
+from limpet.https.limits import DEVICE as LIMITS
+from limpet.https.server import serve as listen
+from limpet.storage import make_directory, read_bounded
+
+__all__ = ["serve"]
+
+MAX_ROOTS = 64 << 10
+
+
+async def serve(start: Start, bus: Bus) -> None:
+    """Run the role until it is stopped."""
+    wait_until_ready()
+    facts = load_facts(start)
+    admission = Admission(ADMISSION, clock=time.monotonic, draw=random.SystemRandom().random)
+    operations = Operations(call=bus.call, facts=facts, promote=admission.promote)
+    enrollment = _enrollment(start, bus, facts)
+    identity = enrollment.load()
+    host, port = start.listen
+    server = await listen(
+        Api(operations).handle,
+        host=host,
+        port=port,
+        tls=server_context(identity.chain_pem, identity.key),
+        limits=LIMITS,
+        admission=admission,
+        on_event=lambda event, detail: bus.log(event, detail, level="warning"),
+    )
+    operations.confinement = confine(Role.GATEWAY, start)
+    await bus.ready(operations.confinement)
+    shown = f"[{server.host}]" if ":" in server.host else server.host
+    bus.log("listening", f"{shown}:{server.port}")
+    keep = asyncio.ensure_future(
+        enrollment.run(
+            identity,
+            adopt=lambda new: setattr(server, "tls", server_context(new.chain_pem, new.key)),
+        )
+    )
+    try:
+        await bus.until_stopped()
+    finally:
+        keep.cancel()
+        await server.close()
+
+
+def _enrollment(start: Start, bus: Bus, facts: Facts) -> Enrollment:
+    async def ask(request: m.EnrollCertificate) -> m.Reply:
+        return await bus.call(Role.UPDATER, request, timeout=ENROLL_SECONDS)
+
+    return Enrollment(
+        directory=make_directory(start.private),
+        roots_pem=read_bounded(start.slot_path / "trust" / "device-root.pem", max_bytes=MAX_ROOTS),
+        model=facts.identity.model,
+        serial=facts.identity.serial,
+        addresses=_addresses(start.listen[0]),
+        built_at=facts.firmware.built_at,
+        clock=lambda: datetime.now(UTC),
+        draw=random.SystemRandom().random,
+        ask=ask,
+        log=lambda event, detail: bus.log(event, detail),
+    )
+
+
+def _addresses(host: str) -> tuple[str, ...]:
+    """The address that clients use, where it is one and not all."""
+    try:
+        return () if ipaddress.ip_address(host).is_unspecified else (host,)
+    except ValueError:
+        return ()

@@ -1,0 +1,153 @@
+"""The device's HTTP API as one table.
+
+Owns which path exists, who may use it, what it reads and answers. The router
+and the OpenAPI document are both made from this table, so neither can know a
+path that the other does not. Knows no handler.
+"""
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from limpet.device.gateway import bodies as b
+from limpet.device.link.messages import Access, UpdatePolicy
+
+__all__ = ["ROUTES", "Match", "Operation", "Route", "match_route", "methods_of"]
+
+
+class Operation(enum.Enum):
+    """What a route does; the handler is found by it."""
+
+    IDENTITY = "identity"
+    SECURITY_TXT = "security-txt"
+    CLAIM = "claim"
+    LOGIN = "login"
+    LOGOUT = "logout"
+    CHANGE_PASSWORD = "change-password"  # noqa: S105
+    LIST_TOKENS = "list-tokens"
+    CREATE_TOKEN = "create-token"  # noqa: S105
+    REVOKE_TOKEN = "revoke-token"  # noqa: S105
+    LIST_FUNCTIONS = "list-functions"
+    READ_FUNCTION = "read-function"
+    CALL_FUNCTION = "call-function"
+    READ_UPDATE = "read-update"
+    SET_UPDATE_POLICY = "set-update-policy"
+    CHECK_UPDATE = "check-update"
+    INSTALL_UPDATE = "install-update"
+    READ_EVENTS = "read-events"
+    READ_DEVICE = "read-device"
+    RESET = "reset"
+    OPENAPI = "openapi"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One path and method. `reads`/`answers` are JSON types; None: no body.
+
+    `before_claim`: it also answers while the device has no owner.
+    """
+
+    operation: Operation
+    method: str
+    path: str
+    access: Access
+    summary: str
+    reads: Any = None
+    answers: Any = None
+    status: int = 200
+    before_claim: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A route and the values of its path's placeholders."""
+
+    route: Route
+    values: Mapping[str, str]
+
+
+_PUBLIC, _VIEWER, _MEMBER, _OWNER = Access.PUBLIC, Access.VIEWER, Access.MEMBER, Access.OWNER
+_O = Operation
+
+
+def _route(
+    operation: Operation, method: str, path: str, access: Access, summary: str, **more: Any
+) -> Route:
+    return Route(
+        operation=operation, method=method, path=path, access=access, summary=summary, **more
+    )
+
+
+ROUTES: Sequence[Route] = (
+    _route(_O.IDENTITY, "GET", "/v1/identity", _PUBLIC, "What this device is",
+           answers=b.IdentityBody, before_claim=True),
+    _route(_O.SECURITY_TXT, "GET", "/.well-known/security.txt", _PUBLIC,
+           "How to report a security bug (RFC 9116)", before_claim=True),
+    _route(_O.CLAIM, "POST", "/v1/claim", _PUBLIC, "Become the owner by the label's code",
+           reads=b.ClaimBody, answers=b.SessionBody, status=201, before_claim=True),
+    _route(_O.LOGIN, "POST", "/v1/login", _PUBLIC, "Open a session",
+           reads=b.LoginBody, answers=b.SessionBody, status=201),
+    _route(_O.LOGOUT, "POST", "/v1/logout", _VIEWER, "End this session or token", status=204),
+    _route(_O.CHANGE_PASSWORD, "PUT", "/v1/password", _VIEWER,
+           "Replace the password; every other session, token and known client ends",
+           reads=b.PasswordBody, status=204),
+    _route(_O.LIST_TOKENS, "GET", "/v1/tokens", _VIEWER, "Own sessions and API tokens",
+           answers=tuple[b.TokenBody, ...]),
+    _route(_O.CREATE_TOKEN, "POST", "/v1/tokens", _VIEWER,
+           "Make an API token of at most the own access",
+           reads=b.TokenRequestBody, answers=b.TokenMadeBody, status=201),
+    _route(_O.REVOKE_TOKEN, "DELETE", "/v1/tokens/{id}", _OWNER, "Revoke a token", status=204),
+    _route(_O.LIST_FUNCTIONS, "GET", "/v1/functions", _VIEWER, "What the product can do",
+           answers=tuple[b.FunctionBody, ...]),
+    _route(_O.READ_FUNCTION, "GET", "/v1/functions/{name}", _VIEWER, "Take a reading",
+           answers=Any),
+    _route(_O.CALL_FUNCTION, "POST", "/v1/functions/{name}", _VIEWER, "Do an action",
+           reads=dict[str, Any], answers=Any),
+    _route(_O.READ_UPDATE, "GET", "/v1/update", _VIEWER, "Where updates stand",
+           answers=b.UpdateBody),
+    _route(_O.SET_UPDATE_POLICY, "PUT", "/v1/update/policy", _OWNER,
+           "Choose when updates are installed", reads=UpdatePolicy, status=204),
+    _route(_O.CHECK_UPDATE, "POST", "/v1/update/check", _OWNER, "Check for updates now",
+           status=204),
+    _route(_O.INSTALL_UPDATE, "POST", "/v1/update/install", _OWNER,
+           "Consent to the release that is held", status=204),
+    _route(_O.READ_EVENTS, "GET", "/v1/events", _OWNER, "The security log",
+           answers=b.EventsBody),
+    _route(_O.READ_DEVICE, "GET", "/v1/device", _OWNER, "Confinement, versions and links",
+           answers=b.DeviceBody),
+    _route(_O.RESET, "POST", "/v1/reset", _OWNER,
+           "Factory reset: destroy accounts and the owner's data", reads=b.ResetBody, status=204),
+    _route(_O.OPENAPI, "GET", "/v1/openapi.json", _VIEWER, "This description", answers=Any),
+)  # fmt: skip
+"""Every route. A function's own access is checked besides the route's."""
+
+
+def match_route(method: str, path: str) -> Match | None:
+    """The route for `method` (HEAD counts as GET) and `path`."""
+    wanted = "GET" if method == "HEAD" else method
+    for route in ROUTES:
+        values = _values(route.path, path) if route.method == wanted else None
+        if values is not None:
+            return Match(route, values)
+    return None
+
+
+def methods_of(path: str) -> tuple[str, ...]:
+    """The methods that `path` has, for Allow; empty: no such path."""
+    return tuple(route.method for route in ROUTES if _values(route.path, path) is not None)
+
+
+def _values(pattern: str, path: str) -> Mapping[str, str] | None:
+    wanted, given = pattern.split("/"), path.split("/")
+    if len(wanted) != len(given):
+        return None
+    values: dict[str, str] = {}
+    for part, value in zip(wanted, given, strict=True):
+        if part.startswith("{"):
+            if not value:
+                return None
+            values[part[1:-1]] = value
+        elif part != value:
+            return None
+    return values

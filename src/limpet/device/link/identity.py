@@ -1,0 +1,42 @@
+"""`identity.json`: what a device is, in public. Written once, by the factory.
+
+Owns the file's form. Its presence is what ends the factory state, so it is written
+last and durably; nothing in it is secret (0644).
+"""
+
+from datetime import datetime
+from pathlib import Path
+
+from limpet.storage import read_bounded, write_atomic
+from limpet.wire.codec import Message, decode_json, encode_json
+
+__all__ = ["DeviceIdentity", "has_identity", "load_identity", "save_identity"]
+
+_BYTES = 16 << 10
+_NAME = "identity.json"
+
+
+class DeviceIdentity(Message, frozen=True, kw_only=True):
+    """The identity that the label carries too (R5.3a, R5.3b)."""
+
+    maker: str
+    model: str
+    hardware_revision: str
+    serial: str
+    manufactured_at: datetime  # UTC
+
+
+def has_identity(root: Path) -> bool:
+    """Whether the factory finished this device."""
+    return (root / _NAME).exists()
+
+
+def load_identity(root: Path) -> DeviceIdentity:
+    """The identity of the device at `root`. Raises `Unavailable`, `Rejected("malformed")`."""
+    data = read_bounded(root / _NAME, max_bytes=_BYTES)
+    return decode_json(data, DeviceIdentity, max_bytes=_BYTES)
+
+
+def save_identity(root: Path, identity: DeviceIdentity) -> None:
+    """Write it; durable on return. Raises `Unavailable`."""
+    write_atomic(root / _NAME, encode_json(identity), mode=0o644)

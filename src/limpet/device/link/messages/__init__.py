@@ -1,0 +1,162 @@
+"""Requests and replies between the roles of one device.
+
+Every message is a frozen tagged struct, at most `MESSAGE_BYTES` as MessagePack.
+One module a topic; this package gives them all under one name, and the two
+unions that a link decodes. Which role may send which request to which other is
+`limpet.device.link.permits`.
+"""
+
+from limpet.device.link.messages.credentials import (
+    Authenticate,
+    ChangePassword,
+    Claim,
+    ClaimCode,
+    CreateToken,
+    DescribeAccounts,
+    EventLog,
+    FactoryReset,
+    ListTokens,
+    Login,
+    Logout,
+    MintClaimCode,
+    Principal,
+    ReadEvents,
+    RevokeToken,
+    SessionOpened,
+    TokenList,
+    TokenRecord,
+)
+from limpet.device.link.messages.functions import (
+    CallFunction,
+    CheckHealth,
+    DescribeFunctions,
+    Functions,
+    Health,
+)
+from limpet.device.link.messages.identity import (
+    Certificate,
+    EnrollCertificate,
+    EnrollFeed,
+    EnrollStart,
+    EnrollStep,
+    GenerateIdentity,
+    IdentityRequest,
+    StoreIdentity,
+)
+from limpet.device.link.messages.life import (
+    Confinement,
+    LogEvent,
+    Ping,
+    Ready,
+    Stop,
+    Violation,
+)
+from limpet.device.link.messages.starting import (
+    Activate,
+    BootRecord,
+    ConfirmTrial,
+    EraseData,
+    ReadBootRecord,
+    RejectTrial,
+)
+from limpet.device.link.messages.terms import (
+    MESSAGE_BYTES,
+    Access,
+    Answer,
+    ClaimState,
+    Done,
+    Name,
+    Refused,
+    Secret,
+    Text,
+)
+from limpet.device.link.messages.updates import (
+    CheckNow,
+    InstallNow,
+    ReadUpdateStatus,
+    SetUpdatePolicy,
+    UpdatePolicy,
+    UpdateStatus,
+    Window,
+)
+
+__all__ = [
+    "MESSAGE_BYTES",
+    "Access",
+    "Activate",
+    "Answer",
+    "Authenticate",
+    "BootRecord",
+    "CallFunction",
+    "Certificate",
+    "ChangePassword",
+    "CheckHealth",
+    "CheckNow",
+    "Claim",
+    "ClaimCode",
+    "ClaimState",
+    "Confinement",
+    "ConfirmTrial",
+    "CreateToken",
+    "DescribeAccounts",
+    "DescribeFunctions",
+    "Done",
+    "EnrollCertificate",
+    "EnrollFeed",
+    "EnrollStart",
+    "EnrollStep",
+    "EraseData",
+    "EventLog",
+    "FactoryReset",
+    "Functions",
+    "GenerateIdentity",
+    "Health",
+    "IdentityRequest",
+    "InstallNow",
+    "ListTokens",
+    "LogEvent",
+    "Login",
+    "Logout",
+    "MintClaimCode",
+    "Name",
+    "Ping",
+    "Principal",
+    "ReadBootRecord",
+    "ReadEvents",
+    "ReadUpdateStatus",
+    "Ready",
+    "Refused",
+    "RejectTrial",
+    "Reply",
+    "Request",
+    "RevokeToken",
+    "Secret",
+    "SessionOpened",
+    "SetUpdatePolicy",
+    "Stop",
+    "StoreIdentity",
+    "Text",
+    "TokenList",
+    "TokenRecord",
+    "UpdatePolicy",
+    "UpdateStatus",
+    "Violation",
+    "Window",
+]
+
+Request = (
+    Ping | Stop | Ready | Violation | LogEvent
+    | Claim | Login | Authenticate | Logout | ChangePassword | CreateToken | ListTokens
+    | RevokeToken | DescribeAccounts | FactoryReset | ReadEvents
+    | DescribeFunctions | CallFunction | CheckHealth
+    | ReadUpdateStatus | SetUpdatePolicy | CheckNow | InstallNow | EnrollCertificate
+    | EnrollStart | EnrollFeed | GenerateIdentity | StoreIdentity
+    | Activate | ConfirmTrial | RejectTrial | ReadBootRecord | EraseData | MintClaimCode
+)  # fmt: skip
+"""Everything that one role may ask of another, subject to the table of permits."""
+
+Reply = (
+    Done | Refused | Answer | SessionOpened | Principal | TokenList | EventLog | Functions
+    | Health | UpdateStatus | Certificate | EnrollStep | IdentityRequest | BootRecord | ClaimCode
+)  # fmt: skip
+"""Everything that a role may answer."""

@@ -1,0 +1,70 @@
+"""The owner's choice about updates and where the updater stands: asked of `updater`."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from limpet.device.link.messages.terms import Name, Text
+from limpet.wire.codec import Message
+
+__all__ = [
+    "CheckNow",
+    "InstallNow",
+    "ReadUpdateStatus",
+    "SetUpdatePolicy",
+    "UpdatePolicy",
+    "UpdateStatus",
+    "Window",
+]
+
+
+class Window(Message, frozen=True, kw_only=True):
+    """When updates may be installed, in minutes of the day; end before start spans midnight."""
+
+    days: tuple[Annotated[int, Meta(ge=0, le=6)], ...] = (0, 1, 2, 3, 4, 5, 6)  # Monday is 0
+    start_minute: Annotated[int, Meta(ge=0, lt=1440)] = 0
+    end_minute: Annotated[int, Meta(ge=0, le=1440)] = 1440
+    zone: Name = "UTC"
+
+
+class UpdatePolicy(Message, frozen=True, kw_only=True):
+    """The owner's choice; automatic by default (R2.4.2)."""
+
+    automatic: bool = True
+    window: Window = Window()
+    interval_seconds: Annotated[int, Meta(ge=1, le=7 * 86400)] | None = None  # None: product's
+
+
+class ReadUpdateStatus(Message, frozen=True, kw_only=True, tag=True):
+    """Answered by `UpdateStatus`."""
+
+
+class SetUpdatePolicy(Message, frozen=True, kw_only=True, tag=True):
+    """Replace the policy; durable before `Done`."""
+
+    policy: UpdatePolicy
+
+
+class CheckNow(Message, frozen=True, kw_only=True, tag=True):
+    """Check without waiting for the interval. `Done` comes when the check is over."""
+
+
+class InstallNow(Message, frozen=True, kw_only=True, tag=True):
+    """The owner's consent: ignore window and automatic=off, once, for the held release."""
+
+
+class UpdateStatus(Message, frozen=True, kw_only=True, tag=True):
+    """Where the updater stands; times in UTC."""
+
+    policy: UpdatePolicy
+    running: Name
+    slot: Literal["a", "b"]
+    available: str = ""  # version offered
+    state: Literal["idle", "checking", "held", "downloading", "installing", "trial"] = "idle"
+    reason: Text = ""  # why a release is held or was refused last
+    last_check: datetime | None = None
+    next_check: datetime | None = None
+    support_until: datetime | None = None
+    support_over: bool = False
+    support_text: Annotated[str, Meta(max_length=2000)] = ""

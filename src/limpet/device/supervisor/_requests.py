@@ -1,0 +1,101 @@
+"""What the supervisor does when a role asks: one function a request.
+
+Owns the answers. Every request here was already permitted by the table.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from limpet.device.link import messages as m
+from limpet.device.link.journal import Journal
+from limpet.device.link.permits import Role, peers_of
+from limpet.device.link.start import Start, parse_address
+from limpet.device.supervisor._slots import SlotKeeper, begin_erasing
+from limpet.device.supervisor.status import Listening, write_listening
+from limpet.errors import LimpetError
+
+__all__ = ["REBOOT", "Requests"]
+
+REBOOT = 75
+"""Exit status that asks boot to choose a slot again."""
+
+GRACE_SECONDS = 0.2  # for the answer to arrive before the roles are stopped
+
+
+class Requests:
+    """Answers to the roles. `ended` ends the run, `kill` a role; `ready` notes readiness."""
+
+    def __init__(
+        self,
+        start: Start,
+        journal: Journal,
+        slots: SlotKeeper,
+        *,
+        ended: Callable[[int], None],
+        kill: Callable[[Role], None],
+        ready: Callable[[Role, tuple[m.Confinement, ...]], None],
+    ) -> None:
+        self._start = start
+        self._journal = journal
+        self._slots = slots
+        self._ended = ended
+        self._kill = kill
+        self._ready = ready
+
+    async def answer(self, caller: Role, request: m.Request) -> m.Reply:
+        """The reply to `caller`; an error is logged and becomes `Refused`."""
+        try:
+            return self._answer(caller, request)
+        except LimpetError as error:
+            name = type(request).__name__
+            self._log(f"{name.lower()}-refused"[:64], f"{caller.value}: {error}", level="warning")
+            return m.Refused(reason=getattr(error, "reason", "unavailable"), message=error.message)
+
+    def _answer(self, caller: Role, request: m.Request) -> m.Reply:
+        match request:
+            case m.Ready():
+                self._ready(caller, request.confinement)
+            case m.LogEvent():
+                self._note(caller, request)
+            case m.Violation():
+                self._accused(caller, request)
+            case m.ReadBootRecord():
+                return self._slots.read()
+            case m.Activate():
+                self._slots.activate(request)
+                self._log("activated", f"slot {request.slot}, version {request.version}")
+                self._restart()
+            case m.ConfirmTrial():
+                self._slots.confirm()
+                self._log("confirmed", f"slot {self._start.slot} passed its health check")
+            case m.RejectTrial():
+                self._slots.reject(request.reason)
+                self._log("rejected", request.reason, level="warning")
+                self._restart()
+            case m.EraseData():
+                begin_erasing(self._start.root)
+                self._log("erasing", f"asked by {caller.value}", level="warning")
+                self._restart()
+            case _:
+                return m.Refused(reason="not-served")
+        return m.Done()
+
+    def _note(self, caller: Role, request: m.LogEvent) -> None:
+        self._journal.write(caller.value, request.event, request.detail, level=request.level)
+        if caller is Role.GATEWAY and request.event == "listening":
+            host, port = parse_address(request.detail)
+            write_listening(self._start.root, Listening(host=host, port=port))
+
+    def _accused(self, accuser: Role, request: m.Violation) -> None:
+        """End a role of whom a peer says that it sent what it may not."""
+        detail = f"{request.caller} sent {request.request} to {accuser.value}"
+        self._log("violation", detail, level="error")
+        for role in peers_of(accuser) - {Role.SUPERVISOR}:
+            if role.value == request.caller:
+                self._kill(role)
+
+    def _restart(self) -> None:
+        asyncio.get_running_loop().call_later(GRACE_SECONDS, self._ended, REBOOT)
+
+    def _log(self, event: str, detail: str, *, level: str = "info") -> None:
+        self._journal.write("supervisor", event, detail, level=level)

@@ -1,0 +1,111 @@
+"""What the updater may have changed in boot's record, and erasing the owner's data.
+
+Owns the supervisor's side of trials: each answer is given after the record is
+durable. Never starts or stops anything; the outcome says whether to restart.
+"""
+
+import shutil
+from pathlib import Path
+
+from limpet.device.link import messages as m
+from limpet.device.link.start import Start
+from limpet.errors import Unavailable
+from limpet.firmware.slots import (
+    BOOT_FILE,
+    SlotRecord,
+    load_boot_state,
+    record_activation,
+    record_confirmation,
+    record_rejection,
+    save_boot_state,
+)
+from limpet.storage import remove_durably, sync_directory, write_atomic
+
+__all__ = ["SlotKeeper", "begin_erasing", "finish_erasing"]
+
+ERASED = ("app", "gateway")
+"""Directories of roles that hold nothing but the owner's data and operational keys."""
+
+ERASED_SETTINGS = "settings"
+"""Below `updater/`: the owner's choices. The rest (security floors) outlives a reset."""
+
+_MARK = "erase.pending"
+
+
+class SlotKeeper:
+    """Boot's record as the running slot sees it."""
+
+    def __init__(self, start: Start) -> None:
+        self._path = start.root / "slots" / BOOT_FILE
+        self._running = start.slot
+
+    def read(self) -> m.BootRecord:
+        """The record for the updater."""
+        state = load_boot_state(self._path)
+        record = state.record_of(self._running)
+        failure = state.failure
+        return m.BootRecord(
+            running=self._running,
+            on_trial=self.is_on_trial(),
+            version=record.version if record else "0.0.0",
+            security_counter=state.security_counter,
+            fell_back_from=failure.version if failure else "",
+            fell_back_manifest=failure.manifest_sha256 if failure else "",
+            fell_back_reason=failure.reason if failure else "",
+        )
+
+    def is_on_trial(self) -> bool:
+        """Whether the running slot must still prove itself."""
+        trial = load_boot_state(self._path).trial
+        return trial is not None and trial.slot == self._running
+
+    def activate(self, request: m.Activate) -> None:
+        """Put the other slot on trial at the next start; durable. Raises `Rejected`."""
+        record = SlotRecord(
+            version=request.version,
+            manifest_sha256=request.manifest_sha256,
+            tree_sha256=request.tree_sha256,
+            security_counter=request.security_counter,
+        )
+        state = record_activation(load_boot_state(self._path), request.slot, record)
+        save_boot_state(self._path, state)
+
+    def confirm(self) -> None:
+        """The running slot is good; durable. Raises `Rejected("no-trial")`."""
+        save_boot_state(self._path, record_confirmation(load_boot_state(self._path)))
+
+    def reject(self, reason: str) -> None:
+        """The running slot is not; durable. Raises `Rejected("no-trial")`."""
+        save_boot_state(self._path, record_rejection(load_boot_state(self._path), reason))
+
+
+def begin_erasing(root: Path) -> None:
+    """Make it durable that the owner's data must go, whatever is cut from here on."""
+    write_atomic(root / _MARK, b"")
+
+
+def finish_erasing(root: Path) -> bool:
+    """Erase what `begin_erasing` asked for; whether there was anything to do.
+
+    Called while no role runs; done again from the start after a cut.
+    """
+    if not (root / _MARK).exists():
+        return False
+    try:
+        for directory in (*(root / name for name in ERASED), root / "updater" / ERASED_SETTINGS):
+            _empty(directory)
+    except OSError as error:
+        raise Unavailable(f"cannot erase the owner's data: {error.strerror}") from error
+    remove_durably(root / _MARK)
+    return True
+
+
+def _empty(directory: Path) -> None:
+    if not directory.is_dir():
+        return
+    for entry in directory.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+    sync_directory(directory)

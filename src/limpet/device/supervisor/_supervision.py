@@ -1,0 +1,248 @@
+"""One run of one slot: its roles come up in order, are tended, and go down together.
+
+Owns the running children and their links. A role that dies is restarted alone; its
+peers get the new ends of their links. What roles ask is answered by `_requests`.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from limpet.device.link import messages as m
+from limpet.device.link.journal import Journal
+from limpet.device.link.permits import Role, peers_of
+from limpet.device.link.start import Start
+from limpet.device.supervisor._child import Child
+from limpet.device.supervisor._factory import forget_half_made, run_factory
+from limpet.device.supervisor._policy import FACTORY_ORDER, ORDER, Restarts, decide_restart
+from limpet.device.supervisor._requests import REBOOT, Requests
+from limpet.device.supervisor._slots import SlotKeeper, finish_erasing
+from limpet.device.supervisor.status import (
+    DeviceStatus,
+    RoleStatus,
+    forget_listening,
+    read_listening,
+    write_status,
+)
+from limpet.errors import LimpetError
+from limpet.storage import make_directory
+
+__all__ = ["REBOOT", "Supervision"]
+
+START_SECONDS = 30.0  # of one role, from its start to Ready
+ALL_SECONDS = 120.0  # until every role was ready once
+PING_SECONDS, PING_ANSWER_SECONDS, SILENT_PINGS = 5.0, 10.0, 2
+
+
+class Supervision:
+    """The supervisor's state; `run` is its life."""
+
+    def __init__(self, start: Start, journal: Journal, *, clock: Callable[[], datetime]) -> None:
+        self._start = start
+        self._journal = journal
+        self._clock = clock
+        self._slots = SlotKeeper(start)
+        self._children: dict[Role, Child] = {}
+        self._restarts: dict[Role, Restarts] = {}
+        self._up = {role: asyncio.Event() for role in ORDER}
+        self._tending: list[asyncio.Task[None]] = []
+        self._outcome: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._requests = Requests(
+            start, journal, self._slots, ended=self.finish, kill=self._kill, ready=self._ready
+        )
+        listening = read_listening(start.root)
+        self._port = listening.port if listening else 0
+        forget_listening(start.root)
+
+    async def run(self) -> int:
+        """Bring the roles up, tend them until something ends the run; the exit status."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.finish, 0)
+        if self._start.factory:
+            forget_half_made(self._start.root)
+        elif finish_erasing(self._start.root):
+            self._log("data-erased", "the factory reset was finished")
+        for role in ORDER:
+            make_directory(self._start.root / role.value)
+        self._write_status()
+        work = asyncio.ensure_future(self._work())
+        try:
+            waiting: set[asyncio.Future[Any]] = {work, self._outcome}
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                work.result()
+            status = await self._outcome
+        finally:
+            work.cancel()
+            await self._stop()
+        if not self._start.factory and finish_erasing(self._start.root):
+            self._log("data-erased", "by the owner's factory reset")
+        return status
+
+    def finish(self, status: int) -> None:
+        """End the run with `status`; the first call decides."""
+        if not self._outcome.done():
+            self._outcome.set_result(status)
+
+    async def _work(self) -> None:
+        order = FACTORY_ORDER if self._start.factory else ORDER
+        try:
+            async with asyncio.timeout(ALL_SECONDS):
+                for role in order:
+                    self._tending.append(asyncio.ensure_future(self._tend(role)))
+                    await self._up[role].wait()
+        except TimeoutError:
+            self._log("start-failed", "not every role became ready", level="error")
+            self.finish(1)
+            return
+        self._log("running", f"slot {self._start.slot}, {len(order)} roles")
+        if self._start.factory:
+            self.finish(await run_factory(self._start, self._ask, self._log))
+
+    async def _tend(self, role: Role) -> None:
+        """Keep `role` running until the run ends or it dies too often."""
+        loop = asyncio.get_running_loop()
+        while True:
+            child = await self._launch(role)
+            watch = asyncio.ensure_future(self._watch(child))
+            status = await child.wait()
+            watch.cancel()
+            self._up[role].clear()
+            restarts, delay = decide_restart(
+                self._restarts.get(role, Restarts()), lived=loop.time() - child.started_at
+            )
+            self._restarts[role] = restarts
+            self._write_status()
+            self._log("role-ended", f"{role.value}: exit status {status}", level="warning")
+            if delay is None:
+                self._log("role-given-up", f"{role.value} does not stay up", level="error")
+                self.finish(1)
+                return
+            await asyncio.sleep(delay)
+
+    async def _launch(self, role: Role) -> Child:
+        child = Child(role, answer=self._requests.answer, violated=self._violated)
+        self._children[role] = child
+        ends: dict[Role, socket.socket] = {}
+        for peer in peers_of(role) - {Role.SUPERVISOR}:
+            other = self._children.get(peer)
+            if other is None or not other.is_alive:
+                continue  # it brings the link when it starts
+            ours, theirs = socket.socketpair()
+            if other.hand_over(role, theirs):
+                ends[peer] = ours
+            else:
+                ours.close()
+            theirs.close()
+        await child.start(self._start_of(role), ends, stderr_line=self._role_said)
+        self._write_status()
+        return child
+
+    def _start_of(self, role: Role) -> Start:
+        """The gateway keeps its port over a restart where the system chose one."""
+        restarts = self._restarts.get(role, Restarts())
+        listening = read_listening(self._start.root)
+        port = listening.port if listening else self._port
+        host, wanted = self._start.listen
+        if role is not Role.GATEWAY or wanted or not port or restarts.quick > 2:
+            return self._start
+        fixed = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        options = {**self._start.options, "listen": (fixed,)}
+        return Start(
+            role=role,
+            root=self._start.root,
+            slot=self._start.slot,
+            factory=self._start.factory,
+            options=options,
+        )
+
+    async def _watch(self, child: Child) -> None:
+        """See that `child` becomes ready and keeps answering; else end it."""
+        name = child.role.value
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await child.ready.wait()
+        except TimeoutError:
+            self._log("role-not-ready", f"{name} in {START_SECONDS:g} s", level="error")
+            child.kill()
+            return
+        silent = 0
+        while silent < SILENT_PINGS:
+            await asyncio.sleep(PING_SECONDS)
+            try:
+                await child.channel.call(m.Ping(), timeout=PING_ANSWER_SECONDS)
+                silent = 0
+            except LimpetError:
+                silent += 1
+        self._log("role-silent", f"{name} does not answer", level="error")
+        child.kill()
+
+    def _ready(self, role: Role, confinement: tuple[m.Confinement, ...]) -> None:
+        child = self._children[role]
+        child.confinement = confinement
+        child.ready.set()
+        self._up[role].set()
+        gaps = [f"{c.mechanism}: {c.detail}" for c in confinement if not c.in_force]
+        if gaps:
+            self._log("confinement-gap", f"{role.value}: {'; '.join(gaps)}", level="warning")
+        self._write_status()
+
+    def _kill(self, role: Role) -> None:
+        if (child := self._children.get(role)) is not None:
+            child.kill()
+
+    def _violated(self, peer: Role, request: str) -> None:
+        self._log("violation", f"{peer.value} sent {request} to supervisor", level="error")
+        self._kill(peer)
+
+    def _role_said(self, role: Role, line: str) -> None:
+        level = "error" if '"event":"crash"' in line else "warning"
+        self._journal.write(role.value, "stderr", line, level=level)
+        with contextlib.suppress(OSError):
+            print(f"{role.value}: {line}", file=sys.stderr, flush=True)
+
+    async def _ask(self, role: Role, request: m.Request) -> m.Reply:
+        return await self._children[role].channel.call(request)
+
+    async def _stop(self) -> None:
+        for task in self._tending:
+            task.cancel()
+        await asyncio.gather(*(child.stop() for child in self._children.values()))
+        self._write_status()
+
+    def _write_status(self) -> None:
+        try:
+            record = self._slots.read()
+            status = DeviceStatus(
+                supervisor_pid=os.getpid(),
+                slot=record.running,
+                version=record.version,
+                on_trial=record.on_trial,
+                started_at=self._clock(),
+                roles=tuple(self._status_of(child) for child in self._children.values()),
+            )
+            write_status(self._start.root, status)
+        except LimpetError as error:
+            self._log("status-not-written", str(error), level="warning")
+
+    def _status_of(self, child: Child) -> RoleStatus:
+        state = "stopped"
+        if child.is_alive:
+            state = "running" if child.ready.is_set() else "starting"
+        return RoleStatus(
+            role=child.role.value,
+            pid=child.pid,
+            state=state,
+            restarts=self._restarts.get(child.role, Restarts()).total,
+            confinement=child.confinement,
+        )
+
+    def _log(self, event: str, detail: str, *, level: str = "info") -> None:
+        self._journal.write("supervisor", event, detail, level=level)

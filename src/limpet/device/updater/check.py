@@ -1,0 +1,281 @@
+"""One check, from the metadata to a slot that is ready to be tried.
+
+Owns the order of steps and what is told about each: a log line, a report, the
+status. Blocking; runs in the updater's one worker thread. Never activates by
+itself: it returns what may be activated, after the plan was read again.
+
+    1 look        metadata, floor, plan, manifest, support
+    2 verify      may this release ever run here? (limpet.firmware.decision, 1 to 8)
+    3 decide      now? (9 to 16)
+    4 install     into the slot that does not run, group by group
+    5 look again  a halt or withdrawal meanwhile counts
+    6 hand over   the activation
+"""
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from limpet.device.link import messages as m
+from limpet.device.updater.floor import Floor, raise_floor
+from limpet.device.updater.progress import Attempt
+from limpet.device.updater.repository import Offer, Repository
+from limpet.device.updater.source import Busy, Source
+from limpet.device.updater.telling import HELD_EVENT, Happening, Level
+from limpet.errors import Rejected, Unavailable
+from limpet.firmware.decision import (
+    FAILED_BEFORE,
+    DeviceFacts,
+    Hold,
+    Install,
+    Nothing,
+    OwnerPolicy,
+    VerifiedRelease,
+    decide_installation,
+    verify_release,
+)
+from limpet.firmware.installation import install_image
+from limpet.firmware.slots import SlotName, other_slot
+from limpet.wire.report import ReportKind
+from limpet.wire.support import SupportStatement
+
+__all__ = ["Check", "CheckResult", "Outcome", "Tell", "run_check"]
+
+
+class Outcome(enum.Enum):
+    """How a check ended."""
+
+    NOTHING = "nothing"
+    HELD = "held"
+    REFUSED = "refused"
+    UNAVAILABLE = "unavailable"
+    READY = "ready"  # the other slot may be activated
+
+
+Tell = Callable[[Happening], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """Everything that a check needs; nothing in it changes meanwhile."""
+
+    repository: Repository
+    source: Source
+    facts: DeviceFacts
+    policy: OwnerPolicy
+    consented: str  # the manifest that the owner agreed to, or empty
+    floor: Floor
+    keep_floor: Callable[[Floor], None]
+    now: Callable[[], datetime]  # UTC, not before the floor's time
+    running_slot: SlotName
+    slots: Path
+    journal: Path
+    tell: Tell
+    state: Callable[[Literal["checking", "downloading", "installing"]], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckResult:
+    """What the check found; `activation` only with `READY`."""
+
+    outcome: Outcome
+    floor: Floor
+    available: str = ""
+    manifest_sha256: str = ""
+    reason: str = ""
+    detail: str = ""
+    support: SupportStatement | None = None
+    planned_interval: int | None = None
+    retry_after: float | None = None
+    activation: m.Activate | None = None
+
+    @property
+    def attempt(self) -> Attempt:
+        """The activation as the updater's own record keeps it."""
+        if self.activation is None:
+            raise Unavailable("nothing is ready to be activated")
+        return Attempt(
+            version=self.activation.version,
+            manifest_sha256=self.activation.manifest_sha256,
+            security_counter=self.activation.security_counter,
+        )
+
+
+class _Ended(Exception):
+    def __init__(self, result: CheckResult) -> None:
+        super().__init__(result.outcome.value)
+        self.result = result
+
+
+def run_check(check: Check) -> CheckResult:
+    """Do the steps; never raises what a peer, a file or the network can cause."""
+    run = _Run(check)
+    try:
+        return run.all_steps()
+    except _Ended as end:
+        return end.result
+    except Rejected as error:
+        return run.refused(error)
+    except Unavailable as error:
+        wait = error.retry_after if isinstance(error, Busy) else None
+        run.tell("update-check-failed", str(error), level="warning")
+        return run.result(Outcome.UNAVAILABLE, detail=error.message, retry_after=wait)
+
+
+class _Run:
+    """One check under way."""
+
+    def __init__(self, check: Check) -> None:
+        self._check = check
+        self._floor = check.floor
+        self._offer: Offer | None = None
+
+    def all_steps(self) -> CheckResult:
+        self._check.state("checking")
+        verified = self._look()  # 1 to 3
+        self.tell(
+            "update-begins", f"installing {verified.manifest.version}", report=ReportKind.ATTEMPT
+        )
+        self._install(verified)  # 4
+        again = self._look()  # 5
+        if again.manifest_sha256 != verified.manifest_sha256:
+            raise Unavailable(
+                "the plan names another release now", hint="the next check sees to it"
+            )
+        self.tell(
+            "update-installed",
+            f"{verified.manifest.version} is written and will be tried",
+            report=ReportKind.INSTALLED,
+        )
+        return self.result(Outcome.READY, activation=self._activation(verified))  # 6
+
+    def _look(self) -> VerifiedRelease:
+        check = self._check
+        offer = check.repository.look(self._floor, now=self._now(), keep=self._keep)
+        self._offer = offer
+        if offer.manifest is None:
+            raise _Ended(self.result(Outcome.NOTHING))
+        facts = self._facts()
+        verified = verify_release(offer.manifest, offer.plan, facts)
+        self._keep_time(verified)
+        policy = replace(
+            check.policy,
+            consent=bool(check.consented) and check.consented == verified.manifest_sha256,
+        )
+        match decide_installation(verified, offer.plan, policy, facts, self._now()):
+            case Install():
+                return verified
+            case Hold(reason, detail):
+                # Of a release that failed here the vendor knows; "held" would hide it.
+                report = None if reason == FAILED_BEFORE else ReportKind.HELD
+                self.tell(HELD_EVENT, f"{reason}: {detail}", report=report, reason=reason)
+                raise _Ended(self.result(Outcome.HELD, reason=reason, detail=detail))
+            case Nothing():
+                raise _Ended(self.result(Outcome.NOTHING))
+
+    def _install(self, verified: VerifiedRelease) -> None:
+        check, image = self._check, verified.manifest.image
+        check.state("downloading")
+        slot = other_slot(check.running_slot)
+
+        def read(offset: int, length: int) -> bytes:
+            return check.source.read_range(image.path, offset, length)
+
+        def progress(done: int, total: int) -> None:
+            if done == total:
+                check.state("installing")
+
+        install_image(image, read, check.slots / slot, journal=check.journal, on_progress=progress)
+
+    def _activation(self, verified: VerifiedRelease) -> m.Activate:
+        return m.Activate(
+            slot=other_slot(self._check.running_slot),
+            version=verified.manifest.version,
+            manifest_sha256=verified.manifest_sha256,
+            tree_sha256=verified.manifest.image.tree_sha256,
+            security_counter=verified.manifest.security_counter,
+        )
+
+    def _facts(self) -> DeviceFacts:
+        """The device's facts under the newest floor."""
+        known = self._check.facts
+        return replace(
+            known,
+            withdrawn=known.withdrawn | frozenset(self._floor.withdrawn),
+            security_counter=max(known.security_counter, self._floor.security_counter),
+        )
+
+    def _now(self) -> datetime:
+        return max(self._check.now(), self._floor.time)
+
+    def _keep(self, floor: Floor) -> None:
+        if floor != self._floor:
+            self._check.keep_floor(floor)
+            self._floor = floor
+
+    def _keep_time(self, verified: VerifiedRelease) -> None:
+        """The manifest's build time is signed offline."""
+        self._keep(raise_floor(self._floor, signed_time=verified.manifest.built_at))
+
+    def refused(self, error: Rejected) -> CheckResult:
+        """The release or its metadata is bad: log, report, status; nothing else changed."""
+        self.tell(
+            "update-refused",
+            f"{error.reason}: {error.message}",
+            level="warning",
+            report=ReportKind.REFUSED,
+            reason=error.reason,
+        )
+        return self.result(Outcome.REFUSED, reason=error.reason, detail=error.message)
+
+    def tell(
+        self,
+        event: str,
+        detail: str,
+        *,
+        level: Level = "info",
+        report: ReportKind | None = None,
+        reason: str = "",
+    ) -> None:
+        """Tell the log, and the vendor where there is a report."""
+        planned = self._offer.plan.release if self._offer is not None else None
+        self._check.tell(
+            Happening(
+                event=event,
+                detail=detail,
+                level=level,
+                report=report,
+                version=planned.version if planned else None,
+                manifest_sha256=planned.manifest_sha256 if planned else None,
+                reason=reason,
+            )
+        )
+
+    def result(
+        self,
+        outcome: Outcome,
+        *,
+        reason: str = "",
+        detail: str = "",
+        retry_after: float | None = None,
+        activation: m.Activate | None = None,
+    ) -> CheckResult:
+        """The result with what is known so far."""
+        offer = self._offer
+        planned = offer.plan.release if offer is not None else None
+        waits = outcome in (Outcome.HELD, Outcome.READY, Outcome.REFUSED)
+        return CheckResult(
+            outcome=outcome,
+            floor=self._floor,
+            available=planned.version if planned is not None and waits else "",
+            manifest_sha256=planned.manifest_sha256 if planned is not None else "",
+            reason=reason,
+            detail=detail,
+            support=offer.support if offer is not None else None,
+            planned_interval=offer.plan.check_interval_seconds if offer is not None else None,
+            retry_after=retry_after,
+            activation=activation,
+        )

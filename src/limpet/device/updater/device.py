@@ -1,0 +1,84 @@
+"""What the updater reads once when it starts: the firmware it runs from, and the device.
+
+Owns the loading and the names of the updater's own files. Decides nothing.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from limpet.device.link.identity import DeviceIdentity, load_identity
+from limpet.device.link.start import Start
+from limpet.errors import Rejected
+from limpet.firmware.description import FirmwareDescription, load_description
+from limpet.firmware.slots import SlotName
+from limpet.product import PRODUCT_FILE, Product, load_product
+from limpet.storage import read_bounded
+
+__all__ = ["Device", "Places", "load_device"]
+
+_TRUST_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The files that the updater writes; nobody else does."""
+
+    own: Path  # DEVICE/updater
+    slots: Path  # DEVICE/slots
+
+    @property
+    def policy(self) -> Path:
+        """The owner's choice; a factory reset erases this directory and no other of these."""
+        return self.own / "settings" / "policy.json"
+
+    @property
+    def floor(self) -> Path:
+        """What was seen and is never gone behind."""
+        return self.own / "floor.json"
+
+    @property
+    def progress(self) -> Path:
+        """What was under way."""
+        return self.own / "progress.json"
+
+    @property
+    def journal(self) -> Path:
+        """The groups of an image that are written."""
+        return self.own / "install.json"
+
+    @property
+    def reports(self) -> Path:
+        """The queue."""
+        return self.own / "reports"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """The device as its firmware and its factory describe it."""
+
+    identity: DeviceIdentity
+    description: FirmwareDescription
+    product: Product
+    slot: SlotName
+    places: Places
+    trusted_root: bytes  # root.json of the firmware (TUF)
+    service_roots: bytes  # PEM; who may be the vendor's server
+
+
+def load_device(start: Start) -> Device:
+    """Read everything. Raises `Unavailable` or `Rejected`; then the role must not serve."""
+    slot = start.slot_path
+    identity, description = load_identity(start.root), load_description(slot)
+    if identity.model != description.model:
+        raise Rejected(
+            "wrong-model", f"this {identity.model} runs firmware for {description.model}"
+        )
+    return Device(
+        identity=identity,
+        description=description,
+        product=load_product(slot / PRODUCT_FILE),
+        slot=start.slot,
+        places=Places(own=start.private, slots=start.root / "slots"),
+        trusted_root=read_bounded(slot / "trust" / "root.json", max_bytes=_TRUST_BYTES),
+        service_roots=read_bounded(slot / "trust" / "service-root.pem", max_bytes=_TRUST_BYTES),
+    )

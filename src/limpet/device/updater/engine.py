@@ -1,0 +1,393 @@
+"""The updater at work: checks one after another, the trial of a new slot, the reports.
+
+Owns the state between checks and the order in which it is made durable. All
+blocking work runs in one worker thread; what it needs from outside comes as
+`Surroundings`, so that tests run the same engine against a hostile repository.
+Never talks to the network itself.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+import msgspec
+
+from limpet.device.link import messages as m
+from limpet.device.updater.check import Check, CheckResult, Outcome, run_check
+from limpet.device.updater.device import Device
+from limpet.device.updater.floor import Floor, load_floor, raise_floor, save_floor
+from limpet.device.updater.policy import (
+    default_policy,
+    describe_window,
+    is_in_window,
+    load_policy,
+    save_policy,
+)
+from limpet.device.updater.progress import (
+    MAX_REPORTED,
+    Progress,
+    begin_attempt,
+    failed_manifests,
+    load_progress,
+    save_progress,
+    settle,
+)
+from limpet.device.updater.reports import ReportQueue
+from limpet.device.updater.repository import Repository
+from limpet.device.updater.schedule import Interval, choose_interval, decide_wait
+from limpet.device.updater.standing import State, describe_standing
+from limpet.device.updater.surroundings import Surroundings
+from limpet.device.updater.telling import Happening, Teller
+from limpet.device.updater.trial import Trial, Verdict
+from limpet.device.updater.watching import watch_trial
+from limpet.errors import LimpetError, Rejected, Unavailable
+from limpet.firmware.decision import DeviceFacts, OwnerPolicy
+from limpet.wire.report import ReportKind
+from limpet.wire.support import SupportStatement
+
+__all__ = ["Engine"]
+
+T = TypeVar("T")
+
+_RETRY_CONFIRM_SECONDS = 1.0
+
+
+class Engine:
+    """One device's updater. `start` first; then `run` for ever, or `check` by hand."""
+
+    def __init__(self, device: Device, around: Surroundings) -> None:
+        self._device, self._around = device, around
+        places = device.places
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="updater")
+        self._queue = ReportQueue(places.reports, model=device.identity.model)
+        self._repository = Repository(
+            around.source,
+            model=device.identity.model,
+            directory=places.own,
+            trusted_root=device.trusted_root,
+        )
+        self._teller = Teller(
+            device,
+            self._queue,
+            around.log,
+            now=self.now,
+            was_told=lambda key: key in self._progress.reported,
+            remember=self._remember,
+        )
+        self._policy = default_policy(device.product.update)
+        self._floor = Floor(time=device.description.built_at)
+        self._progress = Progress()
+        self._boot = m.BootRecord(
+            running=device.slot,
+            on_trial=False,
+            version=device.description.version,
+            security_counter=device.description.security_counter,
+        )
+        self._state: State = "idle"
+        self._result: CheckResult | None = None
+        self._support: SupportStatement | None = None
+        self._next_check: datetime | None = None
+        self._failures = 0
+        self._consent = ""
+        self._one_check = asyncio.Lock()
+        self._wake = asyncio.Event()
+
+    # --- what the role serves
+
+    @property
+    def policy(self) -> m.UpdatePolicy:
+        """The owner's choice in force."""
+        return self._policy
+
+    def set_policy(self, policy: m.UpdatePolicy) -> None:
+        """Keep another policy, durable on return; it holds from the next decision on."""
+        save_policy(self._device.places.policy, policy)
+        self._policy = policy
+        self._wake.set()
+
+    def consent(self) -> None:
+        """The owner agrees to the release that is held. Raises `Rejected("nothing-held")`."""
+        if self._result is None or self._result.outcome is not Outcome.HELD:
+            raise Rejected("nothing-held", "no update waits for consent")
+        self._consent = self._result.manifest_sha256
+        self._wake.set()
+
+    def status(self) -> m.UpdateStatus:
+        """Where the updater stands."""
+        return describe_standing(
+            self._device,
+            policy=self._policy,
+            state=self._state,
+            result=self._result,
+            support=self._support,
+            last_check=self._progress.last_check,
+            next_check=self._next_check,
+            now=self.now(),
+        )
+
+    def now(self) -> datetime:
+        """UTC, never before the time floor."""
+        return max(self._around.wall(), self._floor.time)
+
+    # --- life
+
+    async def start(self) -> None:
+        """Load what was kept, and settle what was under way before this start."""
+        places = self._device.places
+        reply = await self._around.supervisor(m.ReadBootRecord())
+        if not isinstance(reply, m.BootRecord):
+            raise Unavailable("the supervisor does not say what boot knows")
+        self._boot = reply
+        self._floor, warning = load_floor(
+            places.floor,
+            built_at=self._device.description.built_at,
+            security_counter=reply.security_counter,
+        )
+        self._teller.warn("floor-damaged", warning)
+        self._progress, warning = load_progress(places.progress)
+        self._teller.warn("progress-damaged", warning)
+        try:
+            self._policy = load_policy(places.policy, default=self._policy)
+        except Rejected as error:
+            self._teller.warn("policy-damaged", f"{error.message}; the product's own policy holds")
+        self._settle()
+
+    async def run(self) -> None:
+        """Judge the trial if there is one, then check for ever."""
+        if self._boot.on_trial:
+            await self.judge_trial()
+        while True:
+            wait = self._wait()
+            self._next_check = self.now() + timedelta(seconds=wait)
+            self._wake.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._wake.wait()
+                    if not self._consent:
+                        continue  # another policy: draw another wait
+            try:
+                await self.check()
+            except LimpetError as error:  # our own disk: the next check may do better
+                self._failures += 1
+                self._teller.warn("update-check-failed", str(error))
+
+    async def check(self) -> CheckResult:
+        """One whole check, up to the activation; never raises what a peer can cause."""
+        async with self._one_check:
+            check = self._check_order()
+            result = await self._work(lambda: run_check(check))
+            await self._finish(result)
+            return result
+
+    async def judge_trial(self) -> Verdict:
+        """Watch the new slot until it is confirmed or rejected."""
+        self._state = "trial"
+        around = self._around
+        trial = Trial(
+            deadline=float(self._device.product.update.health_deadline_seconds),
+            begun=around.monotonic(),
+        )
+        verdict = await watch_trial(
+            trial,
+            health=around.health,
+            reach=self._probe,
+            monotonic=around.monotonic,
+            sleep=around.sleep,
+        )
+        await self._end_trial(verdict)
+        return verdict
+
+    async def flush(self) -> bool:
+        """Send the reports that wait; whether none waits any more. Never raises for a peer."""
+        delivery = self._around.delivery()
+        try:
+            if delivery is not None:
+                await self._work(lambda: self._queue.send(delivery))
+            return not self._queue.waiting()
+        except LimpetError as error:
+            self._teller.warn("reports-wait", str(error))
+            return False
+
+    def close(self) -> None:
+        """Let go of the worker."""
+        self._worker.shutdown(wait=False, cancel_futures=True)
+
+    # --- one check
+
+    def _check_order(self) -> Check:
+        places = self._device.places
+        return Check(
+            repository=self._repository,
+            source=self._around.source,
+            facts=self._facts(),
+            policy=self._owner_policy(),
+            consented=self._consent,
+            floor=self._floor,
+            keep_floor=lambda floor: save_floor(places.floor, floor),
+            now=self.now,
+            running_slot=self._device.slot,
+            slots=places.slots,
+            journal=places.journal,
+            tell=self._teller.tell,
+            state=self._enter,
+        )
+
+    async def _finish(self, result: CheckResult) -> None:
+        self._floor, self._result = result.floor, result
+        self._support = result.support or self._support
+        self._failures = self._failures + 1 if result.outcome is Outcome.UNAVAILABLE else 0
+        self._enter("held" if result.outcome is Outcome.HELD else "idle")
+        self._keep(msgspec.structs.replace(self._progress, last_check=self.now()))
+        if result.outcome not in (Outcome.HELD, Outcome.UNAVAILABLE):
+            self._consent = ""
+        if result.outcome is Outcome.NOTHING:
+            self._teller.tell_running()
+        await self.flush()
+        if result.activation is not None:
+            await self._activate(result)
+
+    async def _activate(self, result: CheckResult) -> None:
+        """Remember the attempt, then ask; a refusal is a refusal of the release."""
+        if result.activation is None:
+            return
+        self._enter("installing")
+        self._keep(begin_attempt(self._progress, result.attempt))
+        reply = await self._around.supervisor(result.activation)
+        if isinstance(reply, m.Refused):
+            self._keep(msgspec.structs.replace(self._progress, attempt=None))
+            self._enter("idle")
+            self._teller.tell(
+                Happening(
+                    event="activation-refused",
+                    detail=f"{reply.reason}: {reply.message}",
+                    level="warning",
+                    report=ReportKind.REFUSED,
+                    version=result.activation.version,
+                    manifest_sha256=result.activation.manifest_sha256,
+                    reason=reply.reason,
+                )
+            )
+
+    def _facts(self) -> DeviceFacts:
+        confirmed = self._progress.confirmed
+        description = self._device.description
+        is_confirmed = confirmed is not None and confirmed.version == description.version
+        return DeviceFacts(
+            model=self._device.identity.model,
+            hardware_revision=self._device.identity.hardware_revision,
+            device_id=self._device.identity.serial,
+            version=description.version,
+            manifest_sha256=confirmed.manifest_sha256 if confirmed and is_confirmed else "",
+            interface_version=description.interface_version,
+            security_counter=max(self._boot.security_counter, self._floor.security_counter),
+            withdrawn=frozenset(self._floor.withdrawn),
+            failed=failed_manifests(self._progress),
+        )
+
+    def _owner_policy(self) -> OwnerPolicy:
+        window = self._policy.window
+        return OwnerPolicy(
+            automatic=self._policy.automatic,
+            in_window=lambda now: is_in_window(window, now),
+            window_text=describe_window(window),
+        )
+
+    def _wait(self) -> float:
+        update = self._device.product.update
+        interval: Interval = choose_interval(
+            owner_seconds=self._policy.interval_seconds,
+            planned_seconds=self._result.planned_interval if self._result else None,
+            product=(
+                update.check_interval_seconds,
+                update.check_interval_min_seconds,
+                update.check_interval_max_seconds,
+            ),
+        )
+        return decide_wait(
+            interval,
+            failures=self._failures,
+            retry_after=self._result.retry_after if self._result else None,
+            random=self._around.random,
+        )
+
+    # --- trials
+
+    def _settle(self) -> None:
+        after, settled = settle(self._progress, self._boot)
+        if settled is not None:
+            attempt = settled.attempt
+            passed = settled.confirmed
+            self._teller.tell(
+                Happening(
+                    event="update-confirmed" if passed else "update-fell-back",
+                    detail=f"{attempt.version} {'runs' if passed else 'failed: '}{settled.reason}",
+                    level="info" if passed else "error",
+                    report=ReportKind.CONFIRMED if passed else ReportKind.FELL_BACK,
+                    version=attempt.version,
+                    manifest_sha256=attempt.manifest_sha256,
+                    reason="" if passed else settled.reason.partition(":")[0][:64],
+                )
+            )
+            if passed:
+                self._floor = raise_floor(self._floor, security_counter=attempt.security_counter)
+                save_floor(self._device.places.floor, self._floor)
+        if after != self._progress:
+            self._keep(after)  # after the report is queued: a cut repeats it, never loses it
+
+    async def _end_trial(self, verdict: Verdict) -> None:
+        around = self._around
+        request: m.Request = m.ConfirmTrial()
+        if not verdict.passed:
+            self._teller.warn("trial-failed", verdict.reason)
+            request = m.RejectTrial(reason=verdict.reason[:1024])
+        while True:
+            try:
+                await around.supervisor(request)
+                break
+            except Unavailable as error:  # boot's own deadline ends this
+                self._teller.warn("trial-verdict-waits", str(error))
+                await around.sleep(_RETRY_CONFIRM_SECONDS)
+        if not verdict.passed:
+            return
+        self._boot = msgspec.structs.replace(
+            self._boot, on_trial=False, version=self._device.description.version
+        )
+        self._enter("idle")
+        self._settle()
+        await self.flush()
+
+    async def _probe(self) -> bool:
+        """Whether this firmware reaches the vendor and believes its metadata."""
+        places = self._device.places
+
+        def look() -> Floor:
+            offer = self._repository.look(
+                self._floor, now=self.now(), keep=lambda floor: save_floor(places.floor, floor)
+            )
+            return offer.floor
+
+        try:
+            self._floor = await self._work(look)
+        except LimpetError as error:
+            self._teller.warn("trial-vendor", str(error))
+            return False
+        return True
+
+    # --- small parts
+
+    def _remember(self, key: str) -> None:
+        reported = (*self._progress.reported, key)[-MAX_REPORTED:]
+        self._keep(msgspec.structs.replace(self._progress, reported=reported))
+
+    def _keep(self, progress: Progress) -> None:
+        save_progress(self._device.places.progress, progress)
+        self._progress = progress
+
+    def _enter(self, state: State) -> None:
+        self._state = state
+
+    async def _work(self, task: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._worker, task)

@@ -1,0 +1,233 @@
+"""The updater's process: what it serves to the gateway, and how it is put together.
+
+Owns the order of the start (load, confine, ready, work), the TLS clients and the
+renewal of the updater's own certificate. Decides nothing about releases.
+"""
+
+import asyncio
+import random
+import time
+from datetime import UTC, datetime
+
+from limpet.crypto.keys import TlsKey
+from limpet.crypto.requests import Purpose, make_request
+from limpet.crypto.tls import client_context
+from limpet.device.confine import confine
+from limpet.device.link import messages as m
+from limpet.device.link.permits import Role
+from limpet.device.link.role import Bus
+from limpet.device.link.start import Start, parse_address
+from limpet.device.updater.certificate import (
+    OwnCertificate,
+    decide_renewal,
+    load_certificate,
+    load_key,
+    parse_certificate,
+    save_certificate,
+)
+from limpet.device.updater.device import Device, load_device
+from limpet.device.updater.engine import Engine
+from limpet.device.updater.enrollment import Errand
+from limpet.device.updater.reports import Delivery, deliver
+from limpet.device.updater.source import HttpsSource, make_client, vendor_host
+from limpet.device.updater.surroundings import Surroundings
+from limpet.device.updater.telling import Level
+from limpet.errors import LimpetError, Rejected
+from limpet.storage import make_directory
+
+__all__ = ["serve"]
+
+_HTTPS_PORT = 443
+_CHECK_NOW_SECONDS = 8.0
+"""How long `CheckNow` waits for the check; a longer one goes on by itself."""
+
+_FIRST_ENROLLMENT_SECONDS = 1.0
+_ENROLLMENT_BACKOFF = (1.0, 3600.0)
+_REPORT_BACKOFF = (5.0, 3600.0)
+_LOOK_AGAIN_SECONDS = 3600.0
+_HEALTH_SECONDS = 10.0
+
+
+async def serve(start: Start, bus: Bus) -> None:
+    """Run the role until it is stopped."""
+    make_directory(start.private)
+    updater = _Updater(start, bus, load_device(start))
+    updater.register()
+    await bus.ready(confine(Role.UPDATER, start))
+    await updater.work()
+
+
+class _Updater:
+    """The parts of the process."""
+
+    def __init__(self, start: Start, bus: Bus, device: Device) -> None:
+        self._bus, self._device, self._start = bus, device, start
+        self._random = random.SystemRandom()
+        self._key: TlsKey = load_key(start.private)
+        self._certificate = load_certificate(start.private, self._key)
+        self._host = vendor_host(device.product.vendor.hosts)
+        self._delivery: Delivery | None = None
+        self._tasks: set[asyncio.Task[object]] = set()
+        self._errand = Errand(
+            lambda request: bus.call(Role.KEEPER, request),
+            host=self._host,
+            address=self._address(),
+        )
+        self._engine = Engine(device, self._surroundings())
+
+    def register(self) -> None:
+        """Serve the gateway's requests."""
+        self._bus.on(m.ReadUpdateStatus, self._read_status)
+        self._bus.on(m.SetUpdatePolicy, self._set_policy)
+        self._bus.on(m.CheckNow, self._check_now)
+        self._bus.on(m.InstallNow, self._install_now)
+        self._bus.on(m.EnrollCertificate, self._enroll_for_gateway)
+
+    async def work(self) -> None:
+        """Check, judge, report and renew until cancelled; an error ends the process."""
+        try:
+            await self._engine.start()
+            await asyncio.gather(
+                self._engine.run(), self._keep_certificate(), self._keep_reporting()
+            )
+        finally:
+            self._engine.close()
+
+    # --- requests
+
+    async def _read_status(self, request: m.ReadUpdateStatus) -> m.Reply:
+        del request
+        return self._engine.status()
+
+    async def _set_policy(self, request: m.SetUpdatePolicy) -> m.Reply:
+        self._engine.set_policy(request.policy)
+        return m.Done()
+
+    async def _check_now(self, request: m.CheckNow) -> m.Reply:
+        del request
+        check = asyncio.ensure_future(self._engine.check())
+        self._tasks.add(check)
+        check.add_done_callback(self._tasks.discard)
+        await asyncio.wait({check}, timeout=_CHECK_NOW_SECONDS)
+        if check.done():
+            check.result()
+        return m.Done()
+
+    async def _install_now(self, request: m.InstallNow) -> m.Reply:
+        del request
+        self._engine.consent()
+        return m.Done()
+
+    async def _enroll_for_gateway(self, request: m.EnrollCertificate) -> m.Reply:
+        return m.Certificate(chain_pem=await self._errand.run(request.csr_pem))
+
+    # --- surroundings
+
+    def _surroundings(self) -> Surroundings:
+        loop = asyncio.get_running_loop()
+
+        def log(event: str, detail: str, level: Level) -> None:
+            loop.call_soon_threadsafe(lambda: self._bus.log(event, detail[:1024], level=level))
+
+        return Surroundings(
+            source=self._source(),
+            delivery=self._current_delivery,
+            supervisor=lambda request: self._bus.call(Role.SUPERVISOR, request),
+            health=lambda: self._bus.call(Role.APP, m.CheckHealth(), timeout=_HEALTH_SECONDS),
+            log=log,
+            wall=lambda: datetime.now(UTC),
+            monotonic=time.monotonic,
+            sleep=asyncio.sleep,
+            random=self._random.random,
+        )
+
+    def _source(self) -> HttpsSource:
+        """Anonymous: the repository is the same for every device, and may be a plain mirror."""
+        tls = client_context(roots_pem=self._device.service_roots)
+        return HttpsSource(
+            make_client(
+                self._host,
+                tls=tls,
+                allowed=self._device.product.vendor.hosts,
+                resolve=self._start.resolve,
+            )
+        )
+
+    def _current_delivery(self) -> Delivery | None:
+        if self._certificate is None:
+            return None
+        if self._delivery is None:
+            tls = client_context(
+                roots_pem=self._device.service_roots,
+                chain_pem=self._certificate.chain_pem,
+                key=self._key,
+            )
+            client = make_client(
+                self._host,
+                tls=tls,
+                allowed=self._device.product.vendor.hosts,
+                resolve=self._start.resolve,
+            )
+            self._delivery = deliver(client)
+        return self._delivery
+
+    def _address(self) -> tuple[str, int]:
+        target = self._start.resolve.get(f"{self._host}:{_HTTPS_PORT}")
+        return parse_address(target) if target else (self._host, _HTTPS_PORT)
+
+    async def _keep_reporting(self) -> None:
+        """Send what waits soon after the start, and again with patience; for ever."""
+        shortest, longest = _REPORT_BACKOFF
+        failures = 0
+        while True:
+            pause = min(shortest * 2.0 ** min(failures, 16), longest)
+            await asyncio.sleep(pause * (0.5 + self._random.random()))
+            failures = 0 if await self._engine.flush() else failures + 1
+
+    # --- the updater's own certificate
+
+    async def _keep_certificate(self) -> None:
+        """Enroll, and renew at two thirds of the life; for ever."""
+        wait = self._random.random() * _FIRST_ENROLLMENT_SECONDS
+        failures = 0
+        while True:
+            await asyncio.sleep(wait)
+            due = self._due()
+            if due > 0:
+                wait = min(due, _LOOK_AGAIN_SECONDS)
+                continue
+            try:
+                await self._enroll()
+                failures, wait = 0, _FIRST_ENROLLMENT_SECONDS
+                await self._engine.flush()
+            except LimpetError as error:
+                self._bus.log("enrollment-failed", str(error)[:1024], level="warning")
+                shortest, longest = _ENROLLMENT_BACKOFF
+                wait = min(shortest * 2.0 ** min(failures, 16), longest)
+                wait *= 0.5 + self._random.random()
+                failures += 1
+
+    def _due(self) -> float:
+        """Seconds until the certificate must be renewed; 0 for now."""
+        if self._certificate is None:
+            return 0.0
+        renewal = decide_renewal(self._certificate, random=self._random.random)
+        return max((renewal - self._engine.now()).total_seconds(), 0.0)
+
+    async def _enroll(self) -> None:
+        identity = self._device.identity
+        request = make_request(
+            self._key, model=identity.model, serial=identity.serial, purpose=Purpose.CLIENT
+        )
+        chain = await self._errand.run(request.decode("ascii"))
+        renewed = parse_certificate(chain.encode("ascii"), self._key)
+        _verify_newer(renewed, self._certificate)
+        save_certificate(self._start.private, renewed)
+        self._certificate, self._delivery = renewed, None
+        self._bus.log("enrolled", f"client certificate until {renewed.not_after:%Y-%m-%d}")
+
+
+def _verify_newer(renewed: OwnCertificate, known: OwnCertificate | None) -> None:
+    """A server that answers with the old certificate would be asked again at once, for ever."""
+    if known is not None and renewed.not_after <= known.not_after:
+        raise Rejected("not-renewed", "the vendor answered with a certificate that ends no later")

@@ -1,0 +1,112 @@
+"""What the updater tells: its log line always, the vendor's report where there is one.
+
+Owns that a hold or a refusal is reported once for each release and reason, and
+that a report is durable before the memory of it. Usable from the worker thread.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from limpet.device.updater.device import Device
+from limpet.device.updater.reports import ReportQueue
+from limpet.errors import Unavailable
+from limpet.wire.report import ReportKind
+
+__all__ = ["Happening", "Level", "Log", "Teller"]
+
+Level = Literal["info", "warning", "error"]
+Log = Callable[[str, str, Level], None]
+
+RUNNING_EVERY = timedelta(days=1)
+"""A device that has nothing to tell says so once a day, and after each start."""
+
+HELD_EVENT = "update-held"
+_ONCE = frozenset({ReportKind.HELD, ReportKind.REFUSED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happening:
+    """Something to tell: to the device's log always, to the vendor if it has a `report`."""
+
+    event: str
+    detail: str
+    level: Level = "info"
+    report: ReportKind | None = None
+    version: str | None = None
+    manifest_sha256: str | None = None
+    reason: str = ""
+
+    @property
+    def held_key(self) -> str:
+        """What makes a hold the same one for the log; empty for everything else."""
+        return f"{self.manifest_sha256} {self.detail}" if self.event == HELD_EVENT else ""
+
+    @property
+    def key(self) -> str:
+        """What makes a hold or refusal the same one."""
+        kind = self.report.value if self.report is not None else ""
+        return f"{kind} {self.manifest_sha256} {self.reason}"
+
+
+class Teller:
+    """Log and reports of one device. `log` must be safe to call from any thread."""
+
+    def __init__(
+        self,
+        device: Device,
+        queue: ReportQueue,
+        log: Log,
+        *,
+        now: Callable[[], datetime],
+        was_told: Callable[[str], bool],
+        remember: Callable[[str], None],
+    ) -> None:
+        self._device, self._queue, self._write, self._now = device, queue, log, now
+        self._was_told, self._remember = was_told, remember
+        self._told_running: datetime | None = None
+        self._held = ""
+
+    def tell(self, happening: Happening) -> None:
+        """Write the log line; queue the report, durable on return.
+
+        A hold that lasts is one line in the log, not one for each check.
+        """
+        if happening.event != HELD_EVENT or self._held != happening.held_key:
+            self._write(happening.event, happening.detail, happening.level)
+        self._held = happening.held_key
+        if happening.report is None:
+            return
+        once = happening.report in _ONCE
+        if once and self._was_told(happening.key):
+            return
+        try:
+            self._queue.add(
+                happening.report,
+                running=self._device.description.version,
+                slot=self._device.slot,
+                at=self._now(),
+                version=happening.version,
+                manifest_sha256=happening.manifest_sha256,
+                reason=happening.reason,
+                detail=happening.detail,
+            )
+        except Unavailable as error:
+            self._write("report-lost", str(error), "error")
+            return
+        if once:
+            self._remember(happening.key)
+
+    def warn(self, event: str, detail: str) -> None:
+        """A log line, if there is anything to say."""
+        if detail:
+            self._write(event, detail, "warning")
+
+    def tell_running(self) -> None:
+        """That there is nothing to install: after a start, and then once a day."""
+        now = self._now()
+        if self._told_running is None or now - self._told_running >= RUNNING_EVERY:
+            self._told_running = now
+            detail = f"runs {self._device.description.version}"
+            self.tell(Happening(event="running", detail=detail, report=ReportKind.RUNNING))

@@ -1,0 +1,47 @@
+"""Watching a slot on trial: asks the app and the vendor until the rules give a verdict.
+
+Owns the asking and its pace. The rules are in `limpet.device.updater.trial`; boot
+ends a trial that nobody judges.
+"""
+
+from collections.abc import Awaitable, Callable
+
+from limpet.device.link import messages as m
+from limpet.device.updater.trial import Trial, Verdict
+from limpet.errors import Unavailable
+
+__all__ = ["watch_trial"]
+
+OBSERVE_SECONDS = 0.5
+PROBE_SECONDS = 2.0
+
+
+async def watch_trial(
+    trial: Trial,
+    *,
+    health: Callable[[], Awaitable[m.Reply]],
+    reach: Callable[[], Awaitable[bool]],
+    monotonic: Callable[[], float],
+    sleep: Callable[[float], Awaitable[None]],
+) -> Verdict:
+    """The verdict on the running slot. `reach` says whether the vendor can be reached."""
+    next_probe = trial.begun
+    while True:
+        if not trial.reached and monotonic() >= next_probe:
+            trial.reached = await reach()
+            next_probe = monotonic() + PROBE_SECONDS
+        healthy, reason = await _ask(health)
+        verdict = trial.observe(monotonic(), healthy=healthy, reason=reason)
+        if verdict is not None:
+            return verdict
+        await sleep(OBSERVE_SECONDS)
+
+
+async def _ask(health: Callable[[], Awaitable[m.Reply]]) -> tuple[bool, str]:
+    try:
+        reply = await health()
+    except Unavailable as error:
+        return False, error.message
+    if isinstance(reply, m.Health):
+        return reply.healthy, reply.reason
+    return False, getattr(reply, "message", "") or "the app does not tell its health"

@@ -1,0 +1,133 @@
+"""Images: an archive cut in groups, each compressed and verified on its own.
+
+Owns how a tree becomes the file `images/<sha256>.img` and its description
+(`limpet.wire.release.Image`), and how one group is opened again. Never trusts a
+compressed byte: what comes out is bounded by the signed size before it is
+compared with the signed hash (SHA-256, FIPS 180-4).
+
+A group is at most 1 MiB of archive, as one zlib stream (RFC 1950). Groups follow
+each other without any framing; the manifest says where each begins.
+"""
+
+import hashlib
+import os
+import secrets
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from limpet.errors import Rejected, Unavailable
+from limpet.firmware.archive import END, MAGIC, frame_entry
+from limpet.firmware.tree import Kind, TreeHash, walk_tree
+from limpet.storage import sync_directory
+from limpet.wire.release import Group, Image
+
+__all__ = ["GROUP_BYTES", "PACKED_BYTES", "ReadRange", "build_image", "open_group", "range_reader"]
+
+GROUP_BYTES = 1 << 20
+PACKED_BYTES = GROUP_BYTES + (64 << 10)
+"""Largest packed group that anyone reads: zlib adds far less to bytes that do not compress."""
+
+_LEVEL = 9
+_READ_BYTES = 1 << 18
+
+ReadRange = Callable[[int, int], bytes]
+"""`(offset, length)` of the packed image -> exactly those bytes, or fewer if it is shorter."""
+
+
+def build_image(tree: Path, out: Path) -> Image:
+    """Pack `tree` into the file `out`; the same tree gives the same bytes.
+
+    (With one version of zlib; the unpacked archive is the same with any.)
+    Raises `Rejected("tampered-tree")` if `tree` holds what firmware cannot, `Unavailable`.
+    """
+    digest, whole = TreeHash(), hashlib.sha256()
+    groups: list[Group] = []
+    part = out.with_name(f".{out.name}.{secrets.token_hex(4)}.part")
+    try:
+        with part.open("xb") as file:
+            for data in _grouped(_archive(tree, digest)):
+                packed = zlib.compress(data, _LEVEL)
+                whole.update(packed)
+                file.write(packed)
+                sha256 = hashlib.sha256(data).hexdigest()
+                groups.append(Group(packed=len(packed), size=len(data), sha256=sha256))
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(out)
+        sync_directory(out.parent)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        why = (error.strerror or "failed").lower()
+        raise Unavailable(f"cannot write the image {out}: {why}") from error
+    return Image(
+        path=f"images/{whole.hexdigest()}.img",
+        packed=sum(group.packed for group in groups),
+        size=sum(group.size for group in groups),
+        codec="zlib",
+        groups=tuple(groups),
+        tree_sha256=digest.hexdigest(),
+    )
+
+
+def open_group(packed: bytes, group: Group) -> bytes:
+    """The archive bytes of `group`, verified. Raises `Rejected("tampered-image")`.
+
+    Never makes more than the signed size plus one byte, whatever the bytes claim.
+    """
+    if len(packed) != group.packed:
+        raise Rejected("tampered-image", f"a group of {len(packed)} bytes, not {group.packed}")
+    stream = zlib.decompressobj()
+    try:
+        data = stream.decompress(packed, group.size + 1)
+    except zlib.error as error:
+        raise Rejected("tampered-image", "a group does not unpack") from error
+    if len(data) != group.size or not stream.eof or stream.unused_data:
+        raise Rejected("tampered-image", "a group unpacks to another size than signed")
+    if hashlib.sha256(data).hexdigest() != group.sha256:
+        raise Rejected("tampered-image", "a group's hash is not the signed one")
+    return data
+
+
+def range_reader(path: Path) -> ReadRange:
+    """A `ReadRange` over a local image file (the factory's way). Raises `Unavailable`."""
+
+    def read(offset: int, length: int) -> bytes:
+        try:
+            with path.open("rb") as file:
+                file.seek(offset)
+                return file.read(length)
+        except OSError as error:
+            raise Unavailable(f"cannot read {path}: {error.strerror}") from error
+
+    return read
+
+
+def _archive(tree: Path, digest: TreeHash) -> Iterator[bytes]:
+    yield MAGIC
+    for entry in walk_tree(tree):
+        yield frame_entry(entry)
+        if entry.kind is Kind.DIRECTORY:
+            digest.add(entry)
+            continue
+        content, size = hashlib.sha256(), 0
+        with (tree / entry.name).open("rb") as file:
+            while block := file.read(_READ_BYTES):
+                size += len(block)
+                content.update(block)
+                yield block
+        if size != entry.size:
+            raise Rejected("tampered-tree", f"{entry.name} changed while it was read")
+        digest.add(entry, content.digest())
+    yield END
+
+
+def _grouped(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    buffer = bytearray()
+    for piece in pieces:
+        buffer += piece
+        while len(buffer) >= GROUP_BYTES:
+            yield bytes(buffer[:GROUP_BYTES])
+            del buffer[:GROUP_BYTES]
+    if buffer:
+        yield bytes(buffer)

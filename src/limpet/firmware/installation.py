@@ -1,0 +1,289 @@
+"""Writing an image into a slot, so that a cut at any point costs at most one group.
+
+Owns the partial tree `<slot>.part`, the journal of finished groups, and the swap.
+Never touches the slot before the whole new tree is written, durable and equal to
+its signed digest; never holds more than a group in memory.
+
+The order, per group: verify, write, fsync files and directories, journal. At the
+end: digest of the whole tree, swap by rename, journal removed. A journal may lie
+(a cut after a lost directory entry); the digest at the end finds it, and the
+installation begins again from nothing, once.
+"""
+
+import contextlib
+import errno
+import hashlib
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from limpet.errors import LimpetError, Rejected, Unavailable
+from limpet.firmware.archive import ArchiveReader, Begin, ReaderState
+from limpet.firmware.image import PACKED_BYTES, ReadRange, open_group
+from limpet.firmware.tree import MAX_TREE_BYTES, Entry, Kind, digest_tree
+from limpet.storage import read_bounded, remove_durably, sync_directory, write_atomic
+from limpet.wire.codec import Message, decode_json
+from limpet.wire.release import Digest, Image
+
+__all__ = ["InstalledTree", "discard_partial", "install_image"]
+
+_JOURNAL_BYTES = 16 << 10
+_SPARE_BYTES = 1 << 20
+"""Free space asked for beyond the image: directories, journal, the device's own logs."""
+
+Progress = Callable[[int, int], None]
+"""Called with (groups done, groups in all) after each durable group."""
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledTree:
+    """A slot whose tree is durable and was found equal to its signed digest."""
+
+    path: Path
+    tree_sha256: str
+
+
+class _Journal(Message, frozen=True, kw_only=True):
+    image_sha256: Digest  # of the signed description, so that a journal fits one image only
+    groups: Annotated[int, Meta(ge=0)]
+    reader: ReaderState
+
+
+def install_image(
+    image: Image,
+    read_range: ReadRange,
+    slot: Path,
+    *,
+    journal: Path,
+    on_progress: Progress | None = None,
+) -> InstalledTree:
+    """Make `slot` hold exactly the tree of `image`, going on from `journal` where it fits.
+
+    `image` must come from a verified manifest. On any error the slot is what it was.
+    Raises `Rejected("tampered-image" | "tampered-tree" | "malformed")` and `Unavailable` (disk
+    full, peer gone); after `Unavailable` a later call goes on.
+    """
+    _verify_description(image)
+    if _holds(slot, image):
+        _clear(_part_of(slot), journal)
+        return InstalledTree(slot, image.tree_sha256)
+    writer = _Writer(image, slot, journal)
+    try:
+        resumed = writer.resume()
+        writer.run(read_range, on_progress)
+        if writer.digest() != image.tree_sha256 and resumed:
+            writer.restart()
+            writer.run(read_range, on_progress)
+        if writer.digest() != image.tree_sha256:
+            raise Rejected("tampered-tree", "the unpacked tree is not the signed one")
+        return writer.swap()
+    except Rejected:
+        if not writer.fetching:  # a bad peer must not cost what is verified and written
+            writer.discard()
+        raise
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            writer.discard()
+        why = (error.strerror or "failed").lower()
+        raise Unavailable(f"cannot write {slot.name}: {why}", hint="free some space") from error
+
+
+def discard_partial(slot: Path, *, journal: Path) -> None:
+    """Forget an installation that was begun and is not wanted any more. Raises `Unavailable`."""
+    _clear(_part_of(slot), journal)
+
+
+def _verify_description(image: Image) -> None:
+    if any(group.packed > PACKED_BYTES for group in image.groups):
+        raise Rejected("malformed", "a group of the image is larger than allowed")
+    packed, size = sum(g.packed for g in image.groups), sum(g.size for g in image.groups)
+    if (packed, size) != (image.packed, image.size):
+        raise Rejected("malformed", "the sizes of the image's groups do not add up")
+    if size > 2 * MAX_TREE_BYTES:
+        raise Rejected("malformed", "the image is larger than firmware may be")
+
+
+def _holds(slot: Path, image: Image) -> bool:
+    try:
+        return digest_tree(slot) == image.tree_sha256
+    except LimpetError:
+        return False
+
+
+def _part_of(slot: Path) -> Path:
+    return slot.with_name(f"{slot.name}.part")
+
+
+def _clear(part: Path, journal: Path) -> None:
+    remove_durably(journal)  # first: a journal without its tree would lie
+    try:
+        shutil.rmtree(part)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise Unavailable(
+            f"cannot remove {part}: {(error.strerror or 'failed').lower()}"
+        ) from error
+
+
+class _Writer:
+    """One installation under way; `OSError` leaves it to `install_image`."""
+
+    def __init__(self, image: Image, slot: Path, journal: Path) -> None:
+        self._image, self._slot, self._journal = image, slot, journal
+        self._part = _part_of(slot)
+        self._key = hashlib.sha256(msgspec.json.encode(image, order="sorted")).hexdigest()
+        self._reader = ArchiveReader()
+        self._groups = 0
+        self.fetching = False
+        self._file: int | None = None
+        self._touched: set[Path] = set()
+
+    def resume(self) -> bool:
+        """Take up a fitting journal, or begin afresh; whether anything was taken up."""
+        found = self._read_journal()
+        if found is None or not self._part.is_dir():
+            self.restart()
+            return False
+        self._groups, self._reader = found.groups, ArchiveReader(found.reader)
+        return self._groups > 0
+
+    def restart(self) -> None:
+        """Begin from nothing, with enough room for the whole tree."""
+        self.discard()
+        self._groups, self._reader = 0, ArchiveReader()
+        free = os.statvfs(self._slot.parent)
+        if free.f_bavail * free.f_frsize < self._image.size + _SPARE_BYTES:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._part.mkdir()
+        self._part.chmod(0o755)
+        sync_directory(self._part.parent)
+
+    def run(self, read_range: ReadRange, on_progress: Progress | None) -> None:
+        """Fetch, verify and write the groups that are missing."""
+        groups = self._image.groups
+        try:
+            offset = sum(group.packed for group in groups[: self._groups])
+            if self._reader.state.remaining:
+                self._reopen()
+            for group in groups[self._groups :]:
+                self.fetching = True
+                packed = read_range(offset, group.packed)
+                self.fetching = False
+                self._write(open_group(packed, group))
+                offset += group.packed
+                self._groups += 1
+                self._checkpoint()
+                if on_progress is not None:
+                    on_progress(self._groups, len(groups))
+            self._reader.finish()
+        finally:
+            self._close()
+
+    def digest(self) -> str:
+        """The digest of the tree as it lies on disk; empty if it cannot be one."""
+        try:
+            return digest_tree(self._part)
+        except LimpetError:
+            return ""
+
+    def swap(self) -> InstalledTree:
+        """Put the finished tree in the slot's place, durably."""
+        for directory in [self._part, *(p for p in self._part.rglob("*") if p.is_dir())]:
+            sync_directory(directory)
+        old = self._slot.with_name(f"{self._slot.name}.old")
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(old)
+        with contextlib.suppress(FileNotFoundError):
+            self._slot.rename(old)
+        self._part.rename(self._slot)
+        sync_directory(self._slot.parent)
+        remove_durably(self._journal)
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(old)
+        return InstalledTree(self._slot, self._image.tree_sha256)
+
+    def discard(self) -> None:
+        """Remove what was written so far."""
+        self._close()
+        _clear(self._part, self._journal)
+
+    def _write(self, data: bytes) -> None:
+        for event in self._reader.feed(data):
+            if isinstance(event, Begin):
+                self._close()
+                self._begin(event.entry)
+            else:
+                self._append(event.data)
+        if not self._reader.state.remaining:
+            self._close()
+
+    def _begin(self, entry: Entry) -> None:
+        path = self._part / entry.name
+        self._touched.add(path.parent)
+        try:
+            if entry.kind is Kind.DIRECTORY:
+                path.mkdir(exist_ok=True)
+                path.chmod(0o755)  # whatever the process's umask is
+                return
+            mode = 0o755 if entry.kind is Kind.EXECUTABLE else 0o644
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+            self._file = os.open(path, flags, mode)
+            os.fchmod(self._file, mode)
+        except (FileNotFoundError, NotADirectoryError, FileExistsError, IsADirectoryError) as error:
+            raise Rejected("malformed", "an entry of the image has no directory") from error
+
+    def _reopen(self) -> None:
+        """The file that the journal broke off in, cut back to what is known to be durable."""
+        path = self._part / self._reader.state.last
+        try:
+            self._file = os.open(path, os.O_WRONLY | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+        done = self._written()
+        os.ftruncate(self._file, done)
+        os.lseek(self._file, done, os.SEEK_SET)
+
+    def _written(self) -> int:
+        """Bytes of the open file that lie in the groups before this one."""
+        state = self._reader.state
+        return state.size - state.remaining
+
+    def _append(self, data: bytes) -> None:
+        if self._file is None:
+            raise Rejected("malformed", "content without a file in the image")
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._file, view) :]
+
+    def _checkpoint(self) -> None:
+        if self._file is not None:
+            os.fsync(self._file)
+        for directory in sorted(self._touched):
+            sync_directory(directory)
+        self._touched.clear()
+        record = _Journal(image_sha256=self._key, groups=self._groups, reader=self._reader.state)
+        write_atomic(self._journal, msgspec.json.encode(record))
+
+    def _close(self) -> None:
+        if self._file is not None:
+            descriptor, self._file = self._file, None
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+    def _read_journal(self) -> _Journal | None:
+        try:
+            data = read_bounded(self._journal, max_bytes=_JOURNAL_BYTES)
+            found = decode_json(data, _Journal, max_bytes=_JOURNAL_BYTES)
+        except (Rejected, Unavailable):
+            return None
+        fits = found.image_sha256 == self._key and found.groups <= len(self._image.groups)
+        return found if fits else None

@@ -1,0 +1,217 @@
+"""One connection: requests in, responses out, every phase under one deadline.
+
+Owns the HTTP/1.1 exchange (h11 keeps the state). Never decides who may connect,
+and never trusts a client's pace: the deadlines of `Limits` cover whole phases.
+"""
+
+import asyncio
+import contextlib
+import email.utils
+import http
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import h11
+
+from limpet.errors import LimpetError, Rejected, Unavailable
+from limpet.https._parse import Head, parse_head
+from limpet.https.limits import Limits
+from limpet.https.message import FileBody, Handler, Peer, Request, Response, problem
+
+__all__ = ["Connection", "Event"]
+
+_CHUNK = 64 << 10
+_LINGER_BYTES = 256 << 10
+_LINGER_SECONDS = 1.0
+_STATUS = {"too-large": 413, "length-required": 411, "method": 501, "header-too-large": 431}
+_REASONS = {h11.CLOSED, h11.ERROR, h11.MUST_CLOSE}
+
+Event = Callable[[str, str], None]
+"""`(event, detail)`: kebab-case event and a line without secrets, for the log."""
+
+
+class _Gone(Exception):
+    """The client went away or ran out of time; nothing is owed to it."""
+
+
+class Connection:
+    """Serves one accepted TLS connection until it ends. All errors end in here."""
+
+    def __init__(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        *,
+        handler: Handler,
+        limits: Limits,
+        peer: Peer,
+        patience: Callable[[], float],
+        on_event: Event,
+    ) -> None:
+        """`patience` gives the seconds that a client without a credential has left."""
+        self._reader, self._writer = reader, writer
+        self._handler, self._limits, self._peer = handler, limits, peer
+        self._patience, self._on_event = patience, on_event
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.header_bytes)
+        self.busy = False
+        self.closing = False
+
+    async def serve(self) -> None:
+        """Answer requests until client, limits or `closing` end it; never raises but on cancel."""
+        try:
+            for count in range(1, self._limits.requests_per_connection + 1):
+                last = count == self._limits.requests_per_connection
+                if not await self._serve_one(last=last):
+                    return
+        except (_Gone, OSError):
+            self._writer.transport.abort()
+        except h11.LocalProtocolError as error:
+            self._on_event("response-broken", str(error))
+            self._writer.transport.abort()
+
+    async def _serve_one(self, *, last: bool) -> bool:
+        try:
+            event = await self._next_request()
+            if event is None:
+                return False
+            self.busy = True
+            head = parse_head(event, self._limits)
+            body = await self._body(head)
+        except h11.RemoteProtocolError as error:
+            status = error.error_status_hint or 400
+            if self._http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+                return False
+            await self._send(problem(status, "malformed", "this is not HTTP"), "GET", close=True)
+            return False
+        except Rejected as error:
+            status = _STATUS.get(error.reason, 400)
+            await self._send(problem(status, error.reason, error.message), "GET", close=True)
+            if error.reason == "too-large":
+                await self._linger()
+            return False
+        request = Request(head.method, head.path, head.query, head.headers, body, self._peer)
+        response = await self._answer(request)
+        await self._send(response, head.method, close=last or self.closing)
+        self.busy = False
+        if self.closing or self._http.our_state in _REASONS or self._http.their_state in _REASONS:
+            return False
+        self._http.start_next_cycle()
+        return True
+
+    async def _next_request(self) -> h11.Request | None:
+        """The next header. Waiting for its first byte is idle time, the rest one deadline."""
+        event = self._http.next_event()
+        if event is h11.NEED_DATA and not self._http.trailing_data[0]:
+            idle = min(self._limits.idle_seconds, self._patience())
+            try:
+                async with asyncio.timeout(idle):
+                    self._http.receive_data(await self._reader.read(_CHUNK))
+            except TimeoutError:
+                return None
+            event = self._http.next_event()
+        async with self._deadline(min(self._limits.header_seconds, self._patience() + 0.001)):
+            while event is h11.NEED_DATA:
+                self._http.receive_data(await self._reader.read(_CHUNK))
+                event = self._http.next_event()
+        return event if isinstance(event, h11.Request) else None
+
+    async def _body(self, head: Head) -> bytes:
+        if self._http.they_are_waiting_for_100_continue:
+            await self._write(h11.InformationalResponse(status_code=100, headers=[]))
+        parts: list[bytes] = []
+        async with self._deadline(self._limits.body_seconds):
+            while True:
+                event = self._http.next_event()
+                if event is h11.NEED_DATA:
+                    self._http.receive_data(await self._reader.read(_CHUNK))
+                elif isinstance(event, h11.Data):
+                    parts.append(bytes(event.data))
+                else:
+                    break
+        body = b"".join(parts)
+        if len(body) != head.length:
+            raise Rejected("malformed", "the body ended before its length")
+        return body
+
+    async def _answer(self, request: Request) -> Response:
+        try:
+            async with asyncio.timeout(self._limits.handler_seconds):
+                return await self._handler(request)
+        except Rejected as error:
+            return problem(400, error.reason, error.message)
+        except (Unavailable, TimeoutError) as error:
+            self._on_event("handler-unavailable", f"{request.method} {request.path}: {error}")
+            return problem(503, "unavailable", "try again later", headers={"retry-after": "5"})
+        except (LimpetError, Exception) as error:
+            # A bug of ours must not take the server down, nor show its inside to the client.
+            self._on_event("handler-failed", f"{request.method} {request.path}: {error!r}")
+            return problem(500, "internal", "this is a fault of the server")
+
+    async def _linger(self) -> None:
+        """Take in (bounded) what is still being sent: closing a socket with unread bytes resets
+        it, and the client would never see why it was refused (RFC 9112, 9.6)."""
+        left = _LINGER_BYTES
+        async with self._deadline(_LINGER_SECONDS):
+            while left > 0 and (data := await self._reader.read(_CHUNK)):
+                left -= len(data)
+
+    async def _send(self, response: Response, method: str, *, close: bool) -> None:
+        body = response.body
+        length = body.length if isinstance(body, FileBody) else len(body)
+        headers = [(name, value) for name, value in response.headers.items()]
+        headers.append(("date", email.utils.formatdate(time.time(), usegmt=True)))
+        if response.status not in (204, 304):
+            headers.append(("content-length", str(length)))
+        if close:
+            headers.append(("connection", "close"))
+        head = h11.Response(
+            status_code=response.status, reason=_phrase(response.status), headers=headers
+        )
+        silent = method == "HEAD" or response.status in (204, 304)
+        allowed = self._limits.write_seconds + length / self._limits.write_bytes_per_second
+        async with self._deadline(allowed):
+            if silent:
+                await self._write(head, h11.EndOfMessage())
+            elif isinstance(body, bytes):
+                await self._write(head, h11.Data(data=body), h11.EndOfMessage())
+            else:
+                await self._write(head)
+                async for chunk in _chunks(body):
+                    await self._write(h11.Data(data=chunk))
+                await self._write(h11.EndOfMessage())
+
+    async def _write(self, *events: h11.Event) -> None:
+        self._writer.write(b"".join(self._http.send(event) or b"" for event in events))
+        await self._writer.drain()
+
+    @contextlib.asynccontextmanager
+    async def _deadline(self, seconds: float) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(seconds):
+                yield
+        except TimeoutError as error:
+            raise _Gone from error
+
+
+def _phrase(status: int) -> str:
+    try:
+        return http.HTTPStatus(status).phrase
+    except ValueError:
+        return ""
+
+
+async def _chunks(body: FileBody) -> AsyncIterator[bytes]:
+    left, offset = body.length, body.offset
+    while left > 0:
+        chunk = await asyncio.to_thread(_read_at, body.path, offset, min(left, _CHUNK * 4))
+        if not chunk:
+            raise OSError("the file became shorter while it was sent")
+        left, offset = left - len(chunk), offset + len(chunk)
+        yield chunk
+
+
+def _read_at(path: Path, offset: int, length: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(offset)
+        return file.read(length)

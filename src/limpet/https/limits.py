@@ -1,0 +1,39 @@
+"""The bounds of the HTTPS server, as named sets.
+
+Owns the numbers. A number that limits what a stranger may spend is never
+written anywhere else.
+"""
+
+from dataclasses import dataclass
+
+__all__ = ["DEVICE", "FRONT", "Limits"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one connection may take; times in seconds, sizes in bytes.
+
+    Each deadline covers its whole phase, not one read: a client that sends a
+    byte every second runs out of time all the same.
+    """
+
+    handshake_seconds: float = 10.0  # accept to end of the TLS handshake
+    header_seconds: float = 10.0  # first byte of a request to the end of its header
+    body_seconds: float = 10.0  # the whole body of a request
+    handler_seconds: float = 30.0  # from whole request to response
+    write_seconds: float = 10.0  # the whole response, and on top of it …
+    write_bytes_per_second: int = 16 << 10  # … its length at this rate
+    idle_seconds: float = 30.0  # between requests
+    shutdown_seconds: float = 2.0  # TLS close, and requests under way when the server closes
+    header_bytes: int = 16 << 10
+    body_bytes: int = 64 << 10
+    requests_per_connection: int = 1000
+    query_fields: int = 16
+    backlog: int = 64  # connections that the kernel holds for us
+
+
+DEVICE = Limits(handler_seconds=65.0)
+"""The gateway of a device; an update check over a slow line takes up to a minute."""
+
+FRONT = Limits(idle_seconds=15.0, body_bytes=256 << 10, backlog=512)
+"""The embedded front of a vendor's service; images need time, hence the rate and not a total."""

@@ -1,0 +1,81 @@
+"""Requests, responses and problem details: plain frozen data between server and handler.
+
+Owns the shape of what a handler sees and gives. Never touches a socket.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+import msgspec
+
+__all__ = ["FileBody", "Handler", "Peer", "Request", "Response", "problem"]
+
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who sent a request. `certificate_der` is the verified client certificate, if there is one."""
+
+    address: str
+    port: int
+    certificate_der: bytes | None
+    connection_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One whole request within the server's limits.
+
+    `path` is percent-decoded, begins with `/` and has no empty, `.` or `..`
+    segment (a final slash is kept). `query` has each name once. `headers` has
+    lower-case names; a header that must be single is.
+    """
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+    peer: Peer
+
+
+@dataclass(frozen=True, slots=True)
+class FileBody:
+    """`length` bytes of the file `path` from `offset` on; opened when the response is sent."""
+
+    path: Path
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What a handler answers. The server adds Content-Length, Date and Connection itself."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | FileBody = b""
+
+
+Handler = Callable[[Request], Awaitable[Response]]
+"""A handler may raise `LimpetError`: `Rejected` becomes 400, `Unavailable` 503, all else 500."""
+
+
+def problem(
+    status: int, reason: str, detail: str = "", *, headers: Mapping[str, str] = _NO_HEADERS
+) -> Response:
+    """A problem document (RFC 9457): `reason` is the stable word that programs look at.
+
+    The type is `about:blank#reason`; `detail` is one line for a person and carries no secret.
+    """
+    document = {"type": f"about:blank#{reason}", "status": status, "reason": reason}
+    if detail:
+        document["detail"] = detail
+    return Response(
+        status=status,
+        headers={**headers, "content-type": "application/problem+json"},
+        body=msgspec.json.encode(document),
+    )

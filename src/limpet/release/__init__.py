@@ -1,0 +1,25 @@
+"""The release manager's tools: build, sign, hand over. They work on files, offline.
+
+Owns how a firmware tree is put together, its manifest, and the next metadata of
+the offline role `releases/<model>`. Never holds an online key, and publishes only
+by handing files to the vendor's repository, which verifies them again.
+"""
+
+from ._build import BuildOrder, Built, build_release, load_built
+from ._publish import publish
+from ._signing import Signed, SigningOrder, default_keys, sign_release, sign_support
+from ._tree import assemble_tree
+
+__all__ = [
+    "BuildOrder",
+    "Built",
+    "Signed",
+    "SigningOrder",
+    "assemble_tree",
+    "build_release",
+    "default_keys",
+    "load_built",
+    "publish",
+    "sign_release",
+    "sign_support",
+]

@@ -1,0 +1,156 @@
+"""Building: a product's directory becomes `image.img` and `manifest.json`.
+
+Owns the manifest's making. Signs nothing and decides nothing about a rollout but
+its bounds. Two builds of the same sources with the same `built_at` are equal.
+"""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from limpet.errors import Rejected, Unavailable
+from limpet.firmware.description import FirmwareDescription
+from limpet.firmware.image import build_image
+from limpet.product import PRODUCT_FILE, load_product
+from limpet.release._tree import assemble_tree
+from limpet.storage import make_directory, read_bounded, write_atomic
+from limpet.wire.codec import decode_json, encode_json
+from limpet.wire.release import MANIFEST_BYTES, Bounds, ReleaseManifest
+
+__all__ = [
+    "IMAGE_FILE",
+    "MANIFEST_FILE",
+    "METADATA_FILE",
+    "SUPPORT_FILE",
+    "BuildOrder",
+    "Built",
+    "build_release",
+    "load_built",
+]
+
+IMAGE_FILE = "image.img"
+MANIFEST_FILE = "manifest.json"
+METADATA_FILE = "releases.json"
+SUPPORT_FILE = "support.json"
+_HASH_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildOrder:
+    """What to build. `hardware_revisions` empty: those of the product's design file."""
+
+    product: Path  # directory of product.toml and app/
+    trust: Path  # directory of root.json, device-root.pem, service-root.pem
+    version: str
+    security_counter: int
+    interface_version: int
+    bounds: Bounds
+    built_at: datetime  # UTC, whole seconds
+    minimum_version: str = "0.0.0"
+    hardware_revisions: tuple[str, ...] = field(default=())
+    source_commit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A release on disk: the directory, and what its manifest says."""
+
+    directory: Path
+    manifest: ReleaseManifest
+    manifest_sha256: str
+
+    @property
+    def image(self) -> Path:
+        """The image's file."""
+        return self.directory / IMAGE_FILE
+
+
+def build_release(order: BuildOrder, out: Path) -> Built:
+    """Build into the directory `out` (made if missing, never over another release).
+
+    Raises `Rejected` for a bad product file, version or content, `Unavailable` for what is
+    missing; then `out` holds no manifest.
+    """
+    if (out / MANIFEST_FILE).exists():
+        raise Unavailable(f"{out} holds a release already", hint="choose another directory")
+    design = load_product(order.product / PRODUCT_FILE)
+    description = FirmwareDescription(
+        model=design.model.name,
+        hardware_revisions=order.hardware_revisions or design.model.hardware_revisions,
+        version=order.version,
+        security_counter=order.security_counter,
+        interface_version=order.interface_version,
+        built_at=order.built_at,
+        source_commit=order.source_commit,
+    )
+    _verify(description, FirmwareDescription)
+    make_directory(out)
+    work = Path(tempfile.mkdtemp(prefix=".build-", dir=out))
+    try:
+        assemble_tree(order.product, order.trust, description, work / "tree")
+        image = build_image(work / "tree", out / IMAGE_FILE)
+    except OSError as error:
+        raise Unavailable(f"cannot build in {out}: {(error.strerror or 'failed').lower()}") from (
+            error
+        )
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    manifest = ReleaseManifest(
+        model=description.model,
+        hardware_revisions=description.hardware_revisions,
+        version=description.version,
+        security_counter=description.security_counter,
+        interface_version=description.interface_version,
+        minimum_version=order.minimum_version,
+        built_at=description.built_at,
+        image=image,
+        bounds=order.bounds,
+    )
+    _verify(manifest, ReleaseManifest)
+    write_atomic(out / MANIFEST_FILE, encode_json(manifest), mode=0o644)
+    return load_built(out)
+
+
+def load_built(out: Path) -> Built:
+    """The release in `out`, whose image is the one of its manifest.
+
+    Raises `Unavailable` if a file is missing, `Rejected("malformed" | "tampered-image")`.
+    """
+    if not (out / MANIFEST_FILE).is_file():
+        raise Unavailable(
+            f"there is no release in {out}", hint="make one: limpet release build … --out DIR"
+        )
+    data = read_bounded(out / MANIFEST_FILE, max_bytes=MANIFEST_BYTES)
+    manifest = decode_json(data, ReleaseManifest, max_bytes=MANIFEST_BYTES)
+    if manifest.image.path != f"images/{_hash_file(out / IMAGE_FILE)}.img":
+        raise Rejected(
+            "tampered-image",
+            f"{out / IMAGE_FILE} is not the image of its manifest",
+            hint="build it again",
+        )
+    return Built(out, manifest, hashlib.sha256(data).hexdigest())
+
+
+def _verify(value: FirmwareDescription | ReleaseManifest, kind: type[object]) -> None:
+    """A struct made in code is not checked by msgspec; a device would refuse it."""
+    try:
+        msgspec.convert(msgspec.to_builtins(value), kind)
+    except msgspec.ValidationError as error:
+        raise Rejected("malformed", f"not a release: {error}") from error
+
+
+def _hash_file(path: Path) -> str:
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(_HASH_BYTES):
+                digest.update(block)
+    except OSError as error:
+        raise Unavailable(f"cannot read {path}: {os.strerror(error.errno or 0).lower()}") from error
+    return digest.hexdigest()

@@ -1,0 +1,43 @@
+"""Handing a signed release or support statement to the vendor's repository.
+
+Owns the file names of the hand-over. Trusts nothing here: the repository verifies
+the metadata against its own delegation before a client can see anything.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from limpet.errors import Unavailable
+from limpet.release._build import MANIFEST_FILE, METADATA_FILE, SUPPORT_FILE, load_built
+from limpet.storage import read_bounded
+from limpet.wire.release import MANIFEST_BYTES
+from limpet.wire.support import SUPPORT_BYTES
+
+__all__ = ["publish"]
+
+_METADATA_BYTES = 8 << 20
+
+
+def publish(out: Path, vendor: Path, *, clock: Callable[[], datetime]) -> str:
+    """Publish what lies signed in `out` in the vendor's directory; a line on what was published.
+
+    Raises `Unavailable` for what is missing, `Rejected` with the repository's reason.
+    """
+    from limpet.vendor.home import open_home
+    from limpet.vendor.repository import Repository, SignedRelease
+
+    if not (out / METADATA_FILE).is_file():
+        raise Unavailable(
+            f"{out} is not signed", hint="sign it: limpet release sign DIR --offline DIR"
+        )
+    repository = Repository(open_home(vendor), clock)
+    metadata = read_bounded(out / METADATA_FILE, max_bytes=_METADATA_BYTES)
+    if (out / SUPPORT_FILE).is_file() and not (out / MANIFEST_FILE).exists():
+        statement = read_bounded(out / SUPPORT_FILE, max_bytes=SUPPORT_BYTES)
+        content = repository.publish_support(statement, metadata)
+        return f"support of {content.model} until {content.until:%Y-%m-%d}"
+    built = load_built(out)
+    manifest = read_bounded(out / MANIFEST_FILE, max_bytes=MANIFEST_BYTES)
+    release = repository.add_release(SignedRelease(manifest, built.image, metadata))
+    return f"{release.manifest.model} {release.manifest.version}"

@@ -1,0 +1,156 @@
+"""Signing: the next metadata of `releases/<model>`, by one signer after another.
+
+Owns what an offline signer's hand does. Reads a private key from a file, signs,
+forgets it. Adds one target and changes no other. Below the role's threshold the
+result is not valid yet: the next signer adds a signature to the same file.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from securesystemslib.signer import CryptoSigner
+from tuf.api.metadata import Metadata, TargetFile, Targets
+from tuf.api.serialization import DeserializationError
+
+from limpet.crypto.keys import signing_key_from_pem
+from limpet.errors import LimpetError, Rejected
+from limpet.release._build import MANIFEST_FILE, METADATA_FILE, SUPPORT_FILE, load_built
+from limpet.release._current import CurrentReleases, load_current
+from limpet.storage import make_directory, read_bounded, write_atomic
+from limpet.wire.codec import encode_json
+from limpet.wire.release import MANIFEST_BYTES, manifest_path
+from limpet.wire.support import SupportStatement, support_path
+
+__all__ = ["Signed", "SigningOrder", "default_keys", "sign_release", "sign_support"]
+
+LIFETIME = timedelta(days=365)
+"""Of the metadata: at least one release or renewal a year keeps devices able to update."""
+
+_KEY_BYTES = 16 << 10
+_METADATA_BYTES = 8 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningOrder:
+    """Who signs what continues what. `passphrase` is for encrypted keys, None for others."""
+
+    repository: Path  # the current public/repository
+    root: Path  # the root of trust that signers keep themselves
+    keys: tuple[Path, ...]  # Ed25519, PKCS#8 PEM
+    passphrase: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """The file that was written, and how far it is from valid."""
+
+    path: Path
+    version: int
+    signatures: int
+    threshold: int
+
+
+def sign_release(out: Path, order: SigningOrder, *, now: datetime) -> Signed:
+    """Add the release in `out` to the next metadata, and sign it into `out/releases.json`.
+
+    Raises `Rejected("wrong-key")` for a key that the role does not name,
+    `Rejected("already-published")` for a version that exists, and as `load_current` does.
+    """
+    built = load_built(out)
+    manifest = read_bounded(out / MANIFEST_FILE, max_bytes=MANIFEST_BYTES)
+    path = manifest_path(built.manifest.model, built.manifest.version)
+    current = load_current(order.repository, root=order.root, model=built.manifest.model)
+    if path in current.targets.targets:
+        raise Rejected(
+            "already-published",
+            f"{built.manifest.model} {built.manifest.version} is published",
+            hint="build it under a new version",
+        )
+    return _sign(out, current, path, manifest, order, now)
+
+
+def sign_support(
+    statement: SupportStatement, out: Path, order: SigningOrder, *, now: datetime
+) -> Signed:
+    """Write `out/support.json` and the next metadata that holds it. Raises as `sign_release`."""
+    current = load_current(order.repository, root=order.root, model=statement.model)
+    make_directory(out)
+    data = encode_json(statement)
+    write_atomic(out / SUPPORT_FILE, data, mode=0o644)
+    return _sign(out, current, support_path(statement.model), data, order, now)
+
+
+def _sign(
+    out: Path,
+    current: CurrentReleases,
+    path: str,
+    target: bytes,
+    order: SigningOrder,
+    now: datetime,
+) -> Signed:
+    signers = [_load_signer(key, current, order.passphrase) for key in order.keys]
+    if not signers:
+        raise Rejected("wrong-key", "no key to sign with", hint="name one: --key FILE")
+    metadata = _begun(out / METADATA_FILE, current, path, target)
+    if metadata is None:
+        current.targets.targets[path] = TargetFile.from_data(path, target, ["sha256"])
+        current.targets.version += 1
+        current.targets.expires = (now + LIFETIME).replace(microsecond=0)
+        metadata = Metadata(current.targets)
+    for signer in signers:
+        metadata.sign(signer, append=True)
+    write_atomic(out / METADATA_FILE, metadata.to_bytes(), mode=0o644)
+    return Signed(
+        out / METADATA_FILE,
+        metadata.signed.version,
+        len(metadata.signatures),
+        current.role.threshold,
+    )
+
+
+def _begun(
+    file: Path, current: CurrentReleases, path: str, target: bytes
+) -> Metadata[Targets] | None:
+    """What another signer began for the same change of the same state, or None."""
+    if not file.exists():
+        return None
+    data = read_bounded(file, max_bytes=_METADATA_BYTES)
+    try:
+        metadata = Metadata[Targets].from_bytes(data)
+    except DeserializationError as error:
+        raise Rejected("malformed", f"{file} is not TUF metadata", hint="remove it") from error
+    if metadata.signed.type != Targets.type:
+        return None
+    expected = dict(current.targets.targets)
+    expected[path] = TargetFile.from_data(path, target, ["sha256"])
+    fits = (
+        metadata.signed.version == current.targets.version + 1
+        and metadata.signed.targets == expected
+        and metadata.signed.delegations is None
+    )
+    return metadata if fits else None
+
+
+def _load_signer(file: Path, current: CurrentReleases, passphrase: bytes | None) -> CryptoSigner:
+    pem = read_bounded(file, max_bytes=_KEY_BYTES)
+    try:
+        signer = CryptoSigner(signing_key_from_pem(pem, passphrase=_needed(pem, passphrase)))
+    except LimpetError as error:
+        raise Rejected("bad-key", f"{file}: {error.message}", hint=error.hint) from error
+    if signer.public_key.keyid not in current.role.keyids:
+        raise Rejected("wrong-key", f"{file} may not sign for {current.role.name}")
+    return signer
+
+
+def _needed(pem: bytes, passphrase: bytes | None) -> bytes | None:
+    """The passphrase, for a key that has one."""
+    return passphrase if b"ENCRYPTED" in pem else None
+
+
+def default_keys(offline: Path, model: str) -> Sequence[Path]:
+    """The keys in the drawer for `model`: `releases-<model>.pem`, `releases-<model>-*.pem`."""
+    return sorted(
+        [*offline.glob(f"releases-{model}.pem"), *offline.glob(f"releases-{model}-*.pem")]
+    )

@@ -1,0 +1,228 @@
+"""The factory station: gives a device its name, signs its key, draws its label.
+
+Owns the factory CA's use and the order of making one device. The device makes its
+own key and claim code; the station never sees the former, and passes the latter
+to the label without keeping it.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import repeat
+from pathlib import Path
+
+import msgspec
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from limpet.crypto.certificates import Issuer, issue_device_identity, load_issuer
+from limpet.crypto.chains import load_certificates
+from limpet.crypto.keys import pin_text, spki_sha256
+from limpet.crypto.randomness import new_claim_code
+from limpet.crypto.requests import Purpose, VerifiedRequest, verify_request
+from limpet.errors import Rejected, Unavailable
+from limpet.firmware.image import range_reader
+from limpet.firmware.installation import install_image
+from limpet.firmware.slots import BOOT_FILE, SlotRecord, factory_state, save_boot_state
+from limpet.product import Product, load_product
+from limpet.product.label import Label
+from limpet.storage import make_directory, read_bounded, sync_directory, write_atomic
+from limpet.vendor.factory.console import open_console
+from limpet.vendor.factory.label import render_pdf, render_svg
+from limpet.vendor.factory.register import Register
+from limpet.vendor.home import Home
+from limpet.wire.codec import decode_json
+from limpet.wire.factory import CertificateRequest, Identify, InstallIdentity, Manufactured
+from limpet.wire.release import MANIFEST_BYTES, ReleaseManifest
+
+__all__ = ["FactoryImage", "MadeDevice", "Station", "load_factory_image"]
+
+AT_ONCE = 2
+"""Devices that are made at the same time."""
+
+MOST_AT_ONE_GO = 10_000
+_SERIAL_TRIES = 5
+_PEM_BYTES = 64 << 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactoryImage:
+    """What `limpet release build` made: a manifest, and the image that it describes."""
+
+    manifest: ReleaseManifest
+    manifest_sha256: str
+    image: Path
+
+
+class MadeDevice(msgspec.Struct, frozen=True, kw_only=True):
+    """One finished device. The label files hold the claim code and go to the printer."""
+
+    serial: str
+    directory: str
+    label_svg: str
+    label_pdf: str
+    label_text: str  # a file with what the QR code says
+
+
+def load_factory_image(directory: Path) -> FactoryImage:
+    """The release in `directory`. Raises `Unavailable`, `Rejected`."""
+    data = read_bounded(directory / "manifest.json", max_bytes=MANIFEST_BYTES)
+    manifest = decode_json(data, ReleaseManifest, max_bytes=MANIFEST_BYTES)
+    digest = hashlib.sha256(data).hexdigest()
+    return FactoryImage(manifest=manifest, manifest_sha256=digest, image=directory / "image.img")
+
+
+class Station:
+    """A factory station of the vendor in `home`. `clock` gives the time in UTC."""
+
+    def __init__(self, home: Home, *, clock: Callable[[], datetime]) -> None:
+        factory = home.factory
+        self._issuer: Issuer = load_issuer(
+            read_bounded(factory / "factory-ca.pem", max_bytes=_PEM_BYTES),
+            read_bounded(factory / "factory-ca.key", max_bytes=_PEM_BYTES),
+        )
+        self._product: Product = load_product(factory / "product.toml")
+        self._register = Register(factory / "manufactured.sqlite")
+        roots = load_certificates(
+            read_bounded(home.trust / "device-root.pem", max_bytes=_PEM_BYTES)
+        )
+        self._root_pin = pin_text(spki_sha256(roots[0]))
+        self._clock = clock
+
+    def make(
+        self,
+        image: FactoryImage,
+        out: Path,
+        *,
+        count: int,
+        hardware_revision: str | None = None,
+    ) -> Iterator[MadeDevice]:
+        """Make `count` devices below `out`, in the order in which they were begun.
+
+        Raises `Rejected` for an image or revision that does not fit the product, and whatever
+        stops one device; those that are finished stay.
+        """
+        revision = hardware_revision or self._product.model.hardware_revisions[0]
+        self._verify_order(image, revision, count)
+        make_directory(out)
+        make_directory(out / "labels")
+        with ThreadPoolExecutor(AT_ONCE) as workers:
+            work = workers.map(self.make_one, repeat(image, count), repeat(out), repeat(revision))
+            try:
+                yield from work
+            finally:
+                workers.shutdown(wait=True, cancel_futures=True)
+
+    def make_one(self, image: FactoryImage, out: Path, revision: str) -> MadeDevice:
+        """Make one device; on any error nothing of it is left but its spent serial number."""
+        serial = self._reserve(revision)
+        directory = out / serial.lower()
+        try:
+            make_directory(directory)
+            _install(image, directory)
+            label = self._converse(directory, serial, revision)
+            made = _print_label(label, out / "labels", directory)
+        except BaseException:
+            self._register.failed(serial)
+            shutil.rmtree(directory, ignore_errors=True)
+            raise
+        self._register.finished(serial, firmware_version=image.manifest.version, at=self._clock())
+        return made
+
+    def _verify_order(self, image: FactoryImage, revision: str, count: int) -> None:
+        manifest, model = image.manifest, self._product.model
+        if not 1 <= count <= MOST_AT_ONE_GO:
+            raise Rejected("bad-count", f"make 1 to {MOST_AT_ONE_GO} devices at one go")
+        if manifest.model != model.name:
+            raise Rejected(
+                "wrong-model", f"the image is for {manifest.model}, this factory makes {model.name}"
+            )
+        if revision not in model.hardware_revisions:
+            known = ", ".join(model.hardware_revisions)
+            raise Rejected("wrong-hardware", f"no hardware revision {revision}; there is {known}")
+        if revision not in manifest.hardware_revisions:
+            raise Rejected("wrong-hardware", f"the image is not for hardware revision {revision}")
+
+    def _reserve(self, revision: str) -> str:
+        model = self._product.model.name
+        letters = "".join(letter for letter in model.upper() if letter.isalpha())[:2] or "DV"
+        for _ in range(_SERIAL_TRIES):
+            serial = f"{letters}-{new_claim_code().replace('-', '')[:8]}"
+            if self._register.reserve(
+                serial, model=model, hardware_revision=revision, at=self._clock()
+            ):
+                return serial
+        raise Unavailable("no free serial number was found", hint="is the register damaged?")
+
+    def _converse(self, directory: Path, serial: str, revision: str) -> Label:
+        with open_console(directory, errors=directory / "factory.log") as console:
+            console.say(
+                Identify(
+                    model=self._product.model.name,
+                    hardware_revision=revision,
+                    serial=serial,
+                    manufactured_at=self._clock(),
+                )
+            )
+            csr = console.expect(CertificateRequest).csr_pem
+            chain = issue_device_identity(
+                self._issuer, self._verify(csr, serial), now=self._clock()
+            )
+            leaf = load_certificates(chain)[0].public_bytes(Encoding.DER)
+            self._register.signed(serial, hashlib.sha256(leaf).hexdigest())
+            console.say(InstallIdentity(chain_pem=chain.decode("ascii")))
+            code = console.expect(Manufactured).claim_code
+            console.finish()
+        (directory / "factory.log").unlink(missing_ok=True)
+        return Label(
+            maker=self._product.maker.name,
+            model=self._product.model.display_name,
+            hardware_revision=revision,
+            serial=serial,
+            claim_code=code,
+            support_contact=self._product.security_contact.contacts[0].removeprefix("mailto:"),
+            root_pin=self._root_pin,
+        )
+
+    def _verify(self, csr_pem: str, serial: str) -> VerifiedRequest:
+        request = verify_request(csr_pem.encode("ascii", "replace"))
+        if (request.model, request.serial) != (self._product.model.name, serial):
+            raise Rejected("not-mine", "the device's request names another device")
+        if request.purpose is not Purpose.CLIENT:
+            raise Rejected("wrong-purpose", "the device's request is not for an identity")
+        return request
+
+
+def _install(image: FactoryImage, directory: Path) -> None:
+    """Fill slot a and write boot's first record, both durable."""
+    slots = make_directory(directory / "slots", mode=0o755)
+    manifest = image.manifest
+    installed = install_image(
+        manifest.image, range_reader(image.image), slots / "a", journal=slots / "a.journal"
+    )
+    record = SlotRecord(
+        version=manifest.version,
+        manifest_sha256=image.manifest_sha256,
+        tree_sha256=installed.tree_sha256,
+        security_counter=manifest.security_counter,
+    )
+    save_boot_state(slots / BOOT_FILE, factory_state(record))
+    sync_directory(directory)
+
+
+def _print_label(label: Label, labels: Path, directory: Path) -> MadeDevice:
+    """The label as files for the printer, readable by the station's user alone."""
+    stem = labels / label.serial
+    svg, pdf, text = (stem.with_suffix(suffix) for suffix in (".svg", ".pdf", ".txt"))
+    write_atomic(svg, render_svg(label))
+    write_atomic(pdf, render_pdf([label]))
+    write_atomic(text, f"{label.uri()}\n".encode("ascii"))
+    return MadeDevice(
+        serial=label.serial,
+        directory=str(directory),
+        label_svg=str(svg),
+        label_pdf=str(pdf),
+        label_text=str(text),
+    )

@@ -1,0 +1,216 @@
+"""`limpet vendor serve`: the listening server, and the clock's work each second.
+
+Owns the process's life: check everything, listen, say so, serve until told to
+stop, end cleanly. A failure of the clock's work is logged and tried again; it
+never ends the service.
+"""
+
+import asyncio
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from random import random
+
+from starlette.applications import Starlette
+
+from limpet.crypto.chains import load_certificates
+from limpet.crypto.tls import server_context
+from limpet.errors import LimpetError
+from limpet.https.admission import FRONT as FRONT_ADMISSION
+from limpet.https.admission import Admission
+from limpet.https.limits import FRONT as FRONT_LIMITS
+from limpet.https.message import Request, Response
+from limpet.https.server import Server, serve
+from limpet.product import Product, load_product
+from limpet.storage import read_bounded
+from limpet.vendor.enrollment import Authority, Enrollment
+from limpet.vendor.fleet import Intake, RateLimiter
+from limpet.vendor.fleet.rate import REPORTS
+from limpet.vendor.home import Home
+from limpet.vendor.pages import Site, render_site, write_site
+from limpet.vendor.repository import Repository
+from limpet.vendor.rollout import Rollout, tick
+from limpet.vendor.store import Database
+
+from .app import make_app
+from .asgi import call_asgi
+from .static import StaticFiles
+from .work import Worker
+
+__all__ = ["Service", "run_service"]
+
+PEM_BYTES = 64 << 10
+TICK_SECONDS = 1.0
+WARN_DAYS = 60
+PAGES_SECONDS = 60.0  # how old a rendered page may be
+REPOSITORY_PREFIX = "/repository/"
+
+Log = Callable[[str, str], None]  # event, detail
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """All parts of the running service, checked and loaded."""
+
+    home: Home
+    product: Product
+    database: Database
+    repository: Repository
+    rollout: Rollout
+    authority: Authority
+    tls: ssl.SSLContext
+    clock: Callable[[], datetime]
+
+    @classmethod
+    def load(
+        cls, home: Home, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> "Service":
+        """Open everything. Raises `Unavailable` or `Rejected` with what is missing or damaged."""
+        database = Database.open(home.database)
+        repository = Repository(home, clock)
+        repository.state()
+        authority = Authority.load(home)
+        return cls(
+            home=home,
+            product=load_product(home.product_file),
+            database=database,
+            repository=repository,
+            rollout=Rollout(home=home, database=database, repository=repository, clock=clock),
+            authority=authority,
+            tls=server_context(
+                read_bounded(home.online / "service.pem", max_bytes=PEM_BYTES),
+                home.online / "service.key",
+                client_roots_pem=authority.roots_pem,
+            ),
+            clock=clock,
+        )
+
+    def render(self) -> Site:
+        """The public pages as they are now."""
+        return render_site(
+            self.product,
+            self.repository.support(),
+            now=self.clock(),
+            canonical_host=self.home.settings.hostnames[0],
+        )
+
+    def work(self) -> None:
+        """What is due now: the rollout's next step, metadata about to expire."""
+        tick(self.rollout)
+        self.repository.refresh_timestamp()
+
+
+class _Pages:
+    """The rendered pages, renewed by the clock."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._site = service.render()
+        self._due = 0.0
+
+    def site(self) -> Site:
+        """The pages as they were rendered last."""
+        return self._site
+
+    def renew(self) -> None:
+        """Render again if it is time, and keep the static copies in step."""
+        if time.monotonic() >= self._due:
+            self._site = self._service.render()
+            write_site(self._site, self._service.home.public / "pages")
+            self._due = time.monotonic() + PAGES_SECONDS
+
+
+async def run_service(
+    service: Service,
+    *,
+    host: str,
+    port: int,
+    stop: asyncio.Event,
+    ready: Callable[[str, int], None],
+    log: Log,
+) -> None:
+    """Serve until `stop`; `ready` is told the address once requests are answered.
+
+    Raises `Unavailable` if the address cannot be used.
+    """
+    worker, pages = Worker(), _Pages(service)
+    app = _make_app(service, pages, worker)
+    files = StaticFiles(service.home.repository, REPOSITORY_PREFIX)
+    admission = Admission(FRONT_ADMISSION, time.monotonic, random)
+
+    async def handle(request: Request) -> Response:
+        if request.path.startswith(REPOSITORY_PREFIX):
+            return files.answer(request)
+        response = await call_asgi(app, request)
+        if request.peer.certificate_der is not None and response.status < 400:
+            admission.promote(request.peer.connection_id)
+        return response
+
+    _warn(service, log)
+    server: Server = await serve(
+        handle,
+        host=host,
+        port=port,
+        tls=service.tls,
+        limits=FRONT_LIMITS,
+        admission=admission,
+        on_event=log,
+    )
+    clockwork = asyncio.create_task(_keep_time(service, pages, worker, log))
+    try:
+        ready(server.host, server.port)
+        await stop.wait()
+    finally:
+        clockwork.cancel()
+        await asyncio.gather(clockwork, return_exceptions=True)
+        await server.close()
+        worker.close()
+
+
+def _warn(service: Service, log: Log) -> None:
+    """Say in good time what takes the offline drawer to renew."""
+    chain = read_bounded(service.home.online / "service.pem", max_bytes=PEM_BYTES)
+    state = service.repository.state()
+    ends = {
+        "the service's certificate": load_certificates(chain)[0].not_valid_after_utc,
+        "the repository's root": state.root.expires,
+        "the repository's targets": state.targets.expires,
+    }
+    for what, end in ends.items():
+        if end - service.clock() < timedelta(days=WARN_DAYS):
+            log("expires-soon", f"{what} expires on {end:%Y-%m-%d}: run limpet vendor renew")
+
+
+def _make_app(service: Service, pages: _Pages, worker: Worker) -> Starlette:
+    settings = service.home.settings
+    return make_app(
+        authority=service.authority,
+        enrollment=Enrollment(
+            authority=service.authority,
+            database=service.database,
+            model=settings.model,
+            lifetime=timedelta(seconds=settings.certificate_lifetime_seconds),
+        ),
+        intake=Intake(database=service.database, model=settings.model),
+        limiter=RateLimiter(REPORTS),
+        site=pages.site,
+        worker=worker,
+        clock=service.clock,
+    )
+
+
+async def _keep_time(service: Service, pages: _Pages, worker: Worker, log: Log) -> None:
+    """Work, then wait; a failure is logged once until it changes, and never ends the clock."""
+    said = ""
+    while True:
+        for job in (service.work, pages.renew):
+            try:
+                await worker.run(job)
+            except Exception as error:
+                what = str(error) if isinstance(error, LimpetError) else repr(error)
+                if what != said:
+                    said = what
+                    log("work-failed", what)
+        await asyncio.sleep(TICK_SECONDS)

@@ -1,0 +1,126 @@
+"""Where everything of a vendor lies, and the settings that were fixed when it was made.
+
+Owns names of files and directories. Never reads a key, and never makes anything.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from limpet.errors import Rejected, Unavailable
+from limpet.storage import read_bounded
+from limpet.wire.codec import Message, decode_json
+from limpet.wire.release import ModelName
+
+__all__ = [
+    "LOCAL_ADDRESSES",
+    "SERVICE_DAYS",
+    "SETTINGS_BYTES",
+    "SETTINGS_FILE",
+    "Home",
+    "Settings",
+    "open_home",
+    "staging_of",
+]
+
+SERVICE_DAYS = 365  # of the service's certificate; renewing it takes the offline drawer
+LOCAL_ADDRESSES = ("127.0.0.1", "::1")  # that it is valid for, beside its names
+SETTINGS_BYTES = 64 << 10
+SETTINGS_FILE = "vendor.json"
+DEFAULT_CERTIFICATE_LIFETIME = 30 * 86400
+CertificateLifetime = Annotated[int, Meta(ge=60, le=366 * 86400)]
+
+
+class Settings(Message, frozen=True, kw_only=True):
+    """`online/vendor.json`: what the service was set up for."""
+
+    spec: Literal["limpet-vendor-1"] = "limpet-vendor-1"
+    maker: Annotated[str, Meta(min_length=1, max_length=64)]
+    model: ModelName
+    hostnames: tuple[str, ...]  # of the service's own certificate; the first is canonical
+    created_at: datetime  # UTC
+    # Of an LDevID:
+    certificate_lifetime_seconds: CertificateLifetime = DEFAULT_CERTIFICATE_LIFETIME
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """A vendor's directory that is complete."""
+
+    root: Path
+    settings: Settings
+
+    @property
+    def offline(self) -> Path:
+        """The drawer: keys of root, targets, releases and the roots of both PKIs."""
+        return self.root / "offline"
+
+    @property
+    def factory(self) -> Path:
+        """The station's: the authority that issues IDevIDs, and what it made."""
+        return self.root / "factory"
+
+    @property
+    def online(self) -> Path:
+        """The service's: keys that may schedule and enroll, settings, database."""
+        return self.root / "online"
+
+    @property
+    def public(self) -> Path:
+        """Plain files for everybody."""
+        return self.root / "public"
+
+    @property
+    def repository(self) -> Path:
+        """The TUF repository and the images."""
+        return self.public / "repository"
+
+    @property
+    def trust(self) -> Path:
+        """What goes into firmware: root.json, device-root.pem, service-root.pem."""
+        return self.root / "trust"
+
+    @property
+    def product_file(self) -> Path:
+        """The service's own copy of the design file."""
+        return self.online / "product.toml"
+
+    @property
+    def database(self) -> Path:
+        """Devices, certificates, reports, rollouts."""
+        return self.online / "limpet.sqlite"
+
+
+def open_home(directory: Path) -> Home:
+    """The vendor in `directory`.
+
+    Raises `Unavailable` if there is none (or only one whose making was cut off), `Rejected` if
+    its settings are damaged.
+    """
+    file = directory / "online" / SETTINGS_FILE
+    if not file.exists():
+        raise Unavailable(f"{directory} is not a vendor's directory", hint=_advice(directory))
+    try:
+        settings = decode_json(
+            read_bounded(file, max_bytes=SETTINGS_BYTES), Settings, max_bytes=SETTINGS_BYTES
+        )
+    except Rejected as error:
+        raise Rejected(
+            "bad-settings", f"{file}: {error.message}", hint="restore the file from a backup"
+        ) from error
+    return Home(root=directory, settings=settings)
+
+
+def staging_of(directory: Path) -> Path:
+    """Where a directory is made before it gets its name."""
+    return directory.parent / f".{directory.name}.part"
+
+
+def _advice(directory: Path) -> str:
+    command = f"limpet vendor init {directory} --product PRODUCT"
+    if staging_of(directory).exists():
+        return f"its making was cut off; make it anew: {command}"
+    return f"make one: {command}"

@@ -1,0 +1,9 @@
+"""The vendor's public pages: the product, its support period, how to report a bug.
+
+Owns what strangers read: text and its look, without script, image or any other
+party's asset. Knows no device, no owner and no key.
+"""
+
+from .site import Page, Site, render_site, write_site
+
+__all__ = ["Page", "Site", "render_site", "write_site"]

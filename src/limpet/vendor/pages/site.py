@@ -1,0 +1,129 @@
+"""All pages of one product as bytes, by path; and as files for any static server.
+
+Owns the paths and the facts that go into the templates. Pure but for
+`write_site`. Jinja2 escapes every value: a design file cannot write markup.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+import jinja2
+
+from limpet.errors import Rejected
+from limpet.product import Product, render_security_txt
+from limpet.storage import make_directory, write_atomic
+from limpet.wire.support import AfterSupport, SupportStatement
+
+__all__ = ["Page", "Site", "render_site", "write_site"]
+
+HTML = "text/html; charset=utf-8"
+PUBLIC_FILE, PUBLIC_DIRECTORY = 0o644, 0o755
+AFTER = {
+    AfterSupport.KEEPS_WORKING_LOCALLY.value: "The device keeps working on your own network.",
+    AfterSupport.STOPS_REMOTE_FUNCTIONS.value: "Functions over the Internet stop.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page."""
+
+    media_type: str
+    body: bytes
+    file: str  # below `public/pages`
+
+
+Site = Mapping[str, Page]
+"""Pages by their path in the URL."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Support:
+    """The commitment as a page says it (R5.1a, R5.1b)."""
+
+    until: date
+    over: bool
+    text: str
+    after: str
+    signed: bool
+
+
+def render_site(
+    product: Product, statement: SupportStatement | None, *, now: datetime, canonical_host: str
+) -> Site:
+    """Every page at `now`. A signed `statement` goes before the design file's own commitment.
+
+    An expired security contact leaves `security.txt` out (RFC 9116, 2.5.5: a stale file must
+    not be used); the page says so.
+    """
+    facts = {"product": product, "support": _support(product, statement, now)}
+    name = product.model.name
+    pages = {
+        "/": Page(HTML, _render("product.html", facts), "index.html"),
+        f"/support/{name}": Page(HTML, _render("support.html", facts), f"support/{name}.html"),
+        "/style.css": Page("text/css; charset=utf-8", _asset("style.css"), "style.css"),
+    }
+    url = f"https://{canonical_host}/.well-known/security.txt"
+    try:
+        text = render_security_txt(product, now=now, canonical_url=url).encode()
+    except Rejected:
+        text = b""
+    if text:
+        pages["/.well-known/security.txt"] = Page(
+            "text/plain; charset=utf-8", text, ".well-known/security.txt"
+        )
+    facts["reachable"] = bool(text)
+    pages["/security"] = Page(HTML, _render("security.html", facts), "security.html")
+    return pages
+
+
+def write_site(site: Site, directory: Path) -> int:
+    """Write the pages that changed below `directory`; how many."""
+    written = 0
+    for page in site.values():
+        path = directory / page.file
+        if path.exists() and path.read_bytes() == page.body:
+            continue
+        make_directory(path.parent, mode=PUBLIC_DIRECTORY)
+        write_atomic(path, page.body, mode=PUBLIC_FILE)
+        written += 1
+    return written
+
+
+def _support(product: Product, statement: SupportStatement | None, now: datetime) -> _Support:
+    if statement is not None:
+        until, text, after = statement.until.astimezone(UTC).date(), statement.text, statement.after
+    else:
+        until, text = product.support.until, product.support.text
+        after = AfterSupport(product.support.after.value)
+    over = now >= statement.until if statement is not None else now.date() > until
+    return _Support(
+        until=until,
+        over=over,
+        text=text,
+        after=AFTER[after.value],
+        signed=statement is not None,
+    )
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FunctionLoader(lambda name: _asset(name).decode()),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _render(template: str, facts: Mapping[str, object]) -> bytes:
+    return _environment().get_template(template).render(facts).encode()
+
+
+def _asset(name: str) -> bytes:
+    return (files("limpet.vendor.pages") / "templates" / name).read_bytes()

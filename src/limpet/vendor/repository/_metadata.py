@@ -1,0 +1,113 @@
+"""TUF metadata as values: parse, verify, sign. No file is written here.
+
+Owns the translation between python-tuf's metadata API and limpet's errors, and
+the two rules that limpet adds for delegated roles: their names and their paths.
+Never decides what is published.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+from securesystemslib.exceptions import StorageError
+from securesystemslib.signer import CryptoSigner
+from tuf.api.exceptions import RepositoryError
+from tuf.api.metadata import Metadata, MetaFile, Root, Signed, Snapshot, Targets, Timestamp
+from tuf.api.serialization import DeserializationError
+
+from limpet.crypto.keys import signing_key_from_pem
+from limpet.errors import Rejected
+from limpet.storage import read_bounded
+
+__all__ = [
+    "METADATA_BYTES",
+    "ROLES",
+    "Metadata",
+    "load_signer",
+    "meta_file",
+    "parse_metadata",
+    "releases_role",
+    "renewed",
+    "rollout_role",
+    "sign_metadata",
+    "verify_delegated",
+]
+
+METADATA_BYTES = 4 << 20
+"""Largest metadata file that is read (a release adds about 200 bytes to its role)."""
+
+KEY_BYTES = 16 << 10
+
+S = TypeVar("S", Root, Timestamp, Snapshot, Targets)
+
+ROLES: Mapping[str, type[Signed]] = {
+    "root": Root,
+    "timestamp": Timestamp,
+    "snapshot": Snapshot,
+    "targets": Targets,
+}
+
+
+def releases_role(model: str) -> str:
+    """The delegated role that says what firmware of `model` exists; its keys are offline."""
+    return f"releases/{model}"
+
+
+def rollout_role(model: str) -> str:
+    """The delegated role that says when firmware of `model` is offered; its key is online."""
+    return f"rollout/{model}"
+
+
+def parse_metadata(data: bytes, kind: type[S], *, what: str) -> "Metadata[S]":
+    """The metadata of `kind` in `data`, not verified. Raises `Rejected("bad-metadata")`."""
+    if len(data) > METADATA_BYTES:
+        raise Rejected("bad-metadata", f"{what} is larger than {METADATA_BYTES} bytes")
+    try:
+        metadata: Metadata[S] = Metadata.from_bytes(data)
+    except (DeserializationError, StorageError, RecursionError) as error:
+        raise Rejected("bad-metadata", f"{what} is not TUF metadata") from error
+    if not isinstance(metadata.signed, kind):
+        raise Rejected("bad-metadata", f"{what} is metadata of the wrong kind")
+    return metadata
+
+
+def verify_delegated(
+    delegator: Root | Targets, role: str, metadata: "Metadata[S]", *, what: str
+) -> None:
+    """Raise `Rejected("bad-signature")` unless a threshold of `role`'s keys signed `metadata`."""
+    try:
+        delegator.verify_delegate(role, metadata.signed_bytes, metadata.signatures)
+    except (RepositoryError, ValueError) as error:
+        raise Rejected("bad-signature", f"{what} is not signed as {role} must be: {error}") from (
+            error
+        )
+
+
+def load_signer(file: Path, *, passphrase: bytes | None = None) -> CryptoSigner:
+    """The Ed25519 signer in a PEM file. Raises `Unavailable` or `Rejected("bad-key")`."""
+    pem = read_bounded(file, max_bytes=KEY_BYTES)
+    try:
+        return CryptoSigner(signing_key_from_pem(pem, passphrase=passphrase))
+    except Rejected as error:
+        raise Rejected(error.reason, f"{file}: {error.message}", hint=error.hint) from error
+
+
+def sign_metadata(signed: S, *signers: CryptoSigner) -> bytes:
+    """`signed` as a metadata file with one signature of each signer."""
+    metadata = Metadata(signed)
+    for signer in signers:
+        metadata.sign(signer, append=True)
+    return metadata.to_bytes()
+
+
+def renewed(signed: S, *, now: datetime, lifetime: timedelta) -> S:
+    """`signed` as its own next version, with a new expiry. Changes `signed` in place."""
+    signed.version += 1
+    signed.expires = (now + lifetime).replace(microsecond=0)
+    return signed
+
+
+def meta_file(version: int, data: bytes) -> MetaFile:
+    """What a snapshot or timestamp says of a file: version, length and SHA-256."""
+    return MetaFile.from_data(version, data, ["sha256"])

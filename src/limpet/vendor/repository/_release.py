@@ -1,0 +1,156 @@
+"""Whether a signed release may be published: the rules, without a file or a clock.
+
+Owns the check of metadata that came from outside (the offline signers) against
+what is published now. Only `verify_release` makes a `VerifiedRelease`.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from tuf.api.exceptions import LengthOrHashMismatchError
+from tuf.api.metadata import DelegatedRole, TargetFile, Targets
+
+from limpet.errors import Rejected
+from limpet.wire.codec import decode_json
+from limpet.wire.release import MANIFEST_BYTES, ReleaseManifest, manifest_path
+from limpet.wire.support import SUPPORT_BYTES, SupportStatement, support_path
+
+from ._metadata import parse_metadata, releases_role, verify_delegated
+from ._state import RepositoryState
+
+__all__ = [
+    "SignedRelease",
+    "VerifiedMetadata",
+    "VerifiedRelease",
+    "verify_release",
+    "verify_support",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class SignedRelease:
+    """What the offline side hands over; nothing of it is trusted yet."""
+
+    manifest: bytes  # limpet.wire.release.ReleaseManifest as JSON
+    image: Path  # the file that the manifest describes
+    metadata: bytes  # the next `releases/<model>`, with the manifest in it
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedMetadata:
+    """The next metadata of `releases/<model>`: signed, in sequence, and changing one path only."""
+
+    role: str
+    version: int
+    data: bytes
+    path: str  # the target that it adds or replaces
+    sha256: str  # of that target
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedRelease:
+    """A release that may be published."""
+
+    manifest: ReleaseManifest
+    metadata: VerifiedMetadata
+
+
+def verify_release(
+    release: SignedRelease, state: RepositoryState, *, model: str, now: datetime
+) -> VerifiedRelease:
+    """Verify a release against what is published.
+
+    Numbered as they run: 1. the manifest is well-formed and of this `model`; 2. its metadata
+    passes `_verify_next`; 3. an existing version is never changed. The caller still owes: the
+    image file has the length and hash that the manifest names. Raises `Rejected`.
+    """
+    # 1.
+    manifest = decode_json(release.manifest, ReleaseManifest, max_bytes=MANIFEST_BYTES)
+    if manifest.model != model:
+        raise Rejected(
+            "wrong-model", f"the release is for {manifest.model}, this vendor's is {model}"
+        )
+    path = manifest_path(model, manifest.version)
+    # 2.
+    metadata = _verify_next(release.metadata, state, model, path, release.manifest, now)
+    # 3.
+    if path in state.role(releases_role(model)).targets:
+        raise Rejected(
+            "already-published",
+            f"{model} {manifest.version} is published; a version's content never changes",
+            hint="build it under a new version",
+        )
+    return VerifiedRelease(manifest=manifest, metadata=metadata)
+
+
+def verify_support(
+    statement: bytes, metadata: bytes, state: RepositoryState, *, model: str, now: datetime
+) -> tuple[SupportStatement, VerifiedMetadata]:
+    """Verify a support statement and the metadata that signs it. Raises `Rejected`."""
+    content = decode_json(statement, SupportStatement, max_bytes=SUPPORT_BYTES)
+    if content.model != model:
+        raise Rejected("wrong-model", f"the statement is for {content.model}, not for {model}")
+    path = support_path(model)
+    return content, _verify_next(metadata, state, model, path, statement, now)
+
+
+def _verify_next(
+    data: bytes, state: RepositoryState, model: str, path: str, target: bytes, now: datetime
+) -> VerifiedMetadata:
+    """The next `releases/<model>`. Numbered as they run:
+
+    1. a threshold of the role's keys signed it (TUF 5.6.3); 2. its version is the next one;
+    3. it has not expired; 4. it delegates nothing and stays within its paths (TUF 4.5);
+    5. it holds `target` at `path`; 6. every other target is as it was.
+    """
+    role = releases_role(model)
+    current = state.role(role)
+    # 1.
+    metadata = parse_metadata(data, Targets, what="the release's metadata")
+    verify_delegated(state.targets, role, metadata, what="the release")
+    offered = metadata.signed
+    # 2.
+    if offered.version != current.version + 1:
+        raise Rejected(
+            "wrong-version",
+            f"the metadata is version {offered.version}, the next one is {current.version + 1}",
+            hint="sign it again: another release was published meanwhile",
+        )
+    # 3.
+    if offered.expires <= now:
+        raise Rejected("expired-metadata", f"the metadata expired on {offered.expires:%Y-%m-%d}")
+    # 4.
+    _verify_paths(offered, state.targets.get_delegated_role(role))
+    # 5.
+    _verify_target(offered.targets.get(path), path, target)
+    # 6.
+    if _others(offered, path) != _others(current, path):
+        raise Rejected("bad-metadata", f"the metadata changes more than {path}")
+    digest = hashlib.sha256(target).hexdigest()
+    return VerifiedMetadata(role=role, version=offered.version, data=data, path=path, sha256=digest)
+
+
+def _verify_paths(offered: Targets, role: object) -> None:
+    if offered.delegations is not None:
+        raise Rejected("bad-metadata", "a release's metadata must not delegate")
+    assert isinstance(role, DelegatedRole)  # noqa: S101 - found_repository makes no other
+    for path in offered.targets:
+        if not role.is_delegated_path(path):
+            raise Rejected("bad-metadata", f"{path} is not a path of {role.name}")
+
+
+def _verify_target(listed: TargetFile | None, path: str, target: bytes) -> None:
+    if listed is None:
+        raise Rejected("bad-metadata", f"the metadata does not hold {path}")
+    if "sha256" not in listed.hashes:
+        raise Rejected("bad-metadata", f"{path} is listed without SHA-256")
+    try:
+        listed.verify_length_and_hashes(target)
+    except LengthOrHashMismatchError as error:
+        raise Rejected("bad-metadata", f"{path} is not the file that was signed") from error
+
+
+def _others(targets: Targets, path: str) -> dict[str, object]:
+    return {name: file.to_dict() for name, file in targets.targets.items() if name != path}

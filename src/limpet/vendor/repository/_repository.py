@@ -1,0 +1,227 @@
+"""Publishing: the order in which files appear, under the lock of the online keys.
+
+Owns every change of the repository after its founding. The order is always
+images, targets, delegated metadata, snapshot, timestamp: each file is durable
+before one that names it, and the timestamp, which alone is ever replaced, comes
+last. So a cut between any two writes leaves clients with the old state, whole.
+"""
+
+import hashlib
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from tuf.api.metadata import Signed, TargetFile
+
+from limpet.errors import Rejected
+from limpet.vendor.home import Home, hold_lock
+from limpet.wire.codec import decode_json, encode_json
+from limpet.wire.release import MANIFEST_BYTES, ReleaseManifest, manifest_path, version_key
+from limpet.wire.rollout import PLAN_BYTES, Plan, plan_path
+from limpet.wire.support import SUPPORT_BYTES, SupportStatement, support_path
+
+from ._lifetimes import RENEW_BELOW, ROLLOUT, SNAPSHOT, TIMESTAMP
+from ._metadata import (
+    load_signer,
+    meta_file,
+    releases_role,
+    renewed,
+    rollout_role,
+    sign_metadata,
+)
+from ._release import SignedRelease, VerifiedMetadata, verify_release, verify_support
+from ._roots import verify_roots
+from ._shelf import Shelf
+from ._state import RepositoryState, load_state
+
+__all__ = ["PublishedRelease", "Repository"]
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedRelease:
+    """A release that clients can find."""
+
+    manifest: ReleaseManifest
+    manifest_sha256: str  # its name in plans
+
+
+def _no_hook(name: str) -> None:
+    """Nobody watches."""
+
+
+class Repository:
+    """The repository of `home`; `clock` gives UTC. Safe to use from several processes."""
+
+    def __init__(
+        self,
+        home: Home,
+        clock: Callable[[], datetime],
+        *,
+        after_write: Callable[[str], None] = _no_hook,
+    ) -> None:
+        self._home = home
+        self._clock = clock
+        self._shelf = Shelf(home.repository, after_write=after_write)
+        self._model = home.settings.model
+
+    # --- reading
+
+    def state(self) -> RepositoryState:
+        """What clients see now, verified. Raises `Rejected("bad-repository")`."""
+        return load_state(self._shelf)
+
+    def releases(self) -> tuple[PublishedRelease, ...]:
+        """All published releases, oldest version first."""
+        prefix = manifest_path(self._model, "").removesuffix(".json")
+        role = self.state().role(releases_role(self._model))
+        support = support_path(self._model)
+        paths = [path for path in role.targets if path.startswith(prefix) and path != support]
+        found = [self._read_release(role.targets[path]) for path in paths]
+        return tuple(sorted(found, key=lambda release: version_key(release.manifest.version)))
+
+    def find_release(self, version: str) -> PublishedRelease:
+        """The release of that version. Raises `Rejected("unknown-release")`."""
+        path = manifest_path(self._model, version)
+        target = self.state().role(releases_role(self._model)).targets.get(path)
+        if target is None:
+            raise Rejected(
+                "unknown-release",
+                f"{self._model} {version} is not published",
+                hint="publish it first: limpet release publish",
+            )
+        return self._read_release(target)
+
+    def plan(self) -> Plan:
+        """The plan that devices see now."""
+        target = self.state().role(rollout_role(self._model)).targets[plan_path(self._model)]
+        return decode_json(self._read_target(target, PLAN_BYTES), Plan, max_bytes=PLAN_BYTES)
+
+    def support(self) -> SupportStatement | None:
+        """The published support statement, if there is one."""
+        role = self.state().role(releases_role(self._model))
+        target = role.targets.get(support_path(self._model))
+        if target is None:
+            return None
+        data = self._read_target(target, SUPPORT_BYTES)
+        return decode_json(data, SupportStatement, max_bytes=SUPPORT_BYTES)
+
+    # --- publishing
+
+    def add_release(self, release: SignedRelease) -> PublishedRelease:
+        """Verify a signed release against what is published, then publish it.
+
+        Raises `Rejected` (bad-signature, wrong-version, already-published, tampered-image, …);
+        then clients see nothing of it.
+        """
+        with self._lock():
+            state = self.state()
+            verified = verify_release(release, state, model=self._model, now=self._clock())
+            image = verified.manifest.image
+            digest = image.path.removeprefix("images/").removesuffix(".img")
+            self._shelf.place(image.path, release.image, sha256=digest, length=image.packed)
+            self._publish_offline(state, verified.metadata, release.manifest)
+        return PublishedRelease(verified.manifest, verified.metadata.sha256)
+
+    def publish_support(self, statement: bytes, metadata: bytes) -> SupportStatement:
+        """Verify a signed support statement, then publish it. Raises `Rejected`."""
+        with self._lock():
+            state = self.state()
+            content, verified = verify_support(
+                statement, metadata, state, model=self._model, now=self._clock()
+            )
+            self._publish_offline(state, verified, statement)
+        return content
+
+    def publish_roots(self, root: bytes, targets: bytes) -> None:
+        """Verify and publish the next root and the next targets, signed offline.
+
+        The next root is signed as the current one asks and as it asks itself (TUF 5.3.4, 5.3.5).
+        Raises `Rejected`; then clients see nothing of it.
+        """
+        with self._lock():
+            state = self.state()
+            verified = verify_roots(root, targets, state, now=self._clock())
+            name = self._shelf.metadata_name("root", verified.root_version)
+            self._shelf.write(name, root)
+            # The new root may name new online keys, so the rest is made from the new state.
+            self._publish_snapshot(self.state(), {"targets": (verified.targets_version, targets)})
+
+    def publish_plan(self, plan: Plan) -> None:
+        """Sign `plan` with the online key and publish it; whether it is wise is the caller's."""
+        if plan.model != self._model:
+            raise Rejected("wrong-model", f"the plan is for {plan.model}, not for {self._model}")
+        with self._lock():
+            state = self.state()
+            path, data = plan_path(self._model), encode_json(plan)
+            target = TargetFile.from_data(path, data, ["sha256"])
+            self._shelf.write(self._shelf.target_name(path, target.hashes["sha256"]), data)
+            state.role(rollout_role(self._model)).targets[path] = target
+            self._publish_snapshot(state, self._next_rollout(state))
+
+    def refresh_timestamp(self) -> bool:
+        """Renew what expires soon of the online metadata; whether there was anything to do."""
+        if not self._due(self.state().timestamp, TIMESTAMP):
+            return False
+        with self._lock():
+            state = self.state()
+            roles = self._next_rollout(state) if self._rollout_due(state) else {}
+            if roles or self._due(state.snapshot, SNAPSHOT):
+                self._publish_snapshot(state, roles)
+            else:
+                self._publish_timestamp(state)
+        return True
+
+    # --- the order of writes
+
+    def _publish_offline(
+        self, state: RepositoryState, verified: VerifiedMetadata, target: bytes
+    ) -> None:
+        self._shelf.write(self._shelf.target_name(verified.path, verified.sha256), target)
+        self._publish_snapshot(state, {verified.role: (verified.version, verified.data)})
+
+    def _publish_snapshot(
+        self, state: RepositoryState, roles: dict[str, tuple[int, bytes]]
+    ) -> None:
+        for role, (version, data) in roles.items():
+            self._shelf.write(self._shelf.metadata_name(role, version), data)
+            state.snapshot.meta[f"{role}.json"] = meta_file(version, data)
+        snapshot = renewed(state.snapshot, now=self._clock(), lifetime=SNAPSHOT)
+        data = sign_metadata(snapshot, load_signer(self._home.online / "tuf-snapshot.pem"))
+        self._shelf.write(self._shelf.metadata_name("snapshot", snapshot.version), data)
+        state.timestamp.snapshot_meta = meta_file(snapshot.version, data)
+        self._publish_timestamp(state)
+
+    def _publish_timestamp(self, state: RepositoryState) -> None:
+        timestamp = renewed(state.timestamp, now=self._clock(), lifetime=TIMESTAMP)
+        data = sign_metadata(timestamp, load_signer(self._home.online / "tuf-timestamp.pem"))
+        self._shelf.write(self._shelf.metadata_name("timestamp", None), data)
+
+    def _next_rollout(self, state: RepositoryState) -> dict[str, tuple[int, bytes]]:
+        role = rollout_role(self._model)
+        signed = renewed(state.role(role), now=self._clock(), lifetime=ROLLOUT)
+        signer = load_signer(self._home.online / f"rollout-{self._model}.pem")
+        return {role: (signed.version, sign_metadata(signed, signer))}
+
+    # --- small parts
+
+    def _lock(self) -> AbstractContextManager[None]:
+        return hold_lock(self._home.online / "signing.lock")
+
+    def _due(self, signed: Signed, lifetime: timedelta) -> bool:
+        return signed.expires - self._clock() < lifetime * RENEW_BELOW
+
+    def _rollout_due(self, state: RepositoryState) -> bool:
+        return self._due(state.role(rollout_role(self._model)), ROLLOUT)
+
+    def _read_target(self, target: TargetFile, max_bytes: int) -> bytes:
+        digest = target.hashes["sha256"]
+        data = self._shelf.read(self._shelf.target_name(target.path, digest), max_bytes=max_bytes)
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise Rejected("bad-repository", f"{target.path} is not the file that was signed")
+        return data
+
+    def _read_release(self, target: TargetFile) -> PublishedRelease:
+        data = self._read_target(target, MANIFEST_BYTES)
+        manifest = decode_json(data, ReleaseManifest, max_bytes=MANIFEST_BYTES)
+        return PublishedRelease(manifest, target.hashes["sha256"])

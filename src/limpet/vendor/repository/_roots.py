@@ -1,0 +1,52 @@
+"""Whether the next root and targets may be published: the rules, without a file or a clock.
+
+Owns the check of the two roles that are renewed with the drawer open. Only
+`verify_roots` makes a `VerifiedRoots`.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from tuf.api.metadata import Root, Targets
+
+from limpet.errors import Rejected
+
+from ._metadata import parse_metadata, verify_delegated
+from ._state import RepositoryState
+
+__all__ = ["VerifiedRoots", "verify_roots"]
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedRoots:
+    """The next versions of root and targets, which fit each other and what is published."""
+
+    root_version: int
+    targets_version: int
+
+
+def verify_roots(
+    root: bytes, targets: bytes, state: RepositoryState, *, now: datetime
+) -> VerifiedRoots:
+    """Numbered as they run: 1. the next root is signed as the current one says, and as it says
+    itself; 2. targets is signed as the next root says; 3. both are the next versions; 4. neither
+    has expired; 5. every role that is published stays delegated. Raises `Rejected`.
+    """
+    # 1. and 2.
+    next_root = parse_metadata(root, Root, what="the next root")
+    next_targets = parse_metadata(targets, Targets, what="the next targets")
+    verify_delegated(state.root, "root", next_root, what="the next root")
+    verify_delegated(next_root.signed, "root", next_root, what="the next root")
+    verify_delegated(next_root.signed, "targets", next_targets, what="the next targets")
+    # 3.
+    for offered, current in ((next_root.signed, state.root), (next_targets.signed, state.targets)):
+        if offered.version != current.version + 1:
+            raise Rejected("wrong-version", f"{offered.type} is not version {current.version + 1}")
+        # 4.
+        if offered.expires <= now:
+            raise Rejected("expired-metadata", f"the next {offered.type} has expired")
+    # 5.
+    delegations = next_targets.signed.delegations
+    if delegations is None or not set(state.delegated) <= set(delegations.roles or {}):
+        raise Rejected("bad-metadata", "the next targets drops a role that devices ask for")
+    return VerifiedRoots(next_root.signed.version, next_targets.signed.version)

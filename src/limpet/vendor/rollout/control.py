@@ -1,0 +1,146 @@
+"""What people do to a rollout: start, pause, resume, withdraw.
+
+Owns the checks of a command. Every change is one transaction under the lock,
+and is followed by the publication of its plan (see `limpet.vendor.rollout.engine`).
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from limpet.errors import Rejected
+from limpet.vendor.store import RolloutRow, Rollouts, RolloutState
+
+from .decision import decide_steps
+from .engine import Rollout, changing, locked, publish_plan, tick
+from .status import RolloutStatus, status
+
+__all__ = ["DEFAULT_SILENT_SECONDS", "pause", "resume", "start", "withdraw"]
+
+DEFAULT_SILENT_SECONDS = 3600
+
+
+def start(
+    rollout: Rollout,
+    version: str,
+    *,
+    shares_ppm: Sequence[int],
+    wait_seconds: int,
+    canaries: Sequence[str] = (),
+    silent_seconds: int = DEFAULT_SILENT_SECONDS,
+    check_interval_seconds: int | None = None,
+) -> RolloutStatus:
+    """Begin to roll out a published release, and admit its first step if it may start now.
+
+    Raises `Rejected`: unknown-release, withdrawn, already-running, bad-steps, out-of-bounds.
+    """
+    release = rollout.repository.find_release(version)
+    bounds = release.manifest.bounds
+    ring = tuple(dict.fromkeys(canaries))
+    steps = decide_steps(shares_ppm, wait_seconds=wait_seconds, canaries=ring, bounds=bounds)
+    with changing(rollout) as connection:
+        rollouts, now = Rollouts(connection), rollout.clock()
+        if release.manifest_sha256 in rollouts.withdrawn(rollout.model):
+            raise Rejected("withdrawn", f"{version} was withdrawn", hint="publish a new version")
+        _replace(rollouts, rollouts.latest(rollout.model), now)
+        row = rollouts.add(
+            model=rollout.model,
+            version=version,
+            manifest_sha256=release.manifest_sha256,
+            state=RolloutState.RUNNING,
+            canaries=ring,
+            steps=steps,
+            step=-1,
+            silent_seconds=silent_seconds,
+            check_interval_seconds=check_interval_seconds,
+            started_at=now,
+            step_at=now,
+            counted_from=now,
+            completed_at=None,
+            reason="",
+            revision=1,
+            published=0,
+        )
+        rollouts.log(row, "started", now=now, detail=f"{len(steps)} steps")
+    tick(rollout)
+    return status(rollout)
+
+
+def _replace(rollouts: Rollouts, row: RolloutRow | None, now: datetime) -> None:
+    if row is None:
+        return
+    if row.state is RolloutState.RUNNING and row.completed_at is None:
+        raise Rejected(
+            "already-running",
+            f"the rollout of {row.version} is running",
+            hint="pause or withdraw it first",
+        )
+    replaced = rollouts.change(row, state=RolloutState.REPLACED)
+    rollouts.log(replaced, "replaced", now=now)
+
+
+def pause(rollout: Rollout, *, reason: str = "") -> RolloutStatus:
+    """Admit nobody until `resume`. Raises `Rejected("not-running")`."""
+
+    def change(rollouts: Rollouts, row: RolloutRow, now: datetime) -> RolloutRow:
+        if row.state is not RolloutState.RUNNING:
+            raise Rejected("not-running", f"the rollout of {row.version} is {row.state.value}")
+        return rollouts.change(row, state=RolloutState.PAUSED, reason=reason)
+
+    return _act(rollout, "paused", change, reason)
+
+
+def resume(rollout: Rollout, *, reason: str = "") -> RolloutStatus:
+    """Go on after a pause or a halt, or in spite of failures that hold a running rollout.
+
+    Whoever resumes has looked at what failed: attempts that began earlier are no evidence any
+    more. Raises `Rejected("withdrawn" | "not-running")`.
+    """
+
+    def change(rollouts: Rollouts, row: RolloutRow, now: datetime) -> RolloutRow:
+        if row.state is RolloutState.WITHDRAWN:
+            raise Rejected(
+                "withdrawn", f"{row.version} was withdrawn", hint="publish a new version"
+            )
+        fresh: dict[str, Any] = {"state": RolloutState.RUNNING, "reason": "", "step_at": now}
+        if row.state is not RolloutState.PAUSED:
+            fresh["counted_from"] = now
+        return rollouts.change(row, **fresh)
+
+    return _act(rollout, "resumed", change, reason)
+
+
+def withdraw(rollout: Rollout, version: str, *, reason: str = "") -> RolloutStatus:
+    """Refuse a release from now on, whether its rollout runs or is long over; it is remembered.
+
+    For good, against a stolen online key too, raise the security counter in a new release.
+    """
+    release = rollout.repository.find_release(version)
+    with changing(rollout) as connection:
+        rollouts, now = Rollouts(connection), rollout.clock()
+        digest = release.manifest_sha256
+        rollouts.withdraw(digest, model=rollout.model, version=version, now=now, reason=reason)
+        row = rollouts.latest(rollout.model)
+        if row is not None:
+            own = row.manifest_sha256 == digest
+            end: dict[str, Any] = {"state": RolloutState.WITHDRAWN, "reason": reason}
+            row = rollouts.change(row, **(end if own else {}))
+            rollouts.log(row, "withdrawn", now=now, detail=f"{version} {reason}".strip())
+    with locked(rollout):
+        publish_plan(rollout)
+    return status(rollout)
+
+
+Change = Callable[[Rollouts, RolloutRow, datetime], RolloutRow]
+
+
+def _act(rollout: Rollout, event: str, change: Change, reason: str) -> RolloutStatus:
+    with changing(rollout) as connection:
+        rollouts, now = Rollouts(connection), rollout.clock()
+        row = rollouts.latest(rollout.model)
+        if row is None:
+            raise Rejected("not-running", f"no release of {rollout.model} was rolled out yet")
+        rollouts.log(change(rollouts, row, now), event, now=now, detail=reason)
+    with locked(rollout):
+        publish_plan(rollout)
+    return status(rollout)

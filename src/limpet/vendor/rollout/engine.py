@@ -1,0 +1,121 @@
+"""What the clock does to a rollout: advance, halt, complete, publish what lags behind.
+
+Owns the order of a change: decide, write the row, publish the plan, note that it
+is published. A cut after the row leaves a plan to publish, which the next tick
+(or command) does; the row never follows the plan. One lock keeps the running
+service and the command line apart.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from limpet.vendor.home import Home, hold_lock
+from limpet.vendor.repository import Repository
+from limpet.vendor.store import Database, Outcomes, RolloutRow, Rollouts, RolloutState
+from limpet.wire.release import Bounds
+
+from .decision import Advance, Complete, Decision, Evidence, Halt, decide_step, weigh
+from .health import DEFAULT_TEST, HealthTest
+from .plan import make_plan
+
+__all__ = ["Rollout", "changing", "evidence_of", "locked", "publish_plan", "signed_bounds", "tick"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollout:
+    """The rollouts of one vendor."""
+
+    home: Home
+    database: Database
+    repository: Repository
+    clock: Callable[[], datetime]  # UTC
+    test: HealthTest = DEFAULT_TEST
+
+    @property
+    def model(self) -> str:
+        """The vendor's model."""
+        return self.home.settings.model
+
+
+def tick(rollout: Rollout) -> None:
+    """Do what is due now: halt, advance or complete, and publish a plan that lags behind.
+
+    Called once a second by the service. Goes one step at a time; safe to call from anywhere.
+    """
+    with locked(rollout):
+        with rollout.database.transaction() as connection:
+            row = Rollouts(connection).latest(rollout.model)
+            if row is not None and row.state is RolloutState.RUNNING:
+                now = rollout.clock()
+                evidence = evidence_of(rollout, connection, row, now)
+                bounds = signed_bounds(rollout, row)
+                _apply(Rollouts(connection), row, decide_step(row, evidence, bounds, now=now), now)
+        publish_plan(rollout)
+
+
+def _apply(rollouts: Rollouts, row: RolloutRow, decision: Decision, now: datetime) -> None:
+    match decision:
+        case Halt(reason, detail):
+            text = f"{reason}: {detail}"
+            row = rollouts.change(row, state=RolloutState.HALTED, reason=text)
+            rollouts.log(row, "halted", now=now, detail=text)
+        case Advance():
+            row = rollouts.change(row, step=row.step + 1, step_at=now)
+            what = f"step {row.step + 1} of {len(row.steps)}"
+            rollouts.log(row, "advanced", now=now, detail=what)
+        case Complete():
+            row = rollouts.change(row, completed_at=now)
+            rollouts.log(row, "completed", now=now)
+
+
+def publish_plan(rollout: Rollout) -> None:
+    """Publish the plan that the rows ask for, unless it is public. The caller holds the lock."""
+    with rollout.database.transaction() as connection:
+        row = Rollouts(connection).latest(rollout.model)
+        withdrawn = Rollouts(connection).withdrawn(rollout.model)
+    plan = make_plan(rollout.model, row, withdrawn, now=rollout.clock())
+    if row is None:  # a withdrawal before the first rollout: only the plan itself can tell
+        if withdrawn and rollout.repository.plan().withdrawn != plan.withdrawn:
+            rollout.repository.publish_plan(plan)
+        return
+    if row.published != row.revision:
+        rollout.repository.publish_plan(plan)
+        with rollout.database.transaction() as connection:
+            Rollouts(connection).set_published(row)
+
+
+def evidence_of(
+    rollout: Rollout, connection: Connection, row: RolloutRow, now: datetime
+) -> Evidence:
+    """What the fleet has shown of the row's release so far."""
+    attempts = Outcomes(connection).attempts_at(row.manifest_sha256, since=row.counted_from)
+    return weigh(
+        attempts,
+        canaries=row.canaries,
+        silent_seconds=row.silent_seconds,
+        now=now,
+        test=rollout.test,
+    )
+
+
+def signed_bounds(rollout: Rollout, row: RolloutRow) -> Bounds:
+    """The bounds that the row's release was signed with."""
+    return rollout.repository.find_release(row.version).manifest.bounds
+
+
+@contextlib.contextmanager
+def locked(rollout: Rollout) -> Iterator[None]:
+    """Hold the rollouts' lock."""
+    with hold_lock(rollout.home.online / "rollout.lock"):
+        yield
+
+
+@contextlib.contextmanager
+def changing(rollout: Rollout) -> Iterator[Connection]:
+    """One transaction under the rollouts' lock."""
+    with locked(rollout), rollout.database.transaction() as connection:
+        yield connection

@@ -1,0 +1,40 @@
+"""The plan that follows from a rollout's row.
+
+Owns the translation. Pure; whoever calls it publishes.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from limpet.vendor.store import RolloutRow, RolloutState
+from limpet.wire.rollout import MAX_WITHDRAWN, Plan, PlannedRelease, PlanState
+
+__all__ = ["make_plan"]
+
+_STATES = {
+    RolloutState.RUNNING: PlanState.RUNNING,
+    RolloutState.PAUSED: PlanState.PAUSED,
+    RolloutState.HALTED: PlanState.HALTED,
+    RolloutState.WITHDRAWN: PlanState.WITHDRAWN,
+    RolloutState.REPLACED: PlanState.IDLE,
+}
+
+
+def make_plan(
+    model: str, row: RolloutRow | None, withdrawn: Sequence[str], *, now: datetime
+) -> Plan:
+    """What devices of `model` are offered; canaries are admitted from the first step on."""
+    known = tuple(withdrawn[:MAX_WITHDRAWN])
+    if row is None:
+        return Plan(model=model, state=PlanState.IDLE, withdrawn=known, issued_at=now)
+    return Plan(
+        model=model,
+        state=_STATES[row.state],
+        release=PlannedRelease(version=row.version, manifest_sha256=row.manifest_sha256),
+        admitted_ppm=row.admitted_ppm,
+        previous_ppm=row.previous_ppm,
+        canaries=row.canaries if row.step >= 0 else (),
+        withdrawn=known,
+        check_interval_seconds=row.check_interval_seconds,
+        issued_at=now,
+    )

@@ -1,0 +1,24 @@
+"""The service's database: devices, their certificates, what they reported, and rollouts.
+
+Owns the tables and the transactions. Holds no key, no claim code and no
+decision: those who decide read rows and write rows.
+"""
+
+from ._database import Database
+from .devices import Certificate, DeviceRow, Devices
+from .outcomes import Attempt, Outcomes
+from .rollouts import RolloutEvent, RolloutRow, Rollouts, RolloutState, Step
+
+__all__ = [
+    "Attempt",
+    "Certificate",
+    "Database",
+    "DeviceRow",
+    "Devices",
+    "Outcomes",
+    "RolloutEvent",
+    "RolloutRow",
+    "RolloutState",
+    "Rollouts",
+    "Step",
+]

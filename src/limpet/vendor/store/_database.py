@@ -1,0 +1,115 @@
+"""One SQLite file, opened with care: write-ahead log, durable commits, one clear error.
+
+Owns connections and transactions. A transaction takes the write lock at its
+start (BEGIN IMMEDIATE), so that two processes wait for each other instead of
+failing half-way. Never repairs a damaged file, and never makes a missing one
+unless told to.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from limpet.errors import Rejected, Unavailable
+from limpet.storage import sync_directory
+
+from ._schema import SCHEMA_VERSION, metadata
+
+__all__ = ["BUSY_SECONDS", "Database"]
+
+BUSY_SECONDS = 10.0
+"""How long a transaction waits for another process's."""
+
+ADVICE = "stop the service, move the file away, and restore it from a backup"
+
+
+class Database:
+    """The database in `file`. Usable from several threads and processes."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._engine = create_engine(
+            f"sqlite+pysqlite:///{file}",
+            poolclass=NullPool,
+            connect_args={"timeout": BUSY_SECONDS, "isolation_level": None},
+        )
+        event.listen(self._engine, "connect", _configure)
+        event.listen(self._engine, "begin", _begin)
+
+    @classmethod
+    def create(cls, file: Path) -> Self:
+        """Make the file with empty tables. Raises `Unavailable` if it exists or cannot be made."""
+        try:
+            os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        except OSError as error:
+            raise Unavailable(f"cannot create {file}: {(error.strerror or '').lower()}") from error
+        database = cls(file)
+        with database.transaction() as connection:
+            metadata.create_all(connection)
+            connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION:d}")
+        sync_directory(file.parent)
+        return database
+
+    @classmethod
+    def open(cls, file: Path) -> Self:
+        """Open and check the file.
+
+        Raises `Unavailable` if there is none, `Rejected("bad-database")` if it is damaged or of
+        another version of the schema.
+        """
+        if not file.is_file():
+            raise Unavailable(f"there is no database {file}", hint="restore it from a backup")
+        database = cls(file)
+        with database.transaction() as connection:
+            verdict = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+            version = connection.exec_driver_sql("PRAGMA user_version").scalar()
+        if verdict != "ok":
+            raise Rejected("bad-database", f"{file} is damaged: {verdict}", hint=ADVICE)
+        if version != SCHEMA_VERSION:
+            raise Rejected(
+                "bad-database",
+                f"{file} has schema {version}, this limpet knows {SCHEMA_VERSION}",
+                hint="run the version of limpet that wrote it",
+            )
+        return database
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """One transaction: all of the block, or nothing of it; durable after the block.
+
+        Raises `Unavailable` (busy, full disk) or `Rejected("bad-database")`.
+        """
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except OperationalError as error:
+            raise Unavailable(f"{self._file}: {_cause(error)}") from error
+        except DatabaseError as error:
+            message = f"{self._file} is damaged: {_cause(error)}"
+            raise Rejected("bad-database", message, hint=ADVICE) from error
+
+    def close(self) -> None:
+        """Forget the engine; open files are closed with their transactions."""
+        self._engine.dispose()
+
+
+def _configure(connection: Any, record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")  # a commit survives a power cut
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _cause(error: SQLAlchemyError) -> str:
+    return str(getattr(error, "orig", None) or type(error).__name__)

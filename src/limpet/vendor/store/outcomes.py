@@ -1,0 +1,130 @@
+"""Reports, and what each device's latest attempt at a release came to.
+
+Owns the tables `reports` and `attempts`, and the bound on reports kept of one
+device. Decides nothing.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from limpet.wire.report import Report
+
+from ._schema import attempts, devices, reports
+
+__all__ = ["REPORTS_PER_DEVICE", "Attempt", "Outcomes"]
+
+REPORTS_PER_DEVICE = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One device's latest attempt at one release; `succeeded` is None while it goes on."""
+
+    serial: str
+    started_at: datetime
+    ended_at: datetime | None
+    succeeded: bool | None
+    reason: str
+
+
+class Outcomes:
+    """Reports and attempts, within one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add_report(self, serial: str, report: Report, *, now: datetime) -> bool:
+        """Store a report as the device's latest; False if it was there already (sent twice)."""
+        values = {
+            "kind": report.kind.value,
+            "running": report.running,
+            "slot": report.slot,
+            "version": report.version,
+            "reason": report.reason,
+            "detail": report.detail,
+        }
+        fresh = upsert(reports).values(
+            serial=serial,
+            received_at=now,
+            sequence=report.sequence,
+            at=report.at,
+            manifest_sha256=report.manifest_sha256,
+            **values,
+        )
+        # RETURNING: a conflict leaves sqlite's last row id as it was.
+        result = self._connection.execute(fresh.on_conflict_do_nothing().returning(reports.c.id))
+        if result.first() is None:
+            return False
+        latest = update(devices).where(devices.c.serial == serial)
+        self._connection.execute(latest.values(reported_at=now, **values))
+        self._forget_old(serial)
+        return True
+
+    def _forget_old(self, serial: str) -> None:
+        newest = select(reports.c.id).where(reports.c.serial == serial)
+        edge = newest.order_by(reports.c.id.desc()).offset(REPORTS_PER_DEVICE).limit(1)
+        self._connection.execute(
+            delete(reports).where(
+                reports.c.serial == serial, reports.c.id <= edge.scalar_subquery()
+            )
+        )
+
+    def reports_of(self, serial: str) -> list[dict[str, Any]]:
+        """The reports kept of a device, oldest first."""
+        query = select(reports).where(reports.c.serial == serial).order_by(reports.c.id)
+        return [dict(row._mapping) for row in self._connection.execute(query)]
+
+    def begin_attempt(self, manifest_sha256: str, serial: str, *, now: datetime) -> None:
+        """The device began to install: an earlier result of it no longer counts."""
+        self._put(manifest_sha256, serial, started_at=now, ended_at=None, succeeded=None, reason="")
+
+    def end_attempt(
+        self, manifest_sha256: str, serial: str, *, now: datetime, succeeded: bool, reason: str
+    ) -> None:
+        """The device's result; its attempt's start is kept if it was reported."""
+        found = self.find_attempt(manifest_sha256, serial)
+        self._put(
+            manifest_sha256,
+            serial,
+            started_at=found.started_at if found else now,
+            ended_at=now,
+            succeeded=succeeded,
+            reason=reason,
+        )
+
+    def find_attempt(self, manifest_sha256: str, serial: str) -> Attempt | None:
+        """The device's latest attempt at the release."""
+        query = _ATTEMPT.where(
+            attempts.c.manifest_sha256 == manifest_sha256, attempts.c.serial == serial
+        )
+        row = self._connection.execute(query).first()
+        return None if row is None else Attempt(**row._mapping)
+
+    def attempts_at(self, manifest_sha256: str, *, since: datetime) -> list[Attempt]:
+        """Every device's latest attempt at the release that began at `since` or later."""
+        query = _ATTEMPT.where(
+            attempts.c.manifest_sha256 == manifest_sha256, attempts.c.started_at >= since
+        )
+        return [Attempt(**row._mapping) for row in self._connection.execute(query)]
+
+    def count_reports(self) -> int:
+        """All reports kept."""
+        return int(self._connection.execute(select(func.count()).select_from(reports)).scalar_one())
+
+    def _put(self, manifest_sha256: str, serial: str, **values: Any) -> None:
+        fresh = upsert(attempts).values(manifest_sha256=manifest_sha256, serial=serial, **values)
+        keys = ["manifest_sha256", "serial"]
+        self._connection.execute(fresh.on_conflict_do_update(index_elements=keys, set_=values))
+
+
+_ATTEMPT = select(
+    attempts.c.serial,
+    attempts.c.started_at,
+    attempts.c.ended_at,
+    attempts.c.succeeded,
+    attempts.c.reason,
+)

@@ -1,0 +1,107 @@
+"""Damage to what accounts keeps: it is noticed, said once, and never opens the device."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from tests.device.accounts.conftest import Desk
+
+from limpet.device.accounts.events import CURRENT, PREVIOUS, ROTATE_BYTES, SecurityLog
+from limpet.device.accounts.store import FILE, Store
+from limpet.device.link import messages as m
+from limpet.errors import Rejected
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b"",
+        b"{",
+        b"\x00" * 4096,
+        b"[]",
+        b'{"format":2}',
+        b'{"format":1,"state":"unclaimed"}',
+        b"x" * (2 << 20),
+    ],
+)
+def test_a_damaged_file_stops_the_role_with_one_line_and_is_left_as_it_is(
+    desk: Desk, damage: bytes
+) -> None:
+    desk.claim()
+    path = desk.directory / FILE
+    path.write_bytes(damage)
+    with pytest.raises(Rejected) as caught:
+        Store.load(desk.directory)
+    assert caught.value.reason == "damaged-accounts"
+    assert "\n" not in str(caught.value)
+    assert path.read_bytes() == damage
+
+
+@pytest.mark.parametrize("state", ["factory", "unclaimed"])
+def test_a_claimed_device_cannot_be_reopened_by_editing_one_word(desk: Desk, state: str) -> None:
+    desk.claim()
+    path = desk.directory / FILE
+    document = json.loads(path.read_bytes())
+    document["state"] = state
+    path.write_text(json.dumps(document))
+    with pytest.raises(Rejected, match="contradicts itself"):
+        Store.load(desk.directory)
+
+
+def test_a_missing_file_is_a_device_that_nobody_can_claim(desk: Desk) -> None:
+    desk.claim()
+    (desk.directory / FILE).unlink()
+    records = Store.load(desk.directory).records
+    assert records.state is m.ClaimState.FACTORY
+    assert records.claim is None
+
+
+def log_of(path: Path) -> SecurityLog:
+    return SecurityLog(path, lambda: datetime(2026, 1, 1, tzinfo=UTC))
+
+
+def events_of(log: SecurityLog) -> list[str]:
+    return [json.loads(line)["event"] for line in log.read(500)]
+
+
+def test_the_log_goes_on_over_restarts_as_one_chain(tmp_path: Path) -> None:
+    for number in range(3):
+        log_of(tmp_path).append(f"event-{number}")
+    assert events_of(log_of(tmp_path)) == ["event-0", "event-1", "event-2"]
+
+
+@pytest.mark.parametrize("how", ["changed", "removed", "inserted"])
+def test_a_log_that_was_tampered_with_says_so_at_the_next_start(tmp_path: Path, how: str) -> None:
+    log = log_of(tmp_path)
+    for number in range(5):
+        log.append("login-failed", f"from {number}")
+    path = tmp_path / CURRENT
+    lines = path.read_bytes().splitlines(keepends=True)
+    if how == "changed":
+        lines[2] = lines[2].replace(b"from 2", b"from 9")
+    elif how == "removed":
+        del lines[2]
+    else:
+        lines.insert(2, lines[1])
+    path.write_bytes(b"".join(lines))
+    assert events_of(log_of(tmp_path))[-1] == "log-broken"
+
+
+def test_a_line_torn_by_a_power_cut_is_cut_off_without_alarm(tmp_path: Path) -> None:
+    log = log_of(tmp_path)
+    log.append("one")
+    with (tmp_path / CURRENT).open("ab") as file:
+        file.write(b'{"number":2,"at":"2026')
+    again = log_of(tmp_path)
+    again.append("two")
+    assert events_of(log_of(tmp_path)) == ["one", "two"]
+
+
+def test_the_log_is_bounded_and_the_chain_goes_over_the_rotation(tmp_path: Path) -> None:
+    log = log_of(tmp_path)
+    for number in range(120):
+        log.append("event", f"{number} " + "x" * 4000)
+    sizes = [(tmp_path / name).stat().st_size for name in (CURRENT, PREVIOUS)]
+    assert max(sizes) <= ROTATE_BYTES
+    assert "log-broken" not in events_of(log_of(tmp_path))

@@ -1,0 +1,145 @@
+"""The supervisor, with real processes: deaths, hangs, violations, crashes, and its files."""
+
+import json
+import os
+import signal
+import stat
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import msgspec
+import pytest
+from tests.device.workshop import Running, make_device, running, until
+
+from limpet.firmware.slots import BOOT_FILE, load_boot_state, save_boot_state
+from limpet.firmware.tree import digest_tree
+
+pytestmark = pytest.mark.end_to_end
+
+
+def _answers(device: Running) -> int:
+    """How often `app` answered `updater`."""
+    return int((device.root / "updater" / "answers").read_text() or 0)
+
+
+def _goes_on(device: Running) -> bool:
+    before = _answers(device)
+    time.sleep(0.2)
+    return _answers(device) > before + 2
+
+
+@pytest.mark.parametrize("victim", ["app", "updater"])
+def test_a_killed_role_is_restarted_alone_and_reached_again(victim: str, tmp_path: Path) -> None:
+    with running(make_device(tmp_path / "d")) as device:
+        until(lambda: _goes_on(device), "app does not answer updater", device)
+        others = set(device.processes()) - {device.pid_of(victim)}
+        os.kill(device.pid_of(victim), signal.SIGKILL)
+        until(lambda: device.has_logged("role-ended", victim), "nobody noticed", device)
+        until(lambda: _goes_on(device), f"{victim} is not reached again", device)
+        assert others < set(device.processes())
+
+
+def _impatient(root: Path) -> Path:
+    """The device with a supervisor that pings within fractions of a second."""
+    file = root / "slots/a/runtime/limpet/device/supervisor/_supervision.py"
+    patient = "PING_SECONDS, PING_ANSWER_SECONDS, SILENT_PINGS = 5.0, 10.0, 2"
+    code = file.read_text()
+    assert patient in code
+    file.write_text(code.replace(patient, patient.replace("5.0, 10.0", "0.2, 0.5")))
+    path = root / "slots" / BOOT_FILE
+    state = load_boot_state(path)
+    assert state.a is not None
+    record = msgspec.structs.replace(state.a, tree_sha256=digest_tree(root / "slots" / "a"))
+    save_boot_state(path, msgspec.structs.replace(state, a=record))
+    return root
+
+
+def test_a_role_that_hangs_is_ended_and_restarted(tmp_path: Path) -> None:
+    with running(_impatient(make_device(tmp_path / "d"))) as device:
+        victim = device.pid_of("accounts")
+        os.kill(victim, signal.SIGSTOP)
+        until(lambda: device.has_logged("role-silent", "accounts"), "nobody noticed", device)
+        until(lambda: device.pid_of("accounts") != victim, "it was not restarted", device)
+
+
+def test_each_of_the_roles_may_die_in_turn(tmp_path: Path) -> None:
+    with running(make_device(tmp_path / "d")) as device:
+        for role in ("keeper", "accounts", "app", "gateway", "updater"):
+            os.kill(device.pid_of(role), signal.SIGKILL)
+            until(lambda role=role: device.has_logged("role-ended", role), role, device)
+        until(lambda: len(device.processes()) == 7, "not all came back", device)
+        until(lambda: _goes_on(device), "the links did not come back", device)
+
+
+def test_a_forged_request_ends_the_attacker_and_nobody_else(tmp_path: Path) -> None:
+    with running(make_device(tmp_path / "d")) as device:
+        attacker, victim = device.pid_of("gateway"), device.pid_of("accounts")
+        (device.root / "gateway" / "attack").touch()
+        said = "gateway sent MintClaimCode to accounts"
+        until(lambda: device.has_logged("violation", said), "it was not noticed", device)
+        until(lambda: device.pid_of("gateway") != attacker, "it was not ended", device)
+        assert device.pid_of("accounts") == victim
+
+
+def test_a_crash_is_one_line_in_the_log_with_its_cause(tmp_path: Path) -> None:
+    root = make_device(tmp_path / "d")
+    (root / "app").mkdir(mode=0o700)
+    (root / "app" / "crash").touch()
+    with running(root, wait=False) as device:
+        until(lambda: device.has_logged("stderr", "the app has a bug"), "it was lost", device)
+        entry = next(e for e in device.log() if "the app has a bug" in e.detail)
+        assert (entry.role, entry.level) == ("app", "error")
+        assert json.loads(entry.detail)["error"] == "RuntimeError"
+        (root / "app" / "crash").unlink()
+        until(lambda: device.has_logged("running"), "it did not recover", device)
+
+
+def test_a_role_that_never_stays_up_ends_the_slot_rather_than_spin(tmp_path: Path) -> None:
+    root = make_device(tmp_path / "d")
+    (root / "app").mkdir(mode=0o700)
+    (root / "app" / "crash").touch()
+    with running(root, wait=False) as device:
+        until(lambda: device.has_logged("role-ended", "app", times=3), "no restarts", device)
+        times = [e.at for e in device.log() if e.event == "role-ended"]
+        waits = [(later - sooner).total_seconds() for sooner, later in pairwise(times)]
+        assert waits == sorted(waits)  # each wait is longer than the one before
+
+
+def test_the_outside_sees_where_it_listens_and_how_each_role_is_confined(tmp_path: Path) -> None:
+    with running(make_device(tmp_path / "d")) as device:
+        run = device.root / "run"
+        until(lambda: (run / "listening.json").exists(), "no listening.json", device)
+        assert json.loads((run / "listening.json").read_text()) == {
+            "host": "127.0.0.1",
+            "port": 4711,
+        }
+        status = json.loads((run / "status.json").read_text())
+        assert [role["state"] for role in status["roles"]] == ["running"] * 5
+        for role in status["roles"]:
+            assert {c["mechanism"] for c in role["confinement"]} >= {"landlock", "seccomp"}
+            assert all(c["in_force"] for c in role["confinement"])
+
+
+def test_a_role_is_confined_by_what_the_kernel_itself_says(tmp_path: Path) -> None:
+    with running(make_device(tmp_path / "d")) as device:
+        for role in ("keeper", "accounts", "app", "updater", "gateway"):
+            lines = Path(f"/proc/{device.pid_of(role)}/status").read_text().splitlines()
+            seen = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+            assert (seen["NoNewPrivs"], seen["Seccomp"]) == ("1", "2")
+            assert int(seen["CapEff"], 16) == int(seen["CapPrm"], 16) == 0
+
+
+def test_the_directories_of_the_roles_are_for_nobody_else(tmp_path: Path) -> None:
+    with running(make_device(tmp_path / "d")) as device:
+        for role in ("keeper", "accounts", "app", "updater", "gateway"):
+            assert stat.S_IMODE((device.root / role).stat().st_mode) == 0o700
+
+
+def test_a_role_inherits_no_descriptor_but_its_links(tmp_path: Path) -> None:
+    with running(make_device(tmp_path / "d")) as device:
+        for role in ("keeper", "accounts"):
+            links = [os.readlink(fd) for fd in Path(f"/proc/{device.pid_of(role)}/fd").iterdir()]
+            kinds = {link.split(":")[0] for link in links}
+            assert kinds <= {"/dev/null", "pipe", "socket", "anon_inode"}
+            assert sum(link == "/dev/null" for link in links) == 2

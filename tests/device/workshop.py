@@ -1,0 +1,155 @@
+"""Devices for tests: real boot, real supervisor, a slot with small roles of the test's own.
+
+The small roles are the programs in `small_roles.py`; everything below them is the real code.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from limpet.device.link.identity import DeviceIdentity, save_identity
+from limpet.device.link.journal import Entry, read_journal
+from limpet.firmware.slots import (
+    BOOT_FILE,
+    BootState,
+    SlotRecord,
+    factory_state,
+    load_boot_state,
+    save_boot_state,
+)
+from limpet.firmware.tree import digest_tree
+
+SRC = Path(__file__).parents[2] / "src" / "limpet"
+SMALL_ROLES = Path(__file__).with_name("small_roles.py")
+PACKAGES = ("crypto", "https", "product", "wire", "firmware", "device")
+ROLES = ("keeper", "accounts", "app", "updater", "gateway")
+PATIENCE = 25.0  # seconds; the machine is shared
+
+
+def make_slot(slot: Path, *, version: str = "1.0.0", roles: Path = SMALL_ROLES) -> SlotRecord:
+    """A slot with the project's code, except that the five roles are small ones."""
+    runtime = slot / "runtime" / "limpet"
+    skip = shutil.ignore_patterns("__pycache__", *ROLES)
+    for package in PACKAGES:
+        shutil.copytree(SRC / package, runtime / package, ignore=skip)
+    for file in ("__init__.py", "py.typed", "errors.py", "storage.py"):
+        shutil.copy(SRC / file, runtime / file)
+    for role in ROLES:
+        package_directory = runtime / "device" / role
+        package_directory.mkdir()
+        (package_directory / "__init__.py").write_text('"""A small role."""\n')
+        shutil.copy(roles, package_directory / "__main__.py")
+    (slot / "firmware.json").write_text(json.dumps({"version": version}))
+    shutil.copy(SRC.parents[1] / "examples" / "thermostat" / "product.toml", slot)
+    return SlotRecord(
+        version=version,
+        manifest_sha256="0" * 64,
+        tree_sha256=digest_tree(slot),
+        security_counter=1,
+    )
+
+
+def make_device(root: Path) -> Path:
+    """A finished device with small roles in slot a."""
+    (root / "slots").mkdir(parents=True)
+    record = make_slot(root / "slots" / "a")
+    save_boot_state(root / "slots" / BOOT_FILE, factory_state(record))
+    made_at = datetime(2026, 1, 1, tzinfo=UTC)
+    identity = DeviceIdentity(
+        maker="Example Instruments",
+        model="thermostat",
+        hardware_revision="A1",
+        serial="TH-00000001",
+        manufactured_at=made_at,
+    )
+    save_identity(root, identity)
+    return root
+
+
+class Running:
+    """A device that boot was started for."""
+
+    def __init__(self, root: Path, process: subprocess.Popen[str]) -> None:
+        self.root = root
+        self.boot = process
+
+    @property
+    def state(self) -> BootState:
+        """Boot's record."""
+        return load_boot_state(self.root / "slots" / BOOT_FILE)
+
+    def log(self) -> list[Entry]:
+        """The device's log so far."""
+        return list(read_journal(self.root))
+
+    def has_logged(self, event: str, detail: str = "", *, times: int = 1) -> bool:
+        """Whether the log has such entries."""
+        found = [e for e in self.log() if e.event == event and detail in e.detail]
+        return len(found) >= times
+
+    def pid_of(self, role: str) -> int:
+        """The process of `role`, or of the supervisor, by the device's own status file."""
+        status = json.loads((self.root / "run" / "status.json").read_text())
+        if role == "supervisor":
+            return int(status["supervisor_pid"])
+        return int(next(r["pid"] for r in status["roles"] if r["role"] == role))
+
+    def processes(self) -> list[int]:
+        """Every process that has this device's directory in its command line."""
+        return processes_of(self.root)
+
+
+@contextmanager
+def running(root: Path, *options: str, wait: bool = True) -> Iterator[Running]:
+    """Run the device at `root`; at the end it is stopped and nothing of it is left."""
+    errors = (root / "stderr").open("w+")
+    command = [sys.executable, "-m", "limpet.device.boot", str(root), *options]
+    environment = {**os.environ, "PYTHONPATH": str(SRC.parent)}
+    process = subprocess.Popen(command, stderr=errors, text=True, env=environment)
+    device = Running(root, process)
+    try:
+        if wait:
+            until(lambda: device.has_logged("running"), "the device did not start", device)
+        yield device
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        finally:
+            process.kill()
+            errors.close()
+            for pid in processes_of(root):
+                os.kill(pid, signal.SIGKILL)
+
+
+def until(condition: Callable[[], bool], otherwise: str, device: Running | None = None) -> None:
+    """Wait for `condition`, at most `PATIENCE` seconds."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        if condition():
+            return
+        time.sleep(0.02)
+    lines = [f"{e.role} {e.event}: {e.detail}" for e in device.log()] if device else []
+    raise AssertionError("\n".join([otherwise, *(line[:300] for line in lines[-12:])]))
+
+
+def processes_of(root: Path) -> list[int]:
+    """Processes whose command line names `root` (zombies have none)."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if any(word.startswith(bytes(root)) for word in words):
+                found.append(int(entry.name))
+    return found

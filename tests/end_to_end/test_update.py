@@ -1,0 +1,207 @@
+"""Updates of a real device by a real vendor: a good release, a bad one, a tampered one."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from tests.device.workshop import Running, running, until
+
+from limpet.firmware.tree import digest_tree
+from limpet.release import (
+    BuildOrder,
+    SigningOrder,
+    build_release,
+    default_keys,
+    publish,
+    sign_release,
+)
+from limpet.vendor.factory.station import Station, load_factory_image
+from limpet.vendor.home import Home, create
+from limpet.vendor.repository import Repository
+from limpet.wire.release import Bounds
+from limpet.wire.rollout import Plan, PlannedRelease, PlanState
+
+pytestmark = pytest.mark.end_to_end
+EXAMPLE = Path(__file__).parents[2] / "examples" / "thermostat"
+NOW = datetime.now(UTC).replace(microsecond=0)
+HASTE = {
+    "check_interval_seconds = 21600": "check_interval_seconds = 1",
+    "check_interval_min_seconds = 14400": "check_interval_min_seconds = 1",
+    "check_interval_max_seconds = 28800": "check_interval_max_seconds = 2",
+    "health_deadline_seconds = 60": "health_deadline_seconds = 15",
+}
+UNIT = "MILLIDEGREES_PER_DEGREE = 1000"
+WRONG_UNIT = "MILLIDEGREES_PER_DEGREE = 10"
+"""A real bug: the measurement is a hundred times too high, and the app finds that implausible."""
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class World:
+    """A vendor that serves, and a device that checks every other second."""
+
+    home: Home
+    device: Running
+    product: Path
+
+    @property
+    def repository(self) -> Repository:
+        return Repository(self.home, now)
+
+    def release(self, version: str, *, product: Path | None = None) -> PlannedRelease:
+        """Build, sign and publish, by what the release manager uses."""
+        out = self.home.root.parent / f"release-{version}"
+        built = build_release(order(self.home, product or self.product, version), out)
+        keys = tuple(default_keys(self.home.offline, "thermostat"))
+        signing = SigningOrder(
+            repository=self.home.repository, root=self.home.trust / "root.json", keys=keys
+        )
+        sign_release(out, signing, now=now())
+        publish(out, self.home.root, clock=now)
+        return PlannedRelease(version=version, manifest_sha256=built.manifest_sha256)
+
+    def offer(self, release: PlannedRelease) -> None:
+        self.repository.publish_plan(
+            Plan(
+                model="thermostat",
+                state=PlanState.RUNNING,
+                release=release,
+                admitted_ppm=1_000_000,
+                issued_at=now(),
+            )
+        )
+
+    def running_version(self) -> str:
+        record = self.device.state.record_of(self.device.state.good)
+        assert record is not None
+        return record.version
+
+    def reported(self, reason: str) -> bool:
+        """Whether the vendor knows, from the device, of this reason."""
+        command = [sys.executable, "-m", "limpet", "vendor", "fleet", str(self.home.root)]
+        found = subprocess.run([*command, "--json"], capture_output=True, text=True, timeout=30)
+        return reason in found.stdout
+
+
+def order(home: Home, product: Path, version: str) -> BuildOrder:
+    return BuildOrder(
+        product=product,
+        trust=home.trust,
+        version=version,
+        security_counter=1,
+        interface_version=1,
+        bounds=Bounds(not_before=NOW, minimum_duration_seconds=0, largest_step_ppm=1_000_000),
+        built_at=NOW,
+    )
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    base = tmp_path_factory.mktemp("update")
+    product = base / "product"
+    shutil.copytree(EXAMPLE, product, ignore=shutil.ignore_patterns(".*", "__pycache__", "tests"))
+    text = (product / "product.toml").read_text()
+    for slow, fast in HASTE.items():
+        assert slow in text
+        text = text.replace(slow, fast)
+    (product / "product.toml").write_text(text)
+    home = create(base / "vendor", product, now=NOW)
+    build_release(order(home, product, "1.0.0"), base / "release-1.0.0")
+    made = Station(home, clock=now).make(
+        load_factory_image(base / "release-1.0.0"), base / "devices", count=1
+    )
+    directory = Path(next(iter(made)).directory)
+    command = [sys.executable, "-m", "limpet", "vendor", "serve", str(home.root)]
+    vendor = subprocess.Popen(
+        [*command, "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert vendor.stdout is not None
+        address = vendor.stdout.readline().rpartition("https://")[2].strip()
+        with running(directory, "--resolve", f"vendor.example.com:443={address}") as device:
+            yield World(home, device, product)
+    finally:
+        vendor.terminate()
+        vendor.wait(10)
+
+
+def test_a_signed_release_is_installed_tried_and_confirmed(world: World) -> None:
+    world.offer(world.release("1.1.0"))
+    until(lambda: world.running_version() == "1.1.0", "it was not confirmed", world.device)
+    until(lambda: world.reported("confirmed"), "the vendor does not know", world.device)
+    assert world.device.state.good == "b"
+
+
+def test_a_tampered_image_is_refused_and_the_vendor_is_told(world: World) -> None:
+    before = world.device.state
+    release = world.release("1.2.0")
+    tampered = max(
+        (world.home.repository / "images").iterdir(), key=lambda file: file.stat().st_mtime_ns
+    )
+    data = bytearray(tampered.read_bytes())
+    data[len(data) // 2] ^= 1
+    tampered.write_bytes(bytes(data))
+    world.offer(release)
+    until(
+        lambda: world.device.has_logged("update-refused", "tampered-image"),
+        "it was not refused",
+        world.device,
+    )
+    until(lambda: world.reported("tampered-image"), "the vendor does not know", world.device)
+    assert world.device.state == before
+
+
+def test_a_release_that_fails_its_health_check_falls_back_by_itself(world: World) -> None:
+    good = world.running_version()
+    tree = digest_tree(world.device.root / "slots" / world.device.state.good)
+    broken = world.home.root.parent / "broken"
+    shutil.copytree(world.product, broken)
+    sensor = broken / "app" / "thermostat" / "sensor.py"
+    assert UNIT in sensor.read_text()
+    sensor.write_text(sensor.read_text().replace(UNIT, WRONG_UNIT))
+    world.offer(world.release("1.3.0", product=broken))
+    until(
+        lambda: world.device.has_logged("update-fell-back", "1.3.0"), "no fall-back", world.device
+    )
+    until(lambda: world.reported("fell-back"), "the vendor does not know", world.device)
+    assert world.running_version() == good
+    assert digest_tree(world.device.root / "slots" / world.device.state.good) == tree
+    until(
+        lambda: world.device.has_logged("update-held", "failed-before"),
+        "it is tried again",
+        world.device,
+    )
+
+
+def test_a_device_whose_power_is_cut_in_the_middle_installs_after_all(world: World) -> None:
+    """Everything of the device dies at once, as soon as it begins to install."""
+    world.offer(world.release("1.4.0"))
+    until(
+        lambda: world.device.has_logged("update-begins", "1.4.0"), "it did not begin", world.device
+    )
+    for pid in world.device.processes():
+        os.kill(pid, signal.SIGKILL)
+    resolve = _resolve_of(world)
+    with running(world.device.root, "--resolve", resolve) as again:
+        until(lambda: again.state.trial is None and _runs(again, "1.4.0"), "not installed", again)
+
+
+def _runs(device: Running, version: str) -> bool:
+    record = device.state.record_of(device.state.good)
+    return record is not None and record.version == version
+
+
+def _resolve_of(world: World) -> str:
+    arguments = world.device.boot.args
+    assert isinstance(arguments, list)
+    return str(arguments[arguments.index("--resolve") + 1])

@@ -1,0 +1,20 @@
+"""A fresh vendor for each test, copied from one that was made once."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.vendor.workshop import make_home
+
+from limpet.vendor.home import Home, open_home
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """Made once."""
+    return make_home(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture
+def home(template: Home, tmp_path: Path) -> Home:
+    return open_home(shutil.copytree(template.root, tmp_path / "vendor"))

@@ -1,0 +1,123 @@
+"""Public pages: the contact is there, the commitment is true today, no value writes markup."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+from tests.vendor.workshop import PRODUCT
+
+from limpet.product import Product, load_product
+from limpet.vendor.pages import Site, render_site, write_site
+from limpet.wire.support import AfterSupport, SupportStatement
+
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+HOST = "vendor.example"
+
+
+@pytest.fixture
+def product() -> Product:
+    return load_product(PRODUCT / "product.toml")
+
+
+def render(
+    product: Product, statement: SupportStatement | None = None, now: datetime = NOW
+) -> Site:
+    return render_site(product, statement, now=now, canonical_host=HOST)
+
+
+def text(site: Site, path: str) -> str:
+    return site[path].body.decode()
+
+
+HTML = ("/", "/support/thermostat", "/security")
+
+
+def test_every_page_names_the_security_contact_and_the_maker(product: Product) -> None:
+    site = render(product)
+    for path in HTML:
+        for contact in product.security_contact.contacts:
+            assert contact in text(site, path)
+        assert product.maker.name in text(site, path)
+    assert product.security_contact.policy_url in text(site, "/security")
+
+
+def test_security_txt_is_served_with_its_own_address(product: Product) -> None:
+    page = text(render(product), "/.well-known/security.txt")
+    assert f"Contact: {product.security_contact.contacts[0]}" in page
+    assert f"Canonical: https://{HOST}/.well-known/security.txt" in page
+    assert "Expires: " in page
+
+
+def test_a_stale_contact_is_not_offered_to_programs_and_people_are_told(product: Product) -> None:
+    late = datetime.combine(product.security_contact.expires, NOW.timetz()) + timedelta(days=1)
+    site = render(product, now=late)
+    assert "/.well-known/security.txt" not in site
+    assert "out of date" in text(site, "/security")
+
+
+def test_the_support_page_gives_the_date_and_what_follows(product: Product) -> None:
+    page = text(render(product), "/support/thermostat")
+    assert product.support.until.isoformat() in page
+    assert "until" in page
+    assert "What comes after" in page
+    after = datetime.combine(product.support.until, NOW.timetz()) + timedelta(days=1)
+    assert "ended on" in text(render(product, now=after), "/support/thermostat")
+
+
+def test_the_signed_statement_goes_before_the_design_file(product: Product) -> None:
+    statement = SupportStatement(
+        model="thermostat",
+        until=NOW - timedelta(days=1),
+        after=AfterSupport.STOPS_REMOTE_FUNCTIONS,
+        text="Thank you & goodbye.",
+        issued_at=NOW - timedelta(days=9),
+    )
+    page = text(render(product, statement), "/support/thermostat")
+    assert "ended on" in page
+    assert "2026-11-21" in page
+    assert "Thank you &amp; goodbye." in page
+    assert "over the Internet stop" in page
+    assert "ended on" in text(render(product, statement), "/")
+
+
+def test_a_design_file_writes_no_markup(product: Product) -> None:
+    script = "<script>alert(1)</script>\"'>"
+    model = msgspec.structs.replace(product.model, display_name=script, description=script)
+    maker = msgspec.structs.replace(product.maker, name=script)
+    hostile = msgspec.structs.replace(product, model=model, maker=maker)
+    for path in HTML:
+        assert "<script" not in text(render(hostile), path)
+        assert "&lt;script&gt;" in text(render(hostile), path)
+
+
+def test_pages_load_nothing_from_anywhere_else_and_fit_a_phone(product: Product) -> None:
+    site = render(product)
+    for path in HTML:
+        page = text(site, path)
+        assert re.findall(r'(?:src|srcset)="', page) == []
+        assert re.findall(r'<link[^>]*href="([^"]*)"', page) == ["/style.css"]
+        assert "<script" not in page
+        assert " style=" not in page
+        assert 'name="viewport" content="width=device-width' in page
+    assert "url(" not in text(site, "/style.css")
+    assert "@import" not in text(site, "/style.css")
+
+
+def test_every_link_within_the_site_leads_somewhere(product: Product) -> None:
+    site = render(product)
+    for path in HTML:
+        for link in re.findall(r'href="(/[^"]*)"', text(site, path)):
+            assert link in site
+
+
+def test_the_same_pages_are_written_as_files_and_only_when_they_changed(
+    product: Product, tmp_path: Path
+) -> None:
+    site = render(product)
+    assert write_site(site, tmp_path) == len(site)
+    assert write_site(site, tmp_path) == 0
+    assert (tmp_path / "index.html").read_bytes() == site["/"].body
+    later = render(product, now=NOW + timedelta(days=1))
+    assert write_site(later, tmp_path) == 1  # security.txt has another expiry

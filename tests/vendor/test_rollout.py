@@ -1,0 +1,292 @@
+"""Rollouts over the real database and repository: advance, halt, survive cuts, remember."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.vendor.test_repository_cuts import Cut, CutAfter
+from tests.vendor.workshop import (
+    ANY_STEP,
+    MODEL,
+    NOW,
+    Clock,
+    TufClient,
+    make_release,
+    make_report,
+)
+
+from limpet.errors import Rejected
+from limpet.vendor import rollout as rollouts
+from limpet.vendor.enrollment import DeviceIdentity, IdentityKind
+from limpet.vendor.fleet import Intake
+from limpet.vendor.home import Home
+from limpet.vendor.repository import Repository
+from limpet.vendor.rollout import Rollout, RolloutStatus
+from limpet.vendor.store import Database
+from limpet.wire.codec import decode_json
+from limpet.wire.release import Bounds
+from limpet.wire.report import ReportKind
+from limpet.wire.rollout import PLAN_BYTES, Plan, PlanState, plan_path
+
+QUICK = {"wait_seconds": 10, "silent_seconds": 100}
+SHARES = (250_000, 1_000_000)
+
+
+@dataclass
+class Bench:
+    """A vendor with one published release, a clock, and devices that report."""
+
+    rollout: Rollout
+    clock: Clock
+    digest: str
+    sent: int = 0
+
+    def report(self, serial: str, *kinds: ReportKind) -> None:
+        intake = Intake(database=self.rollout.database, model=MODEL)
+        client = DeviceIdentity(
+            serial=serial, model=MODEL, kind=IdentityKind.OPERATIONAL, spki_sha256="0" * 64
+        )
+        for kind in kinds:
+            self.sent += 1
+            body = make_report(
+                kind, sequence=self.sent, version="1.1.0", manifest_sha256=self.digest
+            )
+            intake.take(client, body, now=self.clock())
+
+    def tick(self, seconds: float = 0) -> RolloutStatus:
+        self.clock.pass_seconds(seconds)
+        rollouts.tick(self.rollout)
+        return rollouts.status(self.rollout)
+
+    def start(self, *, canaries: Sequence[str] = (), version: str = "1.1.0") -> RolloutStatus:
+        return rollouts.start(self.rollout, version, shares_ppm=SHARES, canaries=canaries, **QUICK)
+
+    def plan(self) -> Plan:
+        return self.rollout.repository.plan()
+
+
+@pytest.fixture
+def bench(home: Home, tmp_path: Path) -> Bench:
+    clock = Clock()
+    repository = Repository(home, clock)
+    published = repository.add_release(make_release(home, tmp_path))
+    rollout = Rollout(
+        home=home, database=Database.open(home.database), repository=repository, clock=clock
+    )
+    return Bench(rollout, clock, published.manifest_sha256)
+
+
+GOOD = (ReportKind.ATTEMPT, ReportKind.INSTALLED, ReportKind.CONFIRMED)
+BAD = (ReportKind.ATTEMPT, ReportKind.INSTALLED, ReportKind.FELL_BACK)
+
+
+def test_a_healthy_release_goes_from_the_canary_to_everybody(
+    bench: Bench, home: Home, tmp_path: Path
+) -> None:
+    bench.start(canaries=["TH-CANARY"])
+    plan = bench.plan()
+    assert (plan.state, plan.admitted_ppm, plan.canaries) == (PlanState.RUNNING, 0, ("TH-CANARY",))
+    assert bench.tick(1000).waiting_for == "canaries"
+    bench.report("TH-CANARY", *GOOD)
+    assert bench.tick(10).admitted_ppm == 250_000
+    bench.report("TH-0001", *GOOD)
+    assert bench.tick(10).admitted_ppm == 1_000_000
+    assert bench.plan().previous_ppm == 250_000
+    assert bench.tick(10).complete
+    data = TufClient(home, tmp_path / "client").read(plan_path(MODEL))
+    assert data is not None
+    assert decode_json(data, Plan, max_bytes=PLAN_BYTES) == bench.plan()
+
+
+def test_a_canary_that_falls_back_halts_the_rollout_and_the_plan(bench: Bench) -> None:
+    bench.start(canaries=["TH-CANARY"])
+    bench.report("TH-CANARY", *BAD)
+    status = bench.tick()
+    assert status.state is PlanState.HALTED
+    assert bench.plan().state is PlanState.HALTED
+    assert status.history[-1].event == "halted"
+    assert "canary-failed" in status.history[-1].detail
+
+
+def test_a_device_that_never_answers_again_is_a_failure(bench: Bench) -> None:
+    bench.start()
+    bench.report("TH-0001", ReportKind.ATTEMPT)
+    bench.report("TH-0002", ReportKind.ATTEMPT, ReportKind.INSTALLED)
+    assert bench.tick(99).waiting_for == "results"
+    status = bench.tick(1)
+    assert (status.state, status.silent) == (PlanState.HALTED, 2)
+
+
+def test_a_device_counts_once_with_its_latest_result(bench: Bench) -> None:
+    bench.start()
+    for _ in range(5):
+        bench.report("TH-0001", *BAD)
+    status = bench.tick()
+    assert (status.failed, status.state) == (1, PlanState.RUNNING)
+    bench.report("TH-0001", *GOOD)
+    assert (bench.tick().failed, bench.tick().succeeded) == (0, 1)
+
+
+def test_a_refusal_counts_only_after_an_attempt(bench: Bench) -> None:
+    bench.start()
+    bench.report("TH-0001", ReportKind.REFUSED)
+    bench.report("TH-0002", ReportKind.HELD)
+    assert bench.tick().failed == 0
+    bench.report("TH-0003", ReportKind.ATTEMPT, ReportKind.REFUSED)
+    assert bench.tick().failed == 1
+
+
+def test_reports_about_releases_that_nobody_rolled_out_count_nowhere(bench: Bench) -> None:
+    bench.start()
+    digest, bench.digest = bench.digest, "f" * 64
+    bench.report("TH-0001", *BAD)
+    bench.report("TH-0002", *BAD)
+    bench.digest = digest
+    assert bench.tick().failed == 0
+
+
+def test_pause_holds_and_resume_goes_on(bench: Bench) -> None:
+    bench.start()
+    rollouts.pause(bench.rollout, reason="odd noises")
+    assert bench.plan().state is PlanState.PAUSED
+    assert bench.tick(1000).admitted_ppm == 250_000
+    with pytest.raises(Rejected, match="paused"):
+        rollouts.pause(bench.rollout)
+    rollouts.resume(bench.rollout)
+    assert bench.plan().state is PlanState.RUNNING
+    assert bench.tick(9).admitted_ppm == 250_000
+    assert bench.tick(1).admitted_ppm == 1_000_000
+
+
+def test_who_resumes_after_a_halt_starts_with_fresh_evidence(bench: Bench) -> None:
+    bench.start(canaries=["TH-CANARY"])
+    bench.report("TH-CANARY", *BAD)
+    assert bench.tick(1).state is PlanState.HALTED
+    bench.clock.pass_seconds(1)
+    assert rollouts.resume(bench.rollout).failed == 0
+    assert bench.tick(10).admitted_ppm == 250_000
+    bench.report("TH-0001", *BAD)
+    bench.report("TH-0002", *BAD)
+    assert bench.tick().state is PlanState.HALTED
+
+
+def test_a_second_rollout_waits_for_the_first(bench: Bench, home: Home, tmp_path: Path) -> None:
+    bench.rollout.repository.add_release(make_release(home, tmp_path, "1.2.0"))
+    bench.start()
+    with pytest.raises(Rejected, match="running") as caught:
+        bench.start(version="1.2.0")
+    assert caught.value.reason == "already-running"
+    rollouts.pause(bench.rollout)
+    assert bench.start(version="1.2.0").version == "1.2.0"
+    assert bench.plan().admitted_ppm == 250_000
+
+
+def test_a_withdrawn_release_is_remembered_by_every_later_plan(
+    bench: Bench, home: Home, tmp_path: Path
+) -> None:
+    bench.start()
+    assert rollouts.withdraw(bench.rollout, "1.1.0", reason="eats data").state is (
+        PlanState.WITHDRAWN
+    )
+    assert bench.plan().withdrawn == (bench.digest,)
+    for command in (lambda: rollouts.resume(bench.rollout), bench.start):
+        with pytest.raises(Rejected) as caught:
+            command()
+        assert caught.value.reason == "withdrawn"
+    bench.rollout.repository.add_release(make_release(home, tmp_path, "1.2.0"))
+    bench.start(version="1.2.0")
+    assert bench.plan().withdrawn == (bench.digest,)
+    assert bench.plan().state is PlanState.RUNNING
+
+
+def test_a_release_can_be_withdrawn_before_any_rollout_and_after_another(
+    bench: Bench, home: Home, tmp_path: Path
+) -> None:
+    rollouts.withdraw(bench.rollout, "1.1.0")
+    assert bench.plan().withdrawn == (bench.digest,)
+    newer = bench.rollout.repository.add_release(make_release(home, tmp_path, "1.2.0"))
+    bench.start(version="1.2.0")
+    bench.rollout.repository.add_release(make_release(home, tmp_path, "1.3.0"))
+    rollouts.withdraw(bench.rollout, "1.3.0")
+    assert bench.plan().state is PlanState.RUNNING
+    assert bench.plan().release is not None
+    assert bench.plan().release.manifest_sha256 == newer.manifest_sha256
+    assert len(bench.plan().withdrawn) == 2
+
+
+def test_an_unpublished_version_and_a_leap_are_refused(
+    bench: Bench, home: Home, tmp_path: Path
+) -> None:
+    with pytest.raises(Rejected, match="not published"):
+        bench.start(version="7.0.0")
+    slow = Bounds(not_before=NOW, minimum_duration_seconds=0, largest_step_ppm=100_000)
+    bench.rollout.repository.add_release(make_release(home, tmp_path, "1.2.0", bounds=slow))
+    with pytest.raises(Rejected) as caught:
+        bench.start(version="1.2.0")
+    assert caught.value.reason == "out-of-bounds"
+    assert rollouts.status(bench.rollout).version is None
+
+
+@pytest.mark.parametrize("writes", [1, 2, 3, 4])
+def test_a_cut_between_row_and_plan_is_made_good_by_the_next_tick(
+    bench: Bench, home: Home, writes: int
+) -> None:
+    bench.start()
+    cut = Rollout(
+        home=home,
+        database=bench.rollout.database,
+        repository=Repository(home, bench.clock, after_write=CutAfter(writes)),
+        clock=bench.clock,
+    )
+    with pytest.raises(Cut):
+        rollouts.pause(cut, reason="now")
+    assert rollouts.status(bench.rollout).state is PlanState.PAUSED
+    bench.tick()
+    assert bench.plan().state is PlanState.PAUSED
+
+
+def test_a_withdrawal_that_was_cut_off_is_published_by_the_next_tick(
+    bench: Bench, home: Home
+) -> None:
+    cut = Rollout(
+        home=home,
+        database=bench.rollout.database,
+        repository=Repository(home, bench.clock, after_write=CutAfter(1)),
+        clock=bench.clock,
+    )
+    with pytest.raises(Cut):
+        rollouts.withdraw(cut, "1.1.0")
+    assert bench.plan().withdrawn == ()
+    bench.tick()
+    assert bench.plan().withdrawn == (bench.digest,)
+
+
+def test_service_and_command_line_at_once_lose_nothing(bench: Bench) -> None:
+    bench.start()
+    failures: list[BaseException] = []
+
+    def tick_often() -> None:
+        try:
+            for _ in range(15):
+                rollouts.tick(bench.rollout)
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=tick_often) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for _ in range(5):
+        rollouts.pause(bench.rollout)
+        rollouts.resume(bench.rollout)
+    for thread in threads:
+        thread.join(60)
+    assert not failures
+    history = [entry.event for entry in rollouts.status(bench.rollout).history]
+    assert history == ["started", "advanced"] + ["paused", "resumed"] * 5
+    assert bench.plan().state is PlanState.RUNNING
+
+
+def test_the_bounds_come_from_the_signed_manifest(bench: Bench) -> None:
+    assert bench.rollout.repository.find_release("1.1.0").manifest.bounds == ANY_STEP
