@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from limpet.demo.scenes.owning import start_device, wait_enrolled
+from limpet.demo.scenes.owning import wait_enrolled
 from limpet.demo.stage import Missed
 from limpet.demo.story import Scene, Teller
 from limpet.demo.world import VENDOR_HOST, World
@@ -16,7 +16,6 @@ def _audit(world: World, tell: Teller) -> None:
     device, spare = world.devices[-1], world.spare
     if spare is None:
         raise Missed("there is no device in its box")
-    start_device(world, spare)
     wait_enrolled(world, spare)
     tell(f"{spare.serial} is taken out of its box: a device that nobody has claimed")
     token = world.stage.directory / "owner-token"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from limpet.demo.scenes.founding import release
-from limpet.demo.scenes.updating import NEW, watch
+from limpet.demo.scenes.updating import NEW, owner, watch
 from limpet.demo.stage import Missed, wait_for
 from limpet.demo.story import Scene, Teller
 from limpet.demo.view import DeviceRow
@@ -31,6 +31,8 @@ def _fail(world: World, tell: Teller) -> None:
         "rollout", "start", BAD, "--vendor", world.vendor, *words,
         "--steps", "50,100", "--wait", "1", "--silent-after", "30",
     )  # fmt: skip
+    for device in canaries:
+        owner(world, device, "check")
 
     def fallen() -> list[Device]:
         return [device for device in canaries if world.log(device, "update-fell-back")]

@@ -4,7 +4,7 @@ import json
 from datetime import datetime, timedelta
 from functools import partial
 
-from limpet.demo.scenes.owning import ask_stranger
+from limpet.demo.scenes.owning import ask_stranger, start_device
 from limpet.demo.scenes.updating import owner
 from limpet.demo.stage import Missed, wait_for
 from limpet.demo.story import Scene, Teller
@@ -12,34 +12,40 @@ from limpet.demo.world import World, now
 
 __all__ = ["SUPPORT"]
 
-SOON = timedelta(seconds=3)
+SOON = timedelta(seconds=2)
 END_SECONDS = 20.0
+TEXT_NOW = "Updates until today; then it keeps working locally, without any."
+TEXT_LATER = "Security updates until the end of 2031; then it keeps working locally."
 
 
 def _end_support(world: World, tell: Teller) -> None:
-    device = world.devices[0]
+    device = world.devices[-1]
+    if world.spare is not None:  # meanwhile, for the audit
+        start_device(world, world.spare)
     end = (now() + SOON).replace(microsecond=0)
-    _state(world, "support-short", f"{end:%Y-%m-%dT%H:%M:%S}", "Support ends today.")
+    _state(world, "support-short", f"{end:%Y-%m-%dT%H:%M:%S}", TEXT_NOW)
     before = owner(world, device, "check")
     if before["support_over"] or datetime.fromisoformat(str(before["support_until"])) != end:
         raise Missed(f"the device says of its support {before}")
     tell(f"support until {end:%Y-%m-%d %H:%M:%S} UTC, signed offline: the device shows its owner")
-    public = wait_for("the end of support", partial(_ended, world), seconds=END_SECONDS)
     with world.client(device) as client:
+        wait_for(
+            "the end of support", lambda: client.update().support_over or None, seconds=END_SECONDS
+        )
         client.request("GET", "/v1/functions/temperature")
-    tell(f"it passes: the device tells all who ask ({public['text']}), and keeps working")
-    _state(world, "support-long", "2031-12-31", "Security updates until the end of 2031.")
-    after = owner(world, device, "check")
-    if after["support_over"]:
-        raise Missed(f"after the extension the device says {after}")
-    tell(f"the vendor signs a longer commitment: until {after['support_until']}")
+    public = wait_for("the public answer", partial(_public, world, over=True), seconds=END_SECONDS)
+    tell(f"it passes: the device tells all who ask ({public['text']})")
+    _state(world, "support-long", "2031-12-31", TEXT_LATER)
+    owner(world, device, "check")
+    public = wait_for("the new date", partial(_public, world, over=False), seconds=END_SECONDS)
+    tell(f"the vendor signs a longer commitment: until {public['until']}")
 
 
-def _ended(world: World) -> dict[str, object] | None:
-    """What the public identity says of support, once it is over."""
-    answer = ask_stranger(world, world.devices[0], "GET", "/v1/identity")
+def _public(world: World, *, over: bool) -> dict[str, object] | None:
+    """What the public identity says of support, once it is over, or once it is not."""
+    answer = ask_stranger(world, world.devices[-1], "GET", "/v1/identity")
     found: dict[str, object] = json.loads(answer.body)["support"]
-    return found if found["over"] else None
+    return found if found["over"] == over else None
 
 
 def _state(world: World, name: str, until: str, text: str) -> None:
