@@ -5,6 +5,7 @@ exception), leaving the stage ends each of them and waits until it is gone.
 """
 
 import contextlib
+import ctypes
 import io
 import json
 import os
@@ -25,6 +26,7 @@ T = TypeVar("T")
 STOP_SECONDS = 8.0
 POLL_SECONDS = 0.05
 ERROR_LINES = 5
+_PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 class Missed(LimpetError):
@@ -42,6 +44,13 @@ def wait_for(what: str, look: Callable[[], T | None], *, seconds: float) -> T:
             return found
         time.sleep(POLL_SECONDS)
     raise Missed(f"waited {seconds:.0f} s in vain for {what}")
+
+
+_libc = ctypes.CDLL(None)
+
+
+def _end_with_parent() -> None:
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 @contextlib.contextmanager
@@ -112,8 +121,10 @@ class Stage:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                # Ctrl-C reaches this process only, which then ends the others in order.
+                # Ctrl-C reaches this process only, which then ends the others in order;
+                # should it be killed itself, the kernel ends them.
                 start_new_session=True,
+                preexec_fn=_end_with_parent,
             )
         self._processes[name] = process
         return process

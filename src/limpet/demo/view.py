@@ -11,7 +11,9 @@ from typing import Any
 from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 from limpet.demo.story import Outcome
 
@@ -41,6 +43,10 @@ class DeviceRow:
     detail: str
 
 
+def _indented(mark: tuple[str, str], text: str) -> Padding:
+    return Padding(Text.assemble(mark, text), (0, 0, 0, 4))
+
+
 class Screen:
     """The audience at a terminal."""
 
@@ -49,7 +55,7 @@ class Screen:
 
     def begin(self, number: int, title: str) -> None:
         """A scene begins."""
-        self.console.print(f"\n[bold]{number:>2}. {escape(title)}[/bold]")
+        self.console.print(f"\n[bold]{number:>2}. {escape(title)}[/bold]", highlight=False)
 
     def command(self, line: str) -> None:
         """A command is given."""
@@ -57,14 +63,14 @@ class Screen:
 
     def fact(self, text: str) -> None:
         """Something was done and seen."""
-        self.console.print(f"    [green]✓[/green] {escape(text)}", highlight=False)
+        self.console.print(_indented(("✓ ", "green"), text))
 
     def end(self, outcome: Outcome) -> None:
         """A scene is over."""
         if outcome.ok:
-            self.console.print(f"      [dim]{outcome.seconds:.1f} s[/dim]")
+            self.console.print(f"      [dim]{outcome.seconds:.1f} s[/dim]", highlight=False)
         else:
-            self.console.print(f"    [red]✗ {escape(outcome.error)}[/red]", highlight=False)
+            self.console.print(_indented(("✗ ", "red"), outcome.error))
 
     def close(self, ok: bool, scenes: int, seconds: float) -> None:
         """The story is over."""
@@ -72,7 +78,7 @@ class Screen:
             told = f"[bold green]Every one of {scenes} scenes did what it says[/]"
         else:
             told = f"[bold red]The story broke off in scene {scenes}[/]"
-        self.console.print(f"\n{told}, in {seconds:.0f} s; no process is left.")
+        self.console.print(f"\n{told}, in {seconds:.0f} s; no process is left.", highlight=False)
 
 
 class FleetView:

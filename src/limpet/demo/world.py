@@ -6,6 +6,7 @@ minute, and the small look-ups that several scenes make.
 
 import re
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,17 +17,19 @@ from rich.console import Console
 
 from limpet.demo.stage import Missed, Stage
 from limpet.demo.view import DeviceRow
+from limpet.device.confine import missing_mechanisms
 from limpet.errors import Unavailable
 from limpet.owner.client import DeviceClient
 from limpet.owner.flows import connect
 from limpet.owner.store import Store
+from limpet.product import ConfinementGap, load_product
 from limpet.product.label import parse_label_uri
 
 if TYPE_CHECKING:
     from limpet.vendor.fleet import FleetDevice
     from limpet.vendor.rollout import RolloutStatus
 
-__all__ = ["Device", "World", "edit", "now", "prepare_product"]
+__all__ = ["Device", "World", "bear_gaps", "edit", "now", "prepare_product"]
 
 VENDOR_HOST = "vendor.example.com"
 CHECK_SECONDS = 2  # between two looks for an update, on average; a product's are hours
@@ -83,6 +86,12 @@ class World:
     def resolve(self) -> str:
         """Where the vendor's host name leads on this machine."""
         return f"{VENDOR_HOST}:443=127.0.0.1:{self.vendor_port}"
+
+    def borne_gaps(self) -> tuple[ConfinementGap, ...]:
+        """What this machine lacks: the demo's product bears it, the repository's does not."""
+        own = load_product(self.source / "product.toml").confinement_gaps
+        here = load_product(self.product / "product.toml").confinement_gaps
+        return tuple(gap for gap in here if gap not in own)
 
     def client(self, device: Device) -> DeviceClient:
         """The owner's authenticated connection to a device; a context manager."""
@@ -152,6 +161,7 @@ def prepare_product(source: Path, target: Path, *, devices: int) -> Path:
     """Copy the product, with seconds instead of hours between two looks for an update.
 
     All `devices` start at once on this one machine, so a trial's deadline grows with them.
+    What this machine cannot confine, the copy bears with a written rationale.
 
     Raises `Unavailable` if the product is not where it should be.
     """
@@ -173,7 +183,20 @@ def prepare_product(source: Path, target: Path, *, devices: int) -> Path:
         if found != 1:
             raise Missed(f"{design} has no {key} to quicken")
     design.write_text(text, "utf-8")
+    bear_gaps(design, missing_mechanisms())
     return target
+
+
+def bear_gaps(design: Path, missing: Sequence[tuple[str, str]]) -> None:
+    """Add a gap with a rationale to `design` for each of the `missing` (mechanism, reason)."""
+    excused = {gap.mechanism.value for gap in load_product(design).confinement_gaps}
+    text = design.read_text("utf-8")
+    for mechanism, reason in missing:
+        if mechanism not in excused:
+            words = f"Not a product: a demonstration on a machine that lacks it ({reason})."
+            quoted = msgspec.json.encode(words).decode()
+            text += f'\n[[confinement_gaps]]\nmechanism = "{mechanism}"\nrationale = {quoted}\n'
+    design.write_text(text, "utf-8")
 
 
 def edit(path: Path, old: str, new: str) -> None:

@@ -1,7 +1,7 @@
 """The updater against a vendor: what it installs, what it holds, what it refuses and tells."""
 
 import hashlib
-from collections.abc import Callable
+import json
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -201,6 +201,21 @@ def test_consent_is_for_the_release_that_was_held_and_no_other(
     assert bench.run(owner) == "automatic-off"
 
 
+def test_consent_is_spent_by_one_installation(
+    bench: Bench, repository: RepositorySimulator, work: Path
+) -> None:
+    repository.offer(repository.add_release(work))
+
+    async def owner(engine: Engine) -> list[str]:
+        engine.set_policy(m.UpdatePolicy(automatic=False))
+        found = [(await engine.check()).outcome.value]
+        engine.consent()
+        found += [(await engine.check()).outcome.value for _ in range(2)]
+        return found
+
+    assert bench.run(owner) == ["held", "ready", "held"]
+
+
 def test_the_policy_survives_a_restart_and_a_bad_zone_is_refused(bench: Bench) -> None:
     policy = m.UpdatePolicy(automatic=False, window=m.Window(start_minute=120, end_minute=300))
 
@@ -237,15 +252,29 @@ def test_a_halt_during_the_download_stops_the_activation(
 # --- refusals: each is a reason in the log, the report and the status, and nothing else happens
 
 
-def test_a_tampered_image_is_refused(
-    bench: Bench, repository: RepositorySimulator, work: Path
-) -> None:
+def offer_tampered(repository: RepositorySimulator, work: Path) -> None:
     repository.offer(repository.add_release(work))
     [path] = [path for path in repository.files if path.startswith("images/")]
     data = bytearray(repository.files[path])
     data[len(data) // 2] ^= 1
     repository.files[path] = bytes(data)
+
+
+def test_a_tampered_image_is_refused(
+    bench: Bench, repository: RepositorySimulator, work: Path
+) -> None:
+    offer_tampered(repository, work)
     bench.assert_refused(bench.check(), "tampered-image")
+
+
+def test_every_attempt_that_was_reported_gets_its_result(
+    bench: Bench, repository: RepositorySimulator, work: Path
+) -> None:
+    offer_tampered(repository, work)
+    bench.check()
+    bench.check()
+    kinds = [report.kind for report in bench.reports()]
+    assert kinds == [ReportKind.ATTEMPT, ReportKind.REFUSED] * 2
 
 
 def test_a_release_that_the_release_keys_did_not_sign_is_refused(
@@ -440,6 +469,29 @@ def test_an_unreachable_vendor_is_no_refusal_and_keeps_everything(
     assert bench.reports() == []
 
 
+def test_the_time_floor_rises_with_what_the_release_keys_signed_and_no_other(
+    bench: Bench, repository: RepositorySimulator, work: Path
+) -> None:
+    built_at = NOW - timedelta(hours=5)
+    bench.wall = NOW - timedelta(days=29)
+    release = repository.add_release(work, built_at=built_at)
+    repository.offer(release, admitted_ppm=0, issued_at=NOW + timedelta(days=9999))
+    assert bench.check().reason == "phase-in"
+    floor = json.loads((bench.root / "updater" / "floor.json").read_bytes())
+    assert datetime.fromisoformat(floor["time"]) == built_at
+
+
+def test_versions_are_remembered_even_when_the_plan_is_missing(
+    bench: Bench, repository: RepositorySimulator
+) -> None:
+    repository.plan = None
+    repository.roles[ROLLOUT].targets.clear()
+    repository.publish()
+    bench.assert_refused(bench.check(), "malformed")
+    floor = json.loads((bench.root / "updater" / "floor.json").read_bytes())
+    assert floor["roles"]["timestamp"]["version"] == repository.timestamp.version
+
+
 def test_an_interrupted_download_goes_on_where_it_was(
     bench: Bench, repository: RepositorySimulator, work: Path
 ) -> None:
@@ -508,9 +560,6 @@ def test_python_tuf_still_judges_expiry_by_the_attribute_that_is_set(
     with pytest.raises(Rejected) as refused:
         client.look(floor, now=NOW + timedelta(days=3000), keep=lambda floor: None)
     assert refused.value.reason == "expired-metadata"
-
-
-Keep = Callable[[Any], None]
 
 
 def test_the_floor_is_durable_before_the_plan_is_believed(

@@ -110,7 +110,8 @@ def _speak_plainly(world: World, device: Device, tell: Teller) -> None:
             pass
     if b"Location" in answer or (answer and not answer.startswith(b"HTTP/1.1 400")):
         raise Missed(f"plain HTTP was answered {answer[:60]!r}")
-    tell("a login in plain text is refused: " + (answer[:15].decode() or "closed without a word"))
+    said = answer.split(b"\r\n")[0].decode() or "closed without a word"
+    tell(f"a login in plain text is refused, without a redirect: {said}")
 
 
 def _speak_old_tls(device: Device, tell: Teller) -> None:
@@ -121,9 +122,8 @@ def _speak_old_tls(device: Device, tell: Teller) -> None:
         try:
             with old.wrap_socket(raw) as spoken:
                 raise Missed(f"the device spoke {spoken.version()}")
-        except (ssl.SSLError, ConnectionError) as refused:
-            reason = getattr(refused, "reason", None) or "connection closed"
-            tell(f"TLS 1.2 is refused: {reason.lower().replace('_', ' ')}")
+        except (ssl.SSLError, ConnectionError):
+            tell("a client that speaks TLS 1.2 only is turned away in the handshake")
 
 
 def _connect(device: Device) -> socket.socket:

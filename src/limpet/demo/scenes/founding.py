@@ -21,6 +21,8 @@ def _found_vendor(world: World, tell: Teller) -> None:
     checked = world.stage.limpet("product", "check", world.product)
     counts = ", ".join(f"{checked[key]} {key}" for key in ("interfaces", "threats", "measures"))
     tell(f"the design file is whole: {counts}")
+    for gap in world.borne_gaps():
+        tell(f"this machine has no {gap.mechanism.value}: the demo's devices run without it")
     world.stage.limpet("vendor", "init", world.vendor, "--product", world.product)
     offline = sorted(path.name for path in (world.vendor / "offline").iterdir())
     tell(f"keys made; offline, where no server reads them: {', '.join(offline)}")

@@ -159,7 +159,7 @@ def _use(world: World, tell: Teller) -> None:
         history = client.call(client.function("history"), {"hours": 1})
     heater = "on" if found["heating"] else "off"
     tell(f"{found['sensor']} says {before} °C; target 30 °C: heater {heater}")
-    tell(f"history on disk: {len(history)} samples")
+    tell(f"its history is kept on disk; samples so far: {len(history)}")
 
 
 def _is_cold(status: dict[str, object]) -> bool:

@@ -78,7 +78,7 @@ class Teller:
         self._held = happening.held_key
         if happening.report is None:
             return
-        once = happening.report in _ONCE
+        once = happening.report in _ONCE and not self._is_owed(happening)
         if once and self._was_told(happening.key):
             return
         try:
@@ -95,8 +95,15 @@ class Teller:
         except Unavailable as error:
             self._write("report-lost", str(error), "error")
             return
-        if once:
+        if happening.report in _ONCE:
             self._remember(happening.key)
+        began = happening.report is ReportKind.ATTEMPT
+        self._attempted = (happening.manifest_sha256 or "") if began else ""
+
+    def _is_owed(self, happening: Happening) -> bool:
+        """Each attempt that the vendor was told of gets its result, however often it fails."""
+        is_result = happening.report is ReportKind.REFUSED
+        return is_result and bool(self._attempted) and happening.manifest_sha256 == self._attempted
 
     def warn(self, event: str, detail: str) -> None:
         """A log line, if there is anything to say."""
