@@ -1,6 +1,7 @@
 """The one error hierarchy: who is at fault decides the class.
 
-Owns the classes that cross a package boundary and nothing else. A boundary
+Owns the classes that cross a package boundary, and `naming`, which says of one what
+it is about. A boundary
 parser turns every library error into one of these, so that a caller needs to
 catch `LimpetError` only, and a command line can print one clear line.
 
@@ -9,7 +10,10 @@ The three faults are kept apart as h11 keeps `LocalProtocolError` apart from
 did wrong ourselves must never be mistaken for each other.
 """
 
-__all__ = ["LimpetError", "Misuse", "Rejected", "Unavailable"]
+import contextlib
+from collections.abc import Iterator
+
+__all__ = ["LimpetError", "Misuse", "Rejected", "Unavailable", "naming"]
 
 
 class LimpetError(Exception):
@@ -54,3 +58,18 @@ class Misuse(LimpetError):
     """limpet called itself wrongly: a bug of ours, never the peer's."""
 
     exit_code = 70
+
+
+@contextlib.contextmanager
+def naming(subject: object, *, hint: str = "") -> Iterator[None]:
+    """Whatever `Rejected` or `Unavailable` leaves the block names `subject` (a file, mostly).
+
+    `hint` is what to do where the error itself does not say.
+    """
+    try:
+        yield
+    except (Rejected, Unavailable) as error:
+        about = "" if str(subject) in error.message else f"{subject}: "
+        error.message = about + error.message
+        error.hint = error.hint or hint
+        raise

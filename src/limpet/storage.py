@@ -9,13 +9,37 @@ fsynced directory makes it durable).
 """
 
 import contextlib
+import errno
 import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 
 from limpet.errors import Rejected, Unavailable
 
-__all__ = ["make_directory", "read_bounded", "remove_durably", "sync_directory", "write_atomic"]
+__all__ = [
+    "advice_for",
+    "make_directory",
+    "read_bounded",
+    "remove_durably",
+    "sync_directory",
+    "write_atomic",
+]
+
+_ADVICE: Mapping[int, str] = {
+    errno.ENOSPC: "free some space, then try again",
+    errno.EDQUOT: "free some space, then try again",
+    errno.EACCES: "run it as the user who owns it, or change its permissions",
+    errno.EPERM: "run it as the user who owns it, or change its permissions",
+    errno.EROFS: "choose a place on a file system that can be written",
+    errno.ENOTDIR: "a part of this path is a file, not a directory",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+}
+
+
+def advice_for(error: OSError) -> str:
+    """What a person can do about `error`; empty if the message says all."""
+    return _ADVICE.get(error.errno or 0, "")
 
 
 def sync_directory(path: Path) -> None:
@@ -28,9 +52,12 @@ def sync_directory(path: Path) -> None:
 
 
 def make_directory(path: Path, *, mode: int = 0o700) -> Path:
-    """Make `path` and its parents where missing; a new one gets `mode`."""
+    """Make `path` and its parents where missing; a new one gets `mode`. Raises `Unavailable`."""
     try:
         path.mkdir(mode=mode, parents=True, exist_ok=True)
+    except FileExistsError as error:
+        message = f"cannot create {path}: there is a file of this name"
+        raise Unavailable(message, hint="choose another name, or remove the file") from error
     except OSError as error:
         raise _unavailable(error, path, "create") from error
     return path
@@ -84,4 +111,4 @@ def read_bounded(path: Path, *, max_bytes: int) -> bytes:
 
 def _unavailable(error: OSError, path: Path, doing: str) -> Unavailable:
     reason = (error.strerror or "failed").lower()
-    return Unavailable(f"cannot {doing} {path}: {reason}")
+    return Unavailable(f"cannot {doing} {path}: {reason}", hint=advice_for(error))

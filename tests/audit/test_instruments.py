@@ -3,6 +3,7 @@
 import os
 import socket
 import subprocess
+import sys
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -106,7 +107,7 @@ def test_a_process_of_this_device_is_found_with_its_listening_socket(tmp_path: P
         "import socket,sys,time; s=socket.create_server(('127.0.0.1',0));"
         "print(s.getsockname()[1], flush=True); time.sleep(30)"
     )
-    arguments = ["python3", "-c", program, "limpet.device.gateway", "--root", str(tmp_path)]
+    arguments = [sys.executable, "-c", program, "limpet.device.gateway", "--root", str(tmp_path)]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout is not None

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
@@ -48,6 +48,7 @@ from limpet.audit.instruments.service import Factory, read_factory, read_pages, 
 from limpet.audit.instruments.sockets import Echo, probe_datagrams
 from limpet.audit.instruments.tls import TlsSurvey, survey_device
 from limpet.product import Confinement, ConfinementGap, Product
+from limpet.wire.support import AfterSupport, SupportStatement
 
 Measurements = dict[object, object]
 DEVICE = Endpoint("127.0.0.1", 8443)
@@ -317,10 +318,23 @@ def test_a_stuck_generator_fails() -> None:
     assert run("R3.1a", hosted(survey_device=biased)).verdict is Verdict.FAIL
 
 
-def test_a_support_date_that_the_device_tells_otherwise_is_attested_only() -> None:
-    identity = {"support": {"until": "2030-01-01", "text": "It goes on."}}
-    assert run("R5.1a", hosted(read_identity=identity)).verdict is Verdict.ATTESTED
-    assert date.fromisoformat("2030-01-01") != bare_product().support.until
+def test_a_support_date_that_nobody_promised_fails_and_a_signed_one_passes() -> None:
+    identity = {"support": {"until": "2033-01-01T00:00:00Z", "text": "After that it goes on."}}
+    assert run("R5.1a", hosted(read_identity=identity)).verdict is Verdict.FAIL
+    signed = SupportStatement(
+        model="thermostat",
+        until=datetime(2033, 1, 1, tzinfo=UTC),
+        after=AfterSupport.KEEPS_WORKING_LOCALLY,
+        text="Security updates until 2033. After that it keeps heating.",
+        issued_at=NOW,
+    )
+    measurements = hosted(read_identity=identity, read_repository=s.repository(support=(signed,)))
+    assert run("R5.1a", measurements).verdict is Verdict.PASS
+
+
+def test_a_page_that_is_silent_about_the_time_after_fails() -> None:
+    pages = _pages(support=_page("Security updates until 2031-12-31, free of charge."))
+    assert run("R5.1b", hosted(read_pages=pages)).verdict is Verdict.FAIL
 
 
 def test_a_gap_in_confinement_is_named() -> None:

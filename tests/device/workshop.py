@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -108,10 +108,15 @@ class Running:
 
 
 @contextmanager
-def running(root: Path, *options: str, wait: bool = True) -> Iterator[Running]:
-    """Run the device at `root`; at the end it is stopped and nothing of it is left."""
+def running(
+    root: Path, *options: str, wait: bool = True, under: Sequence[str] = ()
+) -> Iterator[Running]:
+    """Run the device at `root`; at the end it is stopped and nothing of it is left.
+
+    `under` is a program and its arguments that start the device.
+    """
     errors = (root / "stderr").open("w+")
-    command = [sys.executable, "-m", "limpet.device.boot", str(root), *options]
+    command = [*under, sys.executable, "-m", "limpet.device.boot", str(root), *options]
     environment = {**os.environ, "PYTHONPATH": str(SRC.parent)}
     process = subprocess.Popen(command, stderr=errors, text=True, env=environment)
     device = Running(root, process)

@@ -1,5 +1,6 @@
 """Updates of a real device by a real vendor: a good release, a bad one, a tampered one."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -190,7 +191,8 @@ def test_a_device_whose_power_is_cut_in_the_middle_installs_after_all(world: Wor
         lambda: world.device.has_logged("update-begins", "1.4.0"), "it did not begin", world.device
     )
     for pid in world.device.processes():
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it died with its parent
+            os.kill(pid, signal.SIGKILL)
     resolve = _resolve_of(world)
     with running(world.device.root, "--resolve", resolve) as again:
         until(lambda: again.state.trial is None and _runs(again, "1.4.0"), "not installed", again)

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import tracemalloc
 import zlib
 from pathlib import Path
 
@@ -100,9 +101,22 @@ def test_one_flipped_bit_is_refused_and_the_slot_is_untouched(
 def test_a_bomb_is_stopped_at_the_signed_size() -> None:
     bomb = zlib.compress(b"\0" * (64 << 20), 9)
     group = Group(packed=len(bomb), size=1000, sha256="ab" * 32)
+    tracemalloc.start()
     with pytest.raises(Rejected) as refused:
         open_group(bomb, group)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
     assert "another size" in refused.value.message
+    assert peak < 1 << 20, "it was unpacked to the end"
+
+
+def test_other_content_of_the_same_size_is_refused_by_its_hash() -> None:
+    """A correct stream with a correct checksum: only the signed hash tells."""
+    signed, other = b"x" * 100, zlib.compress(b"y" * 100)
+    group = Group(packed=len(other), size=100, sha256=hashlib.sha256(signed).hexdigest())
+    with pytest.raises(Rejected) as refused:
+        open_group(other, group)
+    assert refused.value.reason == "tampered-image"
 
 
 def test_bytes_after_the_compressed_stream_are_refused() -> None:
@@ -352,6 +366,13 @@ def test_a_hostile_archive_is_refused(data: bytes) -> None:
     with pytest.raises(Rejected) as refused:
         read_whole(data)
     assert refused.value.reason == "malformed"
+
+
+def test_an_archive_that_announces_too_much_is_refused_at_the_announcement() -> None:
+    size = (tree.MAX_TREE_BYTES + 1).to_bytes(8, "big")
+    with pytest.raises(Rejected) as refused:
+        list(ArchiveReader().feed(archive.MAGIC + b"f\x00\x01a" + size))
+    assert "more than firmware may" in refused.value.message
 
 
 def test_a_file_below_a_file_is_refused(slots: Path) -> None:

@@ -6,7 +6,6 @@ that nobody foresaw: it may hold a secret.
 """
 
 import contextlib
-import errno
 import os
 import sys
 import traceback
@@ -18,6 +17,7 @@ import msgspec
 import typer
 
 from limpet.errors import LimpetError, Misuse, Unavailable
+from limpet.storage import advice_for
 
 __all__ = [
     "EXIT_INTERNAL",
@@ -120,8 +120,7 @@ def _report_bug(error: Exception, *, debug: bool) -> int:
 def _environment(error: OSError) -> Unavailable:
     what = error.strerror or type(error).__name__
     where = f": {error.filename}" if error.filename else ""
-    hint = "free some space, then try again" if error.errno == errno.ENOSPC else ""
-    unavailable = Unavailable(f"{what}{where}", hint=hint)
+    unavailable = Unavailable(f"{what}{where}", hint=advice_for(error))
     unavailable.__cause__ = error
     return unavailable
 

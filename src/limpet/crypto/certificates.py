@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.x509.oid import NameOID
 
+from limpet.crypto.chains import load_certificates
 from limpet.crypto.keys import TlsKey, generate_key, tls_key_from_pem
 from limpet.crypto.requests import Purpose, VerifiedRequest, device_subject
 from limpet.errors import Misuse, Rejected
@@ -73,10 +74,7 @@ def load_issuer(
     certificate_pem: bytes, key_pem: bytes, *, passphrase: bytes | None = None
 ) -> Issuer:
     """The authority in two files. Raises `Rejected` if they are damaged or do not fit."""
-    try:
-        certificate = x509.load_pem_x509_certificate(certificate_pem)
-    except ValueError as error:
-        raise Rejected("bad-certificate", "not a certificate in PEM") from error
+    certificate = load_certificates(certificate_pem)[0]
     key = tls_key_from_pem(key_pem, passphrase=passphrase)
     if certificate.public_key() != key.public_key():
         raise Rejected("bad-key", "the authority's key does not fit its certificate")

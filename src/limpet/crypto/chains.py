@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509 import verification
 from cryptography.x509.oid import NameOID
 
@@ -35,10 +36,13 @@ class VerifiedChain:
 
 
 def load_certificates(pem: bytes) -> list[x509.Certificate]:
-    """All certificates in `pem`. Raises `Rejected("bad-certificate")`."""
+    """All certificates in `pem`, each with a usable key. Raises `Rejected("bad-certificate")`."""
     try:
-        return x509.load_pem_x509_certificates(pem)
-    except ValueError as error:
+        certificates = x509.load_pem_x509_certificates(pem)
+        for certificate in certificates:
+            certificate.public_key()  # parsed here, so that nobody trips over a damaged one later
+        return certificates
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise Rejected("bad-certificate", "not a certificate in PEM") from error
 
 

@@ -31,7 +31,7 @@ def server_context(
     context.num_tickets = 2
     _load_identity(context, chain_pem, key)
     if client_roots_pem is not None:
-        context.load_verify_locations(cadata=client_roots_pem.decode("ascii"))
+        _trust(context, client_roots_pem)
         context.verify_mode = ssl.CERT_REQUIRED if require_client else ssl.CERT_OPTIONAL
     return context
 
@@ -46,10 +46,7 @@ def client_context(
     """A client's context that trusts `roots_pem` only, and shows a certificate where given."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     _apply(context, suite)
-    try:
-        context.load_verify_locations(cadata=roots_pem.decode("ascii"))
-    except (ssl.SSLError, UnicodeDecodeError, ValueError) as error:
-        raise Rejected("bad-certificate", "the trusted roots are not certificates") from error
+    _trust(context, roots_pem)
     if chain_pem is not None and key is not None:
         _load_identity(context, chain_pem, key)
     return context
@@ -60,6 +57,13 @@ def _apply(context: ssl.SSLContext, suite: Suite) -> None:
     context.maximum_version = ssl.TLSVersion.TLSv1_3
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     context.set_alpn_protocols(["http/1.1"])
+
+
+def _trust(context: ssl.SSLContext, roots_pem: bytes) -> None:
+    try:
+        context.load_verify_locations(cadata=roots_pem.decode("ascii"))
+    except (ssl.SSLError, ValueError) as error:
+        raise Rejected("bad-certificate", "the trusted roots are not certificates") from error
 
 
 def _load_identity(context: ssl.SSLContext, chain_pem: bytes, key: TlsKey | Path) -> None:

@@ -117,7 +117,11 @@ class AfterSupport(StrEnum):
 
 
 class Confinement(StrEnum):
-    """A mechanism by which a process of the device is held within its bounds."""
+    """A mechanism by which a process of the device is held within its bounds.
+
+    Landlock came in steps, and a kernel may have the first only: files (Linux 5.13),
+    TCP ports (6.7), signals and abstract sockets (6.12).
+    """
 
     USER_ID = "user-id"
     NO_NEW_PRIVILEGES = "no-new-privileges"
@@ -125,6 +129,8 @@ class Confinement(StrEnum):
     NAMESPACES = "namespaces"
     SECCOMP = "seccomp"
     LANDLOCK = "landlock"
+    LANDLOCK_NETWORK = "landlock-network"
+    LANDLOCK_SIGNALS = "landlock-signals"
 
 
 class Maker(_Part, frozen=True):

@@ -6,6 +6,7 @@ its bounds. Two builds of the same sources with the same `built_at` are equal.
 
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass, field
@@ -39,6 +40,8 @@ MANIFEST_FILE = "manifest.json"
 METADATA_FILE = "releases.json"
 SUPPORT_FILE = "support.json"
 _HASH_BYTES = 1 << 20
+VERSION = re.compile(r"(0|[1-9][0-9]{0,8})(\.(0|[1-9][0-9]{0,8})){2}", re.ASCII)
+"""As `limpet.wire.release.Version`, here for a message that a person understands."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +82,10 @@ def build_release(order: BuildOrder, out: Path) -> Built:
     """
     if (out / MANIFEST_FILE).exists():
         raise Unavailable(f"{out} holds a release already", hint="choose another directory")
+    if not VERSION.fullmatch(order.version):
+        raise Rejected(
+            "malformed", f"{order.version!a} is not a version", hint="three numbers, as 1.2.0"
+        )
     design = load_product(order.product / PRODUCT_FILE)
     description = FirmwareDescription(
         model=design.model.name,

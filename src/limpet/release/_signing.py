@@ -93,7 +93,7 @@ def _sign(
     signers = [_load_signer(key, current, order.passphrase) for key in order.keys]
     if not signers:
         raise Rejected("wrong-key", "no key to sign with", hint="name one: --key FILE")
-    metadata = _begun(out / METADATA_FILE, current, path, target)
+    metadata = _begun(out / METADATA_FILE, current, path, target, now)
     if metadata is None:
         current.targets.targets[path] = TargetFile.from_data(path, target, ["sha256"])
         current.targets.version += 1
@@ -111,7 +111,7 @@ def _sign(
 
 
 def _begun(
-    file: Path, current: CurrentReleases, path: str, target: bytes
+    file: Path, current: CurrentReleases, path: str, target: bytes, now: datetime
 ) -> Metadata[Targets] | None:
     """What another signer began for the same change of the same state, or None."""
     if not file.exists():
@@ -129,6 +129,7 @@ def _begun(
         metadata.signed.version == current.targets.version + 1
         and metadata.signed.targets == expected
         and metadata.signed.delegations is None
+        and now < metadata.signed.expires <= now + LIFETIME
     )
     return metadata if fits else None
 

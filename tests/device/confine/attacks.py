@@ -53,6 +53,7 @@ def attempts(root: Path, role: Role, victim: int, port: int) -> dict[str, Callab
         "read the host": lambda: Path("/etc/passwd").read_bytes(),
         "read the slot": lambda: (root / "slots" / "a" / "file").read_bytes(),
         "write the slot": lambda: (root / "slots" / "a" / "file").write_bytes(b"x"),
+        "truncate the slot": lambda: os.truncate(root / "slots" / "a" / "file", 1),
         "write beside": lambda: (root / "beside").write_bytes(b"x"),
         "write own": lambda: own.write_bytes(b"x"),
         "rename own": lambda: own.rename(own.with_name("renamed")),

@@ -6,6 +6,7 @@ The test plays the two roles that it watches or that need a vendor: the supervis
 
 import asyncio
 import contextlib
+import os
 import shutil
 import socket
 import threading
@@ -28,6 +29,7 @@ from limpet.device.link.identity import DeviceIdentity, save_identity
 from limpet.device.link.permits import Role
 from limpet.device.link.start import Start
 from limpet.device.supervisor._child import Child
+from limpet.device.supervisor.status import DeviceStatus, RoleStatus, write_status
 from limpet.errors import LimpetError
 from limpet.firmware.description import DESCRIPTION_FILE, FirmwareDescription
 from limpet.https.client import ClientResponse, HttpsClient
@@ -85,6 +87,7 @@ class Stand:
         save_identity(root, self.identity)
         for role in (Role.ACCOUNTS, Role.APP, Role.GATEWAY):
             (root / role.value).mkdir(mode=0o700)
+        (root / "run").mkdir()
         self.log: list[m.LogEvent] = []
         self.stderr: list[str] = []
         self.requests: list[m.Request] = []
@@ -139,9 +142,31 @@ class Stand:
         if isinstance(request, m.Ready):
             self.children[caller].confinement = request.confinement
             self.children[caller].ready.set()
+            self._tell_status()
         if isinstance(request, m.LogEvent):
             self.log.append(request)
         return m.Done()
+
+    def _tell_status(self) -> None:
+        """As the supervisor does when a role is ready."""
+        status = DeviceStatus(
+            supervisor_pid=os.getpid(),
+            slot="a",
+            version="1.0.0",
+            on_trial=False,
+            started_at=datetime.now(UTC),
+            roles=tuple(
+                RoleStatus(
+                    role=child.role.value,
+                    pid=child.pid,
+                    state="running",
+                    restarts=0,
+                    confinement=child.confinement,
+                )
+                for child in self.children.values()
+            ),
+        )
+        write_status(self.root, status)
 
     async def _update(self, caller: Role, request: m.Request) -> m.Reply:
         self.requests.append(request)

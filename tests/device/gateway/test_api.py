@@ -104,6 +104,60 @@ def test_the_products_functions_are_used_through_the_gateway(owner: Person) -> N
     assert owner.ask("POST", "/v1/functions/set_mode", {"mode": "heat"})[0] in (200, 400)
 
 
+def test_a_readings_arguments_come_from_the_query(owner: Person) -> None:
+    path = "/v1/functions/history"
+    status, value, _ = owner.ask("GET", f"{path}?hours=2.5")
+    assert status == 200
+    assert isinstance(value, list)
+    sent = owner.ask("GET", "/v1/openapi.json")[1]["paths"][path]["get"]["parameters"]
+    assert [(one["name"], one["in"], one["required"]) for one in sent] == [
+        ("hours", "query", False)
+    ]
+    assert sent[0]["schema"] == {
+        "type": "number", "exclusiveMinimum": 0, "maximum": 168, "default": 24.0
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("query", "reason", "named"),
+    [
+        ("hours=1&hours=2", "malformed", "twice"),
+        ("hours=1&%68ours=2", "malformed", "twice"),
+        ("days=1", "bad-arguments", "known: hours"),
+        ("hours=1&x=2", "bad-arguments", "'x'"),
+        ("hours=" + "1" * 1025, "bad-arguments", "at most 1024"),
+        ("hours=0", "bad-arguments", "hours: "),
+        ("hours=169", "bad-arguments", "hours: "),
+        ("hours=-1", "bad-arguments", "hours: "),
+        ("hours=nan", "bad-arguments", "hours: "),
+        ("hours=1e999", "bad-arguments", "hours: "),
+        ("hours=", "bad-arguments", "hours: "),
+        ("hours=null", "bad-arguments", "hours: "),
+        ("hours=true", "bad-arguments", "hours: "),
+        ("hours=[1]", "bad-arguments", "hours: "),
+        ('hours=1%22,"x":"', "bad-arguments", "hours: "),
+        ("hours", "malformed", "cannot be read"),
+        ("hours=%FF", "malformed", "cannot be read"),
+        ("&".join(f"x{number}=1" for number in range(17)), "malformed", "cannot be read"),
+    ],
+)
+def test_a_query_that_is_not_exactly_right_is_refused(
+    owner: Person, query: str, reason: str, named: str
+) -> None:
+    status, value, _ = owner.ask("GET", f"/v1/functions/history?{query}")
+    assert (status, value["reason"]) == (400, reason)
+    assert named in value["detail"]
+    assert len(value["detail"]) < 300
+
+
+def test_a_reading_without_arguments_and_an_action_take_none_from_the_query(owner: Person) -> None:
+    status, value, _ = owner.ask("GET", "/v1/functions/temperature?celsius=99")
+    assert (status, value["reason"]) == (400, "bad-arguments")
+    status, value, _ = owner.ask("POST", "/v1/functions/set_mode?mode=heat", {"mode": "heat"})
+    assert (status, value["reason"]) == (400, "bad-arguments")
+    assert "in the body" in value["detail"]
+
+
 @pytest.mark.parametrize(
     ("body", "headers", "status"),
     [
@@ -213,8 +267,29 @@ def test_the_owner_sees_the_security_log_and_the_confinement(owner: Person) -> N
     assert any('"claimed"' in line for line in owner.ask("GET", "/v1/events")[1]["lines"])
     device = owner.ask("GET", "/v1/device")[1]
     assert device["firmware_revision"] == "1.0.0"
-    assert any(one["mechanism"] == "seccomp" for one in device["confinement"]["gateway"])
     assert "Login" in device["links"]["gateway>accounts"]
+    assert set(device["confinement"]) == {"accounts", "app", "gateway"}  # all that the stand runs
+    for role, shown in device["confinement"].items():
+        told = owner.stand.children[Role(role)].confinement
+        assert [(one["mechanism"], one["in_force"], one["detail"]) for one in shown] == [
+            (one.mechanism, one.in_force, one.detail) for one in told
+        ]
+        assert any(one["mechanism"] == "seccomp" and one["in_force"] for one in shown)
+
+
+@pytest.mark.parametrize("status", [b"", b"{", b'{"roles": 7}', b" " * (65 << 10)])
+def test_a_broken_status_file_is_503_and_never_taken_for_no_confinement(
+    owner: Person, status: bytes
+) -> None:
+    path = owner.stand.root / "run" / "status.json"
+    whole = path.read_bytes()
+    path.write_bytes(status)
+    try:
+        code, value, _ = owner.ask("GET", "/v1/device")
+        assert (code, value["reason"]) == (503, "unavailable")
+    finally:
+        path.write_bytes(whole)
+    assert owner.ask("GET", "/v1/device")[0] == 200
 
 
 def test_a_session_ends_with_logout(owner: Person) -> None:

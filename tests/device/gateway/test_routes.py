@@ -18,7 +18,12 @@ PUBLIC = {
 
 def test_every_operation_has_one_route_and_one_handler() -> None:
     assert sorted(route.operation.value for route in ROUTES) == sorted(o.value for o in Operation)
-    operations = Operations(call=None, facts=None, promote=lambda _: None)  # type: ignore[arg-type]
+    operations = Operations(
+        call=None,
+        facts=None,
+        promote=lambda _: None,
+        compartments=dict,  # type: ignore[arg-type]
+    )
     assert set(operations.table()) == set(Operation)
 
 

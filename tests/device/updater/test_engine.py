@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -275,6 +276,25 @@ def test_every_attempt_that_was_reported_gets_its_result(
     bench.check()
     kinds = [report.kind for report in bench.reports()]
     assert kinds == [ReportKind.ATTEMPT, ReportKind.REFUSED] * 2
+
+
+def test_an_attempt_that_is_halted_again_and_again_gets_its_result_each_time(
+    bench: Bench, repository: RepositorySimulator, work: Path
+) -> None:
+    release = repository.add_release(work)
+
+    def halt(path: str) -> None:
+        if path.startswith("images/"):
+            repository.hooks.clear()
+            repository.offer(release, state=PlanState.HALTED)
+
+    for _ in range(2):
+        repository.offer(release)
+        repository.hooks.append(halt)
+        bench.check()
+        shutil.rmtree(bench.root / "slots" / "b")  # so that the next check downloads again
+    kinds = [report.kind for report in bench.reports()]
+    assert kinds == [ReportKind.ATTEMPT, ReportKind.HELD] * 2
 
 
 def test_a_release_that_the_release_keys_did_not_sign_is_refused(

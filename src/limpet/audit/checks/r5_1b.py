@@ -4,9 +4,11 @@ from limpet.audit.check import Check, Input, Means
 from limpet.audit.finding import Finding, attempt, combine_all
 from limpet.audit.instruments.device import read_identity
 from limpet.audit.instruments.dossier import read_design
+from limpet.audit.instruments.repository import read_repository
 from limpet.audit.instruments.service import read_pages
 from limpet.audit.judgements.documents import judge_support, judge_support_page
 from limpet.audit.target import Target
+from limpet.wire.support import SupportStatement
 
 __all__ = ["CHECK", "run"]
 
@@ -20,13 +22,19 @@ def run(target: Target) -> Finding:
 
 
 def _judge_page(target: Target) -> Finding:
+    page = target.observe(read_pages).get("support")
     product = target.observe(read_design).product
-    return judge_support_page(target.observe(read_pages).get("support"), product, "after")
+    return judge_support_page(page, product, _read_signed(target), "after")
 
 
 def _judge_device(target: Target) -> Finding:
     product = target.observe(read_design).product
-    return judge_support(target.observe(read_identity), product, "after")
+    return judge_support(target.observe(read_identity), product, _read_signed(target), "after")
+
+
+def _read_signed(target: Target) -> tuple[SupportStatement, ...]:
+    """The statements in the repository, where the auditor may look there."""
+    return target.observe(read_repository).support if target.vendor is not None else ()
 
 
 CHECK = Check(

@@ -21,7 +21,7 @@ from limpet.audit.target import Target
 from limpet.errors import LimpetError, Rejected, Unavailable
 from limpet.storage import read_bounded
 from limpet.wire.codec import decode_json
-from limpet.wire.release import MANIFEST_BYTES, ReleaseManifest
+from limpet.wire.release import MANIFEST_BYTES, ReleaseManifest, version_key
 from limpet.wire.rollout import PLAN_BYTES, Plan
 from limpet.wire.support import SUPPORT_BYTES, SupportStatement
 
@@ -79,17 +79,7 @@ def read_repository(target: Target) -> Repository:
 
 def _read(target: Target, fetch: Fetch) -> Repository:
     given = _given_root(target)
-    root = _parse(Root, given if given is not None else fetch("metadata/1.root.json"), "root")
-    _verify(root.signed, "root", root)
-    for version in range(root.signed.version + 1, root.signed.version + MAX_ROOTS):
-        try:
-            data = fetch(f"metadata/{version}.root.json")
-        except Unavailable:
-            break
-        new = _parse(Root, data, "root")
-        _verify(root.signed, "root", new)
-        _verify(new.signed, "root", new)
-        root = new
+    root = _read_root(given if given is not None else fetch("metadata/1.root.json"), fetch)
     timestamp = _parse(Timestamp, fetch("metadata/timestamp.json"), "timestamp")
     _verify(root.signed, "timestamp", timestamp)
     number = timestamp.signed.snapshot_meta.version
@@ -123,10 +113,26 @@ def _read(target: Target, fetch: Fetch) -> Repository:
         root_is_given=given is not None,
         spec_version=root.signed.spec_version,
         roles=roles,
-        releases=tuple(sorted(releases, key=lambda r: tuple(map(int, r.version.split("."))))),
+        releases=tuple(sorted(releases, key=lambda r: version_key(r.version))),
         support=tuple(support),
         plans=tuple(plans),
     )
+
+
+def _read_root(trusted: bytes, fetch: Fetch) -> Metadata[Root]:
+    """The newest root, each signed by the one before and by itself (TUF 5.3)."""
+    root = _parse(Root, trusted, "root")
+    _verify(root.signed, "root", root)
+    for version in range(root.signed.version + 1, root.signed.version + MAX_ROOTS):
+        try:
+            data = fetch(f"metadata/{version}.root.json")
+        except Unavailable:
+            break
+        new = _parse(Root, data, "root")
+        _verify(root.signed, "root", new)
+        _verify(new.signed, "root", new)
+        root = new
+    return root
 
 
 def _given_root(target: Target) -> bytes | None:

@@ -6,12 +6,13 @@ where it asks for a practice that the document only describes, it is `attested`.
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import datetime
 
 from limpet.audit.finding import (
     Finding,
     attested,
     failed,
+    not_applicable,
     not_yet,
     passed,
     undetermined,
@@ -19,6 +20,7 @@ from limpet.audit.finding import (
 from limpet.audit.instruments.dossier import Design, History, Lock
 from limpet.audit.instruments.http import Answer
 from limpet.product import Product, Severity
+from limpet.wire.support import SupportStatement
 
 __all__ = [
     "judge_contact",
@@ -34,6 +36,7 @@ __all__ = [
     "judge_threats",
 ]
 
+_AFTERWARDS = re.compile(r"\b(after|afterwards|keeps?|stops?|continues?|no more)\b", re.I)
 LEAST_THREATS = 5  # fewer is no analysis of a networked device
 
 
@@ -117,43 +120,54 @@ def judge_contact(answer: Answer, now: datetime, where: str) -> Finding:
     return passed(f"{where}: security.txt names {contacts[0]}, good until {end.date()}")
 
 
-def judge_support(identity: Mapping[str, object], product: Product, what: str) -> Finding:
-    """Pass if the device tells an unauthenticated client its support period, or what follows."""
+def judge_support(
+    identity: Mapping[str, object], product: Product, signed: Sequence[SupportStatement], what: str
+) -> Finding:
+    """Pass if the device tells anybody its support period, as designed or since signed."""
     told = identity.get("support")
     if not isinstance(told, dict):
         return failed("the device does not tell its support commitment")
     if what == "until":
         said = str(told.get("until", ""))[:10]
-        wanted = product.support.until.isoformat()
-        if not _is_date(said):
-            return failed("the device does not tell until when it is supported")
-        if said != wanted:
-            return attested(f"the device says supported until {said} (signed), the design {wanted}")
-        return passed(f"the device and its design say: supported until {said}")
+        if said in _promised(product, signed):
+            return passed(f"the device says: supported until {said}")
+        return failed(f"the device says supported until {said or 'nothing'}: nobody promised that")
     text = str(told.get("text", "")).strip()
-    if not text:
-        return failed("the device does not tell what follows its support")
+    if not _AFTERWARDS.search(text):
+        return not_applicable(f"its text does not speak of what follows: {text[:80]!r}")
     return passed(f"the device tells what follows: {text[:120]!r}")
 
 
-def judge_support_page(page: Answer | None, product: Product, what: str) -> Finding:
+def judge_support_page(
+    page: Answer | None, product: Product, signed: Sequence[SupportStatement], what: str
+) -> Finding:
     """Pass if anybody can read the commitment before buying (R5.1a, R5.1b)."""
     if page is None:
         return undetermined("no page was asked for")
     if page.status != 200:
         return failed(f"the support page answered {page.status}")
     text = _readable(page.body)
+    promised = _promised(product, signed)
     if what == "until":
-        until = product.support.until
-        spelled = (until.isoformat(), until.strftime("%d %B %Y").lstrip("0"), str(until.year))
-        if any(one in text for one in spelled[:2]):
-            return passed(f"the public support page names {until.isoformat()}")
-        return failed(f"the public support page does not name {until.isoformat()}")
-    words = set(re.findall(r"\w{5,}", product.support.text.lower()))
-    found = {word for word in words if word in text.lower()}
-    if len(found) * 2 >= len(words):
+        named = sorted(day for day in promised if day in text)
+        if named:
+            return passed(f"the public support page names {named[-1]}")
+        return failed(f"the public support page does not name {' or '.join(sorted(promised))}")
+    texts = [product.support.text, *(one.text for one in signed)]
+    if _AFTERWARDS.search(text) and any(_repeats(text, one) for one in texts):
         return passed("the public support page says what follows the support period")
     return failed("the public support page does not say what follows the support period")
+
+
+def _promised(product: Product, signed: Sequence[SupportStatement]) -> set[str]:
+    """The days until which updates were promised: by design, or in a signed statement."""
+    return {product.support.until.isoformat(), *(one.until.date().isoformat() for one in signed)}
+
+
+def _repeats(text: str, promise: str) -> bool:
+    """Whether at least half of the longer words of `promise` stand in `text`."""
+    words = set(re.findall(r"\w{5,}", promise.lower()))
+    return 2 * sum(1 for word in words if word in text.lower()) >= len(words)
 
 
 def judge_label(text: str, product: Product) -> Finding:
@@ -220,11 +234,3 @@ def _faults(design: Design) -> Finding | None:
 
 def _readable(body: bytes) -> str:
     return " ".join(re.sub(r"<[^>]*>", " ", body.decode("utf-8", "replace")).split())
-
-
-def _is_date(text: str) -> bool:
-    try:
-        date.fromisoformat(text)
-    except ValueError:
-        return False
-    return True

@@ -112,6 +112,8 @@ def file_grants(start: Start) -> tuple[FileGrant, ...]:
         write.append(start.root / "slots")  # the other slot, and its transfer under way
     if start.role is Role.APP:
         read += map(Path, SENSORS)
+    if start.role is Role.GATEWAY:
+        read.append(start.root / "run")  # the supervisor's status, for the owner; public (0644)
     # python-tuf's client keeps the current root as a symbolic link.
     links = [start.private] if start.role is Role.UPDATER else []
     return (

@@ -20,6 +20,7 @@ __all__ = [
     "FunctionBody",
     "IdentityBody",
     "LoginBody",
+    "MechanismBody",
     "PasswordBody",
     "ResetBody",
     "SessionBody",
@@ -159,10 +160,18 @@ class EventsBody(Message, frozen=True, kw_only=True):
     lines: tuple[str, ...]
 
 
+class MechanismBody(Message, frozen=True, kw_only=True):
+    """One mechanism that holds a role within its bounds, or why it does not."""
+
+    mechanism: str
+    in_force: bool
+    detail: str
+
+
 class DeviceBody(Message, frozen=True, kw_only=True):
     """The running device, for its owner."""
 
     firmware_revision: str
     slot: str
-    confinement: dict[str, tuple[dict[str, Any], ...]]  # by role
+    confinement: dict[str, tuple[MechanismBody, ...]]  # by role; empty while one starts
     links: dict[str, tuple[str, ...]]  # "caller>callee": requests

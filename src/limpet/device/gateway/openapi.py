@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from limpet.device.gateway.arguments import describe_query
 from limpet.device.gateway.bodies import FunctionBody
 from limpet.device.gateway.routes import ROUTES, Operation, Route
 from limpet.device.link.messages import Access
@@ -79,7 +80,7 @@ def _function(function: FunctionBody) -> dict[str, Any]:
     if function.unit:
         described["x-unit"] = function.unit
     if function.kind == "reading":
-        return {"get": described}
+        return {"get": {**described, "parameters": describe_query(function)}}
     return {"post": {**described, "requestBody": _body(function.arguments)}}
 
 

@@ -5,7 +5,7 @@ that the dispatcher has checked, and decides nothing that a role decides.
 """
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.cookies import CookieError, SimpleCookie
@@ -15,6 +15,7 @@ import msgspec
 
 from limpet.device.gateway import bodies as b
 from limpet.device.gateway.answers import json_answer
+from limpet.device.gateway.arguments import read_query
 from limpet.device.gateway.facts import Facts
 from limpet.device.gateway.openapi import describe_api
 from limpet.device.gateway.routes import Match, Operation
@@ -28,7 +29,7 @@ __all__ = ["Asked", "Call", "Operations", "Refusal"]
 
 CHECK_SECONDS = 60.0  # an update check goes over the Internet
 EVENTS = 200
-STATUS_SECONDS = 5.0  # how old the updater's word on support may be in the public identity
+STATUS_SECONDS = 1.0  # how old the updater's word on support may be in the public identity
 KNOWN_COOKIE = "__Secure-limpet-known"
 KNOWN_COOKIE_SECONDS = 400 * 86400  # RFC 6265bis: the longest that browsers keep one
 
@@ -58,12 +59,12 @@ class Asked:
 
 @dataclass(slots=True)
 class Operations:
-    """The handlers. `call` asks another role; `confinement` is this process's own."""
+    """The handlers. `call` asks another role; `compartments` tells how each is confined."""
 
     call: Call
     facts: Facts
     promote: Callable[[int], None]
-    confinement: tuple[m.Confinement, ...] = ()
+    compartments: Callable[[], Mapping[str, Sequence[m.Confinement]]]
     _claimed: bool = False
     _functions: tuple[b.FunctionBody, ...] | None = None
     _support: tuple[float, b.SupportBody | None] = field(default=(-STATUS_SECONDS, None))
@@ -195,10 +196,11 @@ class Operations:
             return problem(405, "method", f"use {method}", headers={"allow": method})
         if asked.principal is None or asked.principal.access < m.Access[function.access.upper()]:
             return problem(403, "access-too-low", f"needs the access {function.access}")
+        queried = read_query(function, asked.request.query)
         request = m.CallFunction(
             name=name,
             access=asked.principal.access,
-            arguments=asked.request.body if method == "POST" else b"{}",
+            arguments=asked.request.body if method == "POST" else queried,
         )
         return json_answer(200, (await self._ask(Role.APP, request, m.Answer)).json)
 
@@ -227,8 +229,14 @@ class Operations:
         return json_answer(200, b.EventsBody(lines=found.lines))
 
     async def read_device(self, asked: Asked) -> Response:
-        """What this process knows: its own confinement, and the links that the code permits."""
-        own = tuple(msgspec.to_builtins(one) for one in self.confinement)
+        """Versions, how each role is confined, and the links that the code permits."""
+        confinement = {
+            role: tuple(
+                b.MechanismBody(mechanism=one.mechanism, in_force=one.in_force, detail=one.detail)
+                for one in found
+            )
+            for role, found in self.compartments().items()
+        }
         links = {
             f"{caller.value}>{callee.value}": tuple(sorted(kind.__name__ for kind in kinds))
             for (caller, callee), kinds in PERMITS.items()
@@ -236,7 +244,7 @@ class Operations:
         body = b.DeviceBody(
             firmware_revision=self.facts.firmware.version,
             slot=self.facts.slot,
-            confinement={Role.GATEWAY.value: own},
+            confinement=confinement,
             links=links,
         )
         return json_answer(200, body)

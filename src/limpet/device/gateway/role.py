@@ -15,6 +15,7 @@ from limpet.crypto.tls import server_context
 from limpet.device.confine import confine
 from limpet.device.gateway.api import Api
 from limpet.device.gateway.certificate import ENROLL_SECONDS, Enrollment
+from limpet.device.gateway.compartments import load_confinement
 from limpet.device.gateway.facts import Facts, load_facts
 from limpet.device.gateway.operations import Operations
 from limpet.device.link import messages as m
@@ -37,7 +38,12 @@ async def serve(start: Start, bus: Bus) -> None:
     wait_until_ready()
     facts = load_facts(start)
     admission = Admission(ADMISSION, clock=time.monotonic, draw=random.SystemRandom().random)
-    operations = Operations(call=bus.call, facts=facts, promote=admission.promote)
+    operations = Operations(
+        call=bus.call,
+        facts=facts,
+        promote=admission.promote,
+        compartments=lambda: load_confinement(start.root),
+    )
     enrollment = _enrollment(start, bus, facts)
     identity = enrollment.load()
     host, port = start.listen
@@ -50,8 +56,7 @@ async def serve(start: Start, bus: Bus) -> None:
         admission=admission,
         on_event=lambda event, detail: bus.log(event, detail, level="warning"),
     )
-    operations.confinement = confine(Role.GATEWAY, start)
-    await bus.ready(operations.confinement)
+    await bus.ready(confine(Role.GATEWAY, start))
     shown = f"[{server.host}]" if ":" in server.host else server.host
     bus.log("listening", f"{shown}:{server.port}")
     keep = asyncio.ensure_future(

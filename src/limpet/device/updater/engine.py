@@ -102,6 +102,11 @@ class Engine:
         """The owner's choice in force."""
         return self._policy
 
+    @property
+    def has_looked(self) -> bool:
+        """Whether a check was made since the start."""
+        return self._result is not None
+
     def set_policy(self, policy: m.UpdatePolicy) -> None:
         """Keep another policy, durable on return; it holds from the next decision on."""
         save_policy(self._device.places.policy, policy)

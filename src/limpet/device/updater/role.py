@@ -115,6 +115,8 @@ class _Updater:
 
     async def _install_now(self, request: m.InstallNow) -> m.Reply:
         del request
+        if not self._engine.has_looked:  # since the start: what is held is not known yet
+            await self._check_now(m.CheckNow())
         self._engine.consent()
         return m.Done()
 

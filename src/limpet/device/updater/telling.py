@@ -67,6 +67,7 @@ class Teller:
         self._was_told, self._remember = was_told, remember
         self._told_running: datetime | None = None
         self._held = ""
+        self._attempted = ""  # the manifest of the last attempt told, while it has no result
 
     def tell(self, happening: Happening) -> None:
         """Write the log line; queue the report, durable on return.
@@ -102,8 +103,7 @@ class Teller:
 
     def _is_owed(self, happening: Happening) -> bool:
         """Each attempt that the vendor was told of gets its result, however often it fails."""
-        is_result = happening.report is ReportKind.REFUSED
-        return is_result and bool(self._attempted) and happening.manifest_sha256 == self._attempted
+        return bool(self._attempted) and happening.manifest_sha256 == self._attempted
 
     def warn(self, event: str, detail: str) -> None:
         """A log line, if there is anything to say."""

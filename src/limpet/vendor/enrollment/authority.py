@@ -13,7 +13,7 @@ from limpet.crypto.certificates import Issuer, issue_operational, load_issuer
 from limpet.crypto.chains import load_certificates
 from limpet.crypto.keys import spki_sha256
 from limpet.crypto.requests import Purpose, VerifiedRequest, verify_request
-from limpet.errors import Rejected
+from limpet.errors import Rejected, naming
 from limpet.storage import read_bounded
 from limpet.vendor.home import Home
 from limpet.vendor.store import Certificate, Database, Devices
@@ -23,6 +23,7 @@ from .identity import DeviceIdentity, IdentityKind, certificate_sha256, identify
 __all__ = ["CERTIFICATES_PER_HOUR", "Authority", "Enrollment", "approved_addresses"]
 
 PEM_BYTES = 64 << 10
+ADVICE = "restore online/ from a backup"
 CERTIFICATES_PER_HOUR = 60
 """Issued to one device at most; a device needs two a month."""
 
@@ -44,10 +45,18 @@ class Authority:
         def read(name: str) -> bytes:
             return read_bounded(home.online / name, max_bytes=PEM_BYTES)
 
+        def read_certificate(name: str) -> bytes:
+            with naming(home.online / name, hint=ADVICE):
+                pem = read(name)
+                load_certificates(pem)
+                return pem
+
+        with naming(home.online / "operational-ca.pem and .key", hint=ADVICE):
+            operational = load_issuer(read("operational-ca.pem"), read("operational-ca.key"))
         return cls(
-            operational=load_issuer(read("operational-ca.pem"), read("operational-ca.key")),
-            factory_pem=read("factory-ca.pem"),
-            roots_pem=read("device-root.pem"),
+            operational=operational,
+            factory_pem=read_certificate("factory-ca.pem"),
+            roots_pem=read_certificate("device-root.pem"),
         )
 
     def identify(self, certificate_der: bytes, *, now: datetime) -> DeviceIdentity:

@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 
 from limpet.crypto.chains import load_certificates
 from limpet.crypto.tls import server_context
-from limpet.errors import LimpetError
+from limpet.errors import LimpetError, naming
 from limpet.https.admission import FRONT as FRONT_ADMISSION
 from limpet.https.admission import Admission
 from limpet.https.limits import FRONT as FRONT_LIMITS
@@ -70,7 +70,7 @@ class Service:
         """Open everything. Raises `Unavailable` or `Rejected` with what is missing or damaged."""
         database = Database.open(home.database)
         repository = Repository(home, clock)
-        repository.state()
+        repository.verify_keys()
         authority = Authority.load(home)
         return cls(
             home=home,
@@ -79,11 +79,7 @@ class Service:
             repository=repository,
             rollout=Rollout(home=home, database=database, repository=repository, clock=clock),
             authority=authority,
-            tls=server_context(
-                read_bounded(home.online / "service.pem", max_bytes=PEM_BYTES),
-                home.online / "service.key",
-                client_roots_pem=authority.roots_pem,
-            ),
+            tls=_load_tls(home, authority),
             clock=clock,
         )
 
@@ -100,6 +96,19 @@ class Service:
         """What is due now: the rollout's next step, metadata about to expire."""
         tick(self.rollout)
         self.repository.refresh_timestamp()
+
+
+def _load_tls(home: Home, authority: Authority) -> ssl.SSLContext:
+    certificate, key = home.online / "service.pem", home.online / "service.key"
+    advice = "restore both from a backup; limpet vendor renew makes a new certificate for the key"
+    with naming(key, hint=advice):
+        read_bounded(key, max_bytes=PEM_BYTES)
+    with naming(f"{certificate} and service.key", hint=advice):
+        return server_context(
+            read_bounded(certificate, max_bytes=PEM_BYTES),
+            key,
+            client_roots_pem=authority.roots_pem,
+        )
 
 
 class _Pages:

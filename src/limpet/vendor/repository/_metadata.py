@@ -24,6 +24,7 @@ __all__ = [
     "METADATA_BYTES",
     "ROLES",
     "Metadata",
+    "load_role_signer",
     "load_signer",
     "meta_file",
     "parse_metadata",
@@ -38,6 +39,7 @@ METADATA_BYTES = 4 << 20
 """Largest metadata file that is read (a release adds about 200 bytes to its role)."""
 
 KEY_BYTES = 16 << 10
+KEY_ADVICE = "restore the key from a backup; --passphrase-env NAME names an encrypted one's"
 
 S = TypeVar("S", Root, Timestamp, Snapshot, Targets)
 
@@ -90,7 +92,19 @@ def load_signer(file: Path, *, passphrase: bytes | None = None) -> CryptoSigner:
     try:
         return CryptoSigner(signing_key_from_pem(pem, passphrase=passphrase))
     except Rejected as error:
-        raise Rejected(error.reason, f"{file}: {error.message}", hint=error.hint) from error
+        raise Rejected(error.reason, f"{file}: {error.message}", hint=KEY_ADVICE) from error
+
+
+def load_role_signer(file: Path, delegator: Root | Targets, role: str) -> CryptoSigner:
+    """The signer in `file`, if `delegator` lets its key sign for `role`.
+
+    Asked before anything is written: what a wrong key signs is refused by every client, and by
+    the next command too. Raises `Unavailable` or `Rejected("bad-key")`.
+    """
+    signer = load_signer(file)
+    if signer.public_key.keyid not in delegator.get_delegated_role(role).keyids:
+        raise Rejected("bad-key", f"{file} is not the key of {role}", hint=KEY_ADVICE)
+    return signer
 
 
 def sign_metadata(signed: S, *signers: CryptoSigner) -> bytes:

@@ -12,9 +12,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from tuf.api.metadata import Signed, TargetFile
+from securesystemslib.signer import CryptoSigner
+from tuf.api.metadata import Root, Signed, TargetFile, Targets
 
-from limpet.errors import Rejected
+from limpet.errors import Rejected, naming
 from limpet.vendor.home import Home, hold_lock
 from limpet.wire.codec import decode_json, encode_json
 from limpet.wire.release import MANIFEST_BYTES, ReleaseManifest, manifest_path, version_key
@@ -23,7 +24,7 @@ from limpet.wire.support import SUPPORT_BYTES, SupportStatement, support_path
 
 from ._lifetimes import RENEW_BELOW, ROLLOUT, SNAPSHOT, TIMESTAMP
 from ._metadata import (
-    load_signer,
+    load_role_signer,
     meta_file,
     releases_role,
     renewed,
@@ -33,7 +34,7 @@ from ._metadata import (
 from ._release import SignedRelease, VerifiedMetadata, verify_release, verify_support
 from ._roots import verify_roots
 from ._shelf import Shelf
-from ._state import RepositoryState, load_state
+from ._state import ADVICE, RepositoryState, load_state
 
 __all__ = ["PublishedRelease", "Repository"]
 
@@ -70,6 +71,10 @@ class Repository:
     def state(self) -> RepositoryState:
         """What clients see now, verified. Raises `Rejected("bad-repository")`."""
         return load_state(self._shelf)
+
+    def verify_keys(self) -> None:
+        """Raise unless the online keys are there and are those that clients know."""
+        self._writable_state()
 
     def releases(self) -> tuple[PublishedRelease, ...]:
         """All published releases, oldest version first."""
@@ -115,7 +120,7 @@ class Repository:
         then clients see nothing of it.
         """
         with self._lock():
-            state = self.state()
+            state = self._writable_state()
             verified = verify_release(release, state, model=self._model, now=self._clock())
             image = verified.manifest.image
             digest = image.path.removeprefix("images/").removesuffix(".img")
@@ -126,7 +131,7 @@ class Repository:
     def publish_support(self, statement: bytes, metadata: bytes) -> SupportStatement:
         """Verify a signed support statement, then publish it. Raises `Rejected`."""
         with self._lock():
-            state = self.state()
+            state = self._writable_state()
             content, verified = verify_support(
                 statement, metadata, state, model=self._model, now=self._clock()
             )
@@ -152,7 +157,7 @@ class Repository:
         if plan.model != self._model:
             raise Rejected("wrong-model", f"the plan is for {plan.model}, not for {self._model}")
         with self._lock():
-            state = self.state()
+            state = self._writable_state()
             path, data = plan_path(self._model), encode_json(plan)
             target = TargetFile.from_data(path, data, ["sha256"])
             self._shelf.write(self._shelf.target_name(path, target.hashes["sha256"]), data)
@@ -164,7 +169,7 @@ class Repository:
         if not self._due(self.state().timestamp, TIMESTAMP):
             return False
         with self._lock():
-            state = self.state()
+            state = self._writable_state()
             roles = self._next_rollout(state) if self._rollout_due(state) else {}
             if roles or self._due(state.snapshot, SNAPSHOT):
                 self._publish_snapshot(state, roles)
@@ -187,23 +192,36 @@ class Repository:
             self._shelf.write(self._shelf.metadata_name(role, version), data)
             state.snapshot.meta[f"{role}.json"] = meta_file(version, data)
         snapshot = renewed(state.snapshot, now=self._clock(), lifetime=SNAPSHOT)
-        data = sign_metadata(snapshot, load_signer(self._home.online / "tuf-snapshot.pem"))
+        data = sign_metadata(snapshot, self._signer(state.root, "snapshot"))
         self._shelf.write(self._shelf.metadata_name("snapshot", snapshot.version), data)
         state.timestamp.snapshot_meta = meta_file(snapshot.version, data)
         self._publish_timestamp(state)
 
     def _publish_timestamp(self, state: RepositoryState) -> None:
         timestamp = renewed(state.timestamp, now=self._clock(), lifetime=TIMESTAMP)
-        data = sign_metadata(timestamp, load_signer(self._home.online / "tuf-timestamp.pem"))
+        data = sign_metadata(timestamp, self._signer(state.root, "timestamp"))
         self._shelf.write(self._shelf.metadata_name("timestamp", None), data)
 
     def _next_rollout(self, state: RepositoryState) -> dict[str, tuple[int, bytes]]:
         role = rollout_role(self._model)
         signed = renewed(state.role(role), now=self._clock(), lifetime=ROLLOUT)
-        signer = load_signer(self._home.online / f"rollout-{self._model}.pem")
-        return {role: (signed.version, sign_metadata(signed, signer))}
+        return {role: (signed.version, sign_metadata(signed, self._signer(state.targets, role)))}
 
     # --- small parts
+
+    def _writable_state(self) -> RepositoryState:
+        """The state, once every key that its next version takes is known to fit."""
+        state = self.state()
+        for role in ("snapshot", "timestamp"):
+            self._signer(state.root, role)
+        self._signer(state.targets, rollout_role(self._model))
+        return state
+
+    def _signer(self, delegator: Root | Targets, role: str) -> CryptoSigner:
+        own = {rollout_role(self._model): f"rollout-{self._model}.pem"}
+        return load_role_signer(
+            self._home.online / own.get(role, f"tuf-{role}.pem"), delegator, role
+        )
 
     def _lock(self) -> AbstractContextManager[None]:
         return hold_lock(self._home.online / "signing.lock")
@@ -216,9 +234,11 @@ class Repository:
 
     def _read_target(self, target: TargetFile, max_bytes: int) -> bytes:
         digest = target.hashes["sha256"]
-        data = self._shelf.read(self._shelf.target_name(target.path, digest), max_bytes=max_bytes)
-        if hashlib.sha256(data).hexdigest() != digest:
-            raise Rejected("bad-repository", f"{target.path} is not the file that was signed")
+        name = self._shelf.target_name(target.path, digest)
+        with naming(self._shelf.root / name, hint=ADVICE):
+            data = self._shelf.read(name, max_bytes=max_bytes)
+            if hashlib.sha256(data).hexdigest() != digest:
+                raise Rejected("bad-repository", "this is not the file that was signed")
         return data
 
     def _read_release(self, target: TargetFile) -> PublishedRelease:

@@ -16,7 +16,7 @@ from limpet.errors import LimpetError, Rejected
 from ._metadata import Metadata, parse_metadata, verify_delegated
 from ._shelf import Shelf
 
-__all__ = ["RepositoryState", "load_state"]
+__all__ = ["ADVICE", "RepositoryState", "load_state"]
 
 ADVICE = "restore public/repository from a backup, or from what the static server holds"
 

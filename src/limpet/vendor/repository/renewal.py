@@ -9,6 +9,7 @@ from pathlib import Path
 
 from limpet.crypto.certificates import issue_service, load_issuer
 from limpet.crypto.keys import tls_key_from_pem
+from limpet.errors import naming
 from limpet.storage import read_bounded, write_atomic
 from limpet.vendor.home import LOCAL_ADDRESSES, SERVICE_DAYS, Home
 
@@ -19,6 +20,7 @@ from ._repository import Repository
 __all__ = ["renew"]
 
 PEM_BYTES = 64 << 10
+ADVICE = "restore it from a backup of the drawer and of online/"
 PUBLIC_FILE = 0o644
 
 
@@ -34,27 +36,30 @@ def renew(home: Home, *, offline: Path, now: datetime, passphrase: bytes | None 
     targets = renewed(state.targets, now=now, lifetime=TARGETS)
     signed_root = sign_metadata(root, load_signer(offline / "tuf-root.pem", passphrase=passphrase))
     signer = load_signer(offline / "tuf-targets.pem", passphrase=passphrase)
+    chain = _next_certificate(home, offline, now, passphrase)  # all keys fit, before any change
     repository.publish_roots(signed_root, sign_metadata(targets, signer))
     write_atomic(home.trust / "root.json", signed_root, mode=PUBLIC_FILE)
-    _renew_certificate(home, offline, now, passphrase)
+    write_atomic(home.online / "service.pem", chain, mode=PUBLIC_FILE)
     return min(root.expires, targets.expires)
 
 
-def _renew_certificate(home: Home, offline: Path, now: datetime, passphrase: bytes | None) -> None:
+def _next_certificate(home: Home, offline: Path, now: datetime, passphrase: bytes | None) -> bytes:
     def read(path: Path) -> bytes:
         return read_bounded(path, max_bytes=PEM_BYTES)
 
-    issuer = load_issuer(
-        read(offline / "service-root.pem"),
-        read(offline / "service-root.key"),
-        passphrase=passphrase,
-    )
-    chain = issue_service(
+    with naming(offline / "service-root.pem and .key", hint=ADVICE):
+        issuer = load_issuer(
+            read(offline / "service-root.pem"),
+            read(offline / "service-root.key"),
+            passphrase=passphrase,
+        )
+    with naming(home.online / "service.key", hint=ADVICE):
+        key = tls_key_from_pem(read(home.online / "service.key"))
+    return issue_service(
         issuer,
-        tls_key_from_pem(read(home.online / "service.key")),
+        key,
         hostnames=home.settings.hostnames,
         addresses=LOCAL_ADDRESSES,
         now=now,
         days=SERVICE_DAYS,
     )
-    write_atomic(home.online / "service.pem", chain, mode=PUBLIC_FILE)

@@ -65,12 +65,15 @@ class Database:
         """
         if not file.is_file():
             raise Unavailable(f"there is no database {file}", hint="restore it from a backup")
+        if file.stat().st_size == 0:
+            raise Rejected("bad-database", f"{file} is empty", hint=ADVICE)
         database = cls(file)
         with database.transaction() as connection:
             verdict = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
             version = connection.exec_driver_sql("PRAGMA user_version").scalar()
         if verdict != "ok":
-            raise Rejected("bad-database", f"{file} is damaged: {verdict}", hint=ADVICE)
+            found = " ".join(str(verdict).split())
+            raise Rejected("bad-database", f"{file} is damaged: {found}", hint=ADVICE)
         if version != SCHEMA_VERSION:
             raise Rejected(
                 "bad-database",

@@ -1,0 +1,57 @@
+"""What this machine cannot enforce, found by trying it in a process of its own.
+
+Owns the probe. The caller is never confined by it: the child confines itself,
+says what came of it, and ends.
+"""
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+import limpet
+from limpet.device.confine._landlock import Ports
+from limpet.device.confine._seccomp import Sockets
+from limpet.device.confine._steps import MECHANISMS, take_steps
+from limpet.device.link.messages import Confinement
+from limpet.errors import Unavailable
+
+__all__ = ["main", "missing_mechanisms"]
+
+PROBE_SECONDS = 30.0
+_LAUNCHER = (
+    "import sys; sys.path.insert(0, sys.argv[1]); "
+    "from limpet.device.confine._probe import main; main()"
+)
+
+
+def missing_mechanisms() -> tuple[tuple[str, str], ...]:
+    """Each mechanism that this machine lacks, by the name that [[confinement_gaps]] has for it,
+    and why. Empty where devices are confined in full.
+
+    Raises `Unavailable` if the probe itself cannot run.
+    """
+    place = str(Path(limpet.__file__).parents[1])
+    try:
+        done = subprocess.run(
+            [sys.executable, "-I", "-B", "-c", _LAUNCHER, place],
+            capture_output=True,
+            timeout=PROBE_SECONDS,
+            check=True,
+        )
+        found = msgspec.json.decode(done.stdout, type=tuple[Confinement, ...])
+    except (OSError, subprocess.SubprocessError, msgspec.DecodeError) as error:
+        raise Unavailable("cannot find out how this machine confines a process") from error
+    missing: Mapping[str, list[str]] = {name: [] for name in MECHANISMS.values()}
+    for one in found:
+        if not one.in_force:
+            missing[MECHANISMS[one.mechanism]].append(one.detail)
+    return tuple((name, "; ".join(reasons)) for name, reasons in missing.items() if reasons)
+
+
+def main() -> None:
+    """In the child: give up everything, print what is now in force."""
+    found = take_steps({}, Sockets.NONE, (), Ports())
+    sys.stdout.buffer.write(msgspec.json.encode(found))
