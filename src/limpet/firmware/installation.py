@@ -31,7 +31,7 @@ from limpet.storage import read_bounded, remove_durably, sync_directory, write_a
 from limpet.wire.codec import Message, decode_json
 from limpet.wire.release import Digest, Image
 
-__all__ = ["InstalledTree", "discard_partial", "install_image"]
+__all__ = ["InstalledTree", "adopt_tree", "discard_partial", "install_image"]
 
 _JOURNAL_BYTES = 16 << 10
 _SPARE_BYTES = 1 << 20
@@ -70,7 +70,7 @@ def install_image(
     full, peer gone); after `Unavailable` a later call goes on.
     """
     _verify_description(image)
-    if _holds(slot, image):
+    if _is_tree(slot, image.tree_sha256):
         _clear(_part_of(slot), journal)
         return InstalledTree(slot, image.tree_sha256)
     writer = _Writer(image, slot, journal)
@@ -94,6 +94,33 @@ def install_image(
         raise Unavailable(f"cannot write {slot.name}: {why}", hint="free some space") from error
 
 
+def adopt_tree(staging: Path, slot: Path, *, tree_sha256: str) -> InstalledTree:
+    """Take `staging/<slot's name>`, which a less trusted process wrote, into `slot`.
+
+    It is moved out of that process's reach before it is judged, and no link is followed on
+    the way. On any error the slot is what it was. Raises `Rejected("tampered-tree")`,
+    `Unavailable` (nothing is staged, another file system).
+    """
+    incoming = slot.with_name(f"{slot.name}.new")
+    try:
+        _remove(incoming)
+        directory = os.open(staging, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            os.rename(slot.name, incoming, src_dir_fd=directory)
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+        sync_directory(slot.parent)
+        if incoming.is_symlink() or not _is_tree(incoming, tree_sha256):
+            _remove(incoming)
+            raise Rejected("tampered-tree", "the tree that was handed over is not the signed one")
+        _put_in_place(incoming, slot)
+    except OSError as error:
+        why = (error.strerror or "failed").lower()
+        raise Unavailable(f"cannot take the new firmware into slot {slot.name}: {why}") from error
+    return InstalledTree(slot, tree_sha256)
+
+
 def discard_partial(slot: Path, *, journal: Path) -> None:
     """Forget an installation that was begun and is not wanted any more. Raises `Unavailable`."""
     _clear(_part_of(slot), journal)
@@ -109,11 +136,31 @@ def _verify_description(image: Image) -> None:
         raise Rejected("malformed", "the image is larger than firmware may be")
 
 
-def _holds(slot: Path, image: Image) -> bool:
+def _is_tree(path: Path, tree_sha256: str) -> bool:
     try:
-        return digest_tree(slot) == image.tree_sha256
+        return digest_tree(path) == tree_sha256
     except LimpetError:
         return False
+
+
+def _put_in_place(new: Path, slot: Path) -> None:
+    """Replace `slot` by the directory `new` beside it, durably."""
+    old = slot.with_name(f"{slot.name}.old")
+    _remove(old)
+    with contextlib.suppress(FileNotFoundError):
+        slot.rename(old)
+    new.rename(slot)
+    sync_directory(slot.parent)
+    _remove(old)
+
+
+def _remove(path: Path) -> None:
+    """Remove a directory, or a link or file that stands in its place, if it is there."""
+    with contextlib.suppress(FileNotFoundError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _part_of(slot: Path) -> Path:
@@ -197,16 +244,8 @@ class _Writer:
         """Put the finished tree in the slot's place, durably."""
         for directory in [self._part, *(p for p in self._part.rglob("*") if p.is_dir())]:
             sync_directory(directory)
-        old = self._slot.with_name(f"{self._slot.name}.old")
-        with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(old)
-        with contextlib.suppress(FileNotFoundError):
-            self._slot.rename(old)
-        self._part.rename(self._slot)
-        sync_directory(self._slot.parent)
+        _put_in_place(self._part, self._slot)
         remove_durably(self._journal)
-        with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(old)
         return InstalledTree(self._slot, self._image.tree_sha256)
 
     def discard(self) -> None:

@@ -201,7 +201,7 @@ def test_an_activation_by_the_updater_restarts_the_device_into_the_new_slot(
 ) -> None:
     root = make_device(tmp_path / "d")
     with running(root) as device:
-        record = make_slot(root / "slots" / "b", version="3.0.0")
+        record = make_slot(root / "updater" / "staging" / "b", version="3.0.0")
         order = {"slot": "b", **msgspec.to_builtins(record)}
         order.pop("confirmed")
         (root / "updater" / "activate.part").write_text(json.dumps(order))

@@ -23,11 +23,9 @@ from limpet.device.supervisor._policy import (
 from limpet.device.supervisor._slots import SlotKeeper, begin_erasing, finish_erasing
 from limpet.errors import Rejected
 from limpet.firmware.slots import BOOT_FILE, SlotRecord, factory_state, save_boot_state
+from limpet.firmware.tree import digest_tree
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-NEXT = m.Activate(
-    slot="b", version="1.1.0", manifest_sha256="1" * 64, tree_sha256="2" * 64, security_counter=1
-)
 
 
 def test_quick_deaths_wait_longer_each_time_and_then_the_slot_is_given_up() -> None:
@@ -70,13 +68,37 @@ def _slots(tmp_path: Path) -> SlotKeeper:
     return SlotKeeper(Start(role=Role.SUPERVISOR, root=tmp_path, slot="a"))
 
 
+def _stage(root: Path) -> m.Activate:
+    """A tree as the updater leaves it."""
+    tree = root / "updater" / "staging" / "b"
+    tree.mkdir(parents=True)
+    (tree / "file").write_text("new")
+    return m.Activate(
+        slot="b",
+        version="1.1.0",
+        manifest_sha256="1" * 64,
+        tree_sha256=digest_tree(tree),
+        security_counter=1,
+    )
+
+
 def test_an_activation_is_durable_and_the_running_slot_stays_good(tmp_path: Path) -> None:
     slots = _slots(tmp_path)
-    slots.activate(NEXT)
+    slots.activate(_stage(tmp_path))
     record = slots.read()
     assert (record.running, record.version, record.on_trial) == ("a", "1.0.0", False)
     other = SlotKeeper(Start(role=Role.SUPERVISOR, root=tmp_path, slot="b"))
     assert other.read().on_trial
+
+
+def test_a_tree_other_than_the_activated_one_is_never_put_on_trial(tmp_path: Path) -> None:
+    slots, request = _slots(tmp_path), _stage(tmp_path)
+    (tmp_path / "updater" / "staging" / "b" / "file").write_text("taken")
+    with pytest.raises(Rejected) as refusal:
+        slots.activate(request)
+    assert refusal.value.reason == "tampered-tree"
+    other = SlotKeeper(Start(role=Role.SUPERVISOR, root=tmp_path, slot="b"))
+    assert not other.read().on_trial
 
 
 def test_the_running_slot_cannot_be_put_on_trial(tmp_path: Path) -> None:
@@ -94,7 +116,7 @@ def test_the_running_slot_cannot_be_put_on_trial(tmp_path: Path) -> None:
 
 def test_a_rejected_trial_is_remembered_for_the_report(tmp_path: Path) -> None:
     slots = _slots(tmp_path)
-    slots.activate(NEXT)
+    slots.activate(_stage(tmp_path))
     slots.reject("the sensor reads nonsense")
     record = slots.read()
     assert record.fell_back_from == "1.1.0"

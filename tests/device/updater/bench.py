@@ -62,7 +62,7 @@ class Bench:
     def __post_init__(self) -> None:
         slots = self.root / "slots"
         slots.mkdir(parents=True)
-        (self.root / "updater").mkdir()
+        (self.root / "updater" / "staging").mkdir(parents=True)
         make_tree(slots / "a", self.version)
         record = SlotRecord(
             version=self.version,
@@ -94,7 +94,7 @@ class Bench:
             ),
             product=load_product(PRODUCT),
             slot=self.slot,
-            places=Places(own=self.root / "updater", slots=self.root / "slots"),
+            places=Places(own=self.root / "updater", staging=self.root / "updater" / "staging"),
             trusted_root=self.repository.trusted_root,
             service_roots=b"",
         )

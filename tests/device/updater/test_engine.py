@@ -292,7 +292,7 @@ def test_an_attempt_that_is_halted_again_and_again_gets_its_result_each_time(
         repository.offer(release)
         repository.hooks.append(halt)
         bench.check()
-        shutil.rmtree(bench.root / "slots" / "b")  # so that the next check downloads again
+        shutil.rmtree(bench.root / "updater" / "staging" / "b")  # so that the next check downloads again
     kinds = [report.kind for report in bench.reports()]
     assert kinds == [ReportKind.ATTEMPT, ReportKind.HELD] * 2
 

@@ -109,7 +109,6 @@ def file_grants(start: Start) -> tuple[FileGrant, ...]:
     write = [start.private]
     if start.role is Role.UPDATER:
         read += map(Path, NAMES)
-        write.append(start.root / "slots")  # the other slot, and its transfer under way
     if start.role is Role.APP:
         read += map(Path, SENSORS)
     if start.role is Role.GATEWAY:

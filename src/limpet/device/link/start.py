@@ -45,6 +45,11 @@ class Start:
         return self.root / "slots" / self.slot
 
     @property
+    def staging(self) -> Path:
+        """Where the updater leaves a finished tree, by the slot's name, for the supervisor."""
+        return self.root / "updater" / "staging"
+
+    @property
     def private(self) -> Path:
         """The only directory that this role writes (mode 0700)."""
         return self.root / self.role.value

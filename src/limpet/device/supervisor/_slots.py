@@ -10,6 +10,7 @@ from pathlib import Path
 from limpet.device.link import messages as m
 from limpet.device.link.start import Start
 from limpet.errors import Unavailable
+from limpet.firmware.installation import adopt_tree
 from limpet.firmware.slots import (
     BOOT_FILE,
     SlotRecord,
@@ -36,7 +37,8 @@ class SlotKeeper:
     """Boot's record as the running slot sees it."""
 
     def __init__(self, start: Start) -> None:
-        self._path = start.root / "slots" / BOOT_FILE
+        self._slots, self._staging = start.root / "slots", start.staging
+        self._path = self._slots / BOOT_FILE
         self._running = start.slot
 
     def read(self) -> m.BootRecord:
@@ -60,7 +62,10 @@ class SlotKeeper:
         return trial is not None and trial.slot == self._running
 
     def activate(self, request: m.Activate) -> None:
-        """Put the other slot on trial at the next start; durable. Raises `Rejected`."""
+        """Take the staged tree into the other slot and put that on trial at the next start.
+
+        Durable on return. Raises `Rejected`, `Unavailable`; then nothing is on trial.
+        """
         record = SlotRecord(
             version=request.version,
             manifest_sha256=request.manifest_sha256,
@@ -68,6 +73,7 @@ class SlotKeeper:
             security_counter=request.security_counter,
         )
         state = record_activation(load_boot_state(self._path), request.slot, record)
+        adopt_tree(self._staging, self._slots / request.slot, tree_sha256=request.tree_sha256)
         save_boot_state(self._path, state)
 
     def confirm(self) -> None:

@@ -7,7 +7,7 @@ itself: it returns what may be activated, after the plan was read again.
     1 look        metadata, floor, plan, manifest, support
     2 verify      may this release ever run here? (limpet.firmware.decision, 1 to 8)
     3 decide      now? (9 to 16)
-    4 install     into the slot that does not run, group by group
+    4 install     into the staging area, group by group
     5 look again  a halt or withdrawal meanwhile counts
     6 hand over   the activation
 """
@@ -52,7 +52,7 @@ class Outcome(enum.Enum):
     HELD = "held"
     REFUSED = "refused"
     UNAVAILABLE = "unavailable"
-    READY = "ready"  # the other slot may be activated
+    READY = "ready"  # what is staged may be activated
 
 
 Tell = Callable[[Happening], None]
@@ -71,7 +71,7 @@ class Check:
     keep_floor: Callable[[Floor], None]
     now: Callable[[], datetime]  # UTC, not before the floor's time
     running_slot: SlotName
-    slots: Path
+    staging: Path
     journal: Path
     tell: Tell
     state: Callable[[Literal["checking", "downloading", "installing"]], None]
@@ -188,7 +188,7 @@ class _Run:
             if done == total:
                 check.state("installing")
 
-        install_image(image, read, check.slots / slot, journal=check.journal, on_progress=progress)
+        install_image(image, read, check.staging / slot, journal=check.journal, on_progress=progress)
 
     def _activation(self, verified: VerifiedRelease) -> m.Activate:
         return m.Activate(

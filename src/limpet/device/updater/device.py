@@ -24,7 +24,7 @@ class Places:
     """The files that the updater writes; nobody else does."""
 
     own: Path  # DEVICE/updater
-    slots: Path  # DEVICE/slots
+    staging: Path  # where a finished tree waits for the supervisor
 
     @property
     def policy(self) -> Path:
@@ -78,7 +78,7 @@ def load_device(start: Start) -> Device:
         description=description,
         product=load_product(slot / PRODUCT_FILE),
         slot=start.slot,
-        places=Places(own=start.private, slots=start.root / "slots"),
+        places=Places(own=start.private, staging=start.staging),
         trusted_root=read_bounded(slot / "trust" / "root.json", max_bytes=_TRUST_BYTES),
         service_roots=read_bounded(slot / "trust" / "service-root.pem", max_bytes=_TRUST_BYTES),
     )

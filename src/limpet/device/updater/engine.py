@@ -234,7 +234,7 @@ class Engine:
             keep_floor=lambda floor: save_floor(places.floor, floor),
             now=self.now,
             running_slot=self._device.slot,
-            slots=places.slots,
+            staging=places.staging,
             journal=places.journal,
             tell=self._teller.tell,
             state=self._enter,

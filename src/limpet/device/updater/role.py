@@ -51,6 +51,7 @@ _HEALTH_SECONDS = 10.0
 async def serve(start: Start, bus: Bus) -> None:
     """Run the role until it is stopped."""
     make_directory(start.private)
+    make_directory(start.staging)
     updater = _Updater(start, bus, load_device(start))
     updater.register()
     await bus.ready(confine(Role.UPDATER, start))

@@ -1,0 +1,76 @@
+"""Taking over a tree that a less trusted process wrote: it cannot choose what is moved or kept."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from limpet.errors import Rejected, Unavailable
+from limpet.firmware.installation import adopt_tree
+from limpet.firmware.tree import digest_tree
+
+
+def make_tree(path: Path, content: str) -> str:
+    path.mkdir(parents=True)
+    (path / "file").write_text(content)
+    return digest_tree(path)
+
+
+@pytest.fixture
+def device(tmp_path: Path) -> Path:
+    make_tree(tmp_path / "slots" / "a", "runs")
+    make_tree(tmp_path / "slots" / "b", "old")
+    (tmp_path / "updater" / "staging").mkdir(parents=True)
+    return tmp_path
+
+
+def test_a_staged_tree_replaces_the_slot_and_leaves_the_staging_area(device: Path) -> None:
+    digest = make_tree(device / "updater" / "staging" / "b", "new")
+    adopt_tree(device / "updater" / "staging", device / "slots" / "b", tree_sha256=digest)
+    assert (device / "slots" / "b" / "file").read_text() == "new"
+    assert list((device / "updater" / "staging").iterdir()) == []
+    assert sorted(entry.name for entry in (device / "slots").iterdir()) == ["a", "b"]
+
+
+def test_a_tree_that_is_not_the_signed_one_is_removed_and_the_slot_stays(device: Path) -> None:
+    make_tree(device / "updater" / "staging" / "b", "taken")
+    with pytest.raises(Rejected) as refusal:
+        adopt_tree(device / "updater" / "staging", device / "slots" / "b", tree_sha256="0" * 64)
+    assert refusal.value.reason == "tampered-tree"
+    assert (device / "slots" / "b" / "file").read_text() == "old"
+    assert sorted(entry.name for entry in (device / "slots").iterdir()) == ["a", "b"]
+
+
+def test_a_staging_area_that_is_a_link_moves_nothing(device: Path) -> None:
+    staging = device / "updater" / "staging"
+    staging.rmdir()
+    staging.symlink_to(device / "slots")  # so that "a" would be the slot that runs
+    digest = digest_tree(device / "slots" / "a")
+    with pytest.raises(Unavailable):
+        adopt_tree(staging, device / "slots" / "b", tree_sha256=digest)
+    assert (device / "slots" / "a" / "file").read_text() == "runs"
+    assert (device / "slots" / "b" / "file").read_text() == "old"
+
+
+def test_a_staged_link_to_the_running_slot_is_refused_and_only_the_link_goes(device: Path) -> None:
+    (device / "updater" / "staging" / "b").symlink_to(device / "slots" / "a")
+    digest = digest_tree(device / "slots" / "a")
+    with pytest.raises(Rejected):
+        adopt_tree(device / "updater" / "staging", device / "slots" / "b", tree_sha256=digest)
+    assert (device / "slots" / "a" / "file").read_text() == "runs"
+    assert not os.path.lexists(device / "slots" / "b.new")
+
+
+@pytest.mark.parametrize("left", ["b.new", "b.old"])
+def test_what_an_earlier_cut_left_behind_is_no_obstacle(left: str, device: Path) -> None:
+    make_tree(device / "slots" / left, "half")
+    digest = make_tree(device / "updater" / "staging" / "b", "new")
+    adopt_tree(device / "updater" / "staging", device / "slots" / "b", tree_sha256=digest)
+    assert (device / "slots" / "b" / "file").read_text() == "new"
+    assert sorted(entry.name for entry in (device / "slots").iterdir()) == ["a", "b"]
+
+
+def test_nothing_staged_is_said_so(device: Path) -> None:
+    with pytest.raises(Unavailable, match="slot b"):
+        adopt_tree(device / "updater" / "staging", device / "slots" / "b", tree_sha256="0" * 64)
+    assert (device / "slots" / "b" / "file").read_text() == "old"
