@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.device.workshop import example_product
 
 import limpet
 from limpet.cli.main import run
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(120)]
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "thermostat"
+EXAMPLE = example_product()
 PASSWORD = "a long passphrase of mine"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(limpet.__file__).parents[1])}
 

@@ -10,6 +10,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from securesystemslib.signer import CryptoSigner
+from tests.vendor.weakening import weaken
 from tuf.api.metadata import Metadata, Targets
 
 from limpet.cli.main import run
@@ -221,6 +226,39 @@ def test_a_key_that_the_role_does_not_name_cannot_sign(
         with pytest.raises(Rejected) as refused:
             sign_release(built.directory, signing(home, key), now=NOW)
         assert refused.value.reason == "wrong-key"
+    assert not (built.directory / "releases.json").exists()
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        rsa.generate_private_key(65537, 3072),
+        ec.generate_private_key(ec.SECP256R1()),
+        ed448.Ed448PrivateKey.generate(),
+    ],
+    ids=["rsa-3072", "p-256", "ed448"],
+)
+def test_a_key_of_another_scheme_signs_nothing(
+    built: Built, home: Home, tmp_path: Path, key: PrivateKeyTypes
+) -> None:
+    file = tmp_path / "weak.pem"
+    file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    with pytest.raises(Rejected) as refused:
+        sign_release(built.directory, signing(home, file), now=NOW)
+    assert refused.value.reason == "weak-key"
+    assert "weak.pem" in refused.value.message
+    assert not (built.directory / "releases.json").exists()
+
+
+@pytest.mark.parametrize("role", ["root", "releases"])
+def test_nothing_is_signed_beside_a_weak_key_that_devices_would_refuse(
+    built: Built, home: Home, role: str
+) -> None:
+    """A sound key of the role, but the delegation names an RSA key too, validly signed."""
+    weaken(home, role, CryptoSigner.generate_rsa())
+    with pytest.raises(Rejected) as refused:
+        sign_release(built.directory, signing(home), now=NOW)
+    assert refused.value.reason == "weak-key"
     assert not (built.directory / "releases.json").exists()
 
 

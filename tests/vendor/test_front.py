@@ -1,6 +1,7 @@
 """The running service over real TLS: who gets in, who does not, and that it stays up."""
 
 import base64
+import json
 import shutil
 import socket
 import ssl
@@ -8,6 +9,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
@@ -78,11 +80,16 @@ def enrolled(
     return pem_of(reply), key
 
 
-def reason_of(reply: ClientResponse) -> str:
-    import json
-
+def problem_of(reply: ClientResponse) -> dict[str, Any]:
+    """The problem document of a refusal (RFC 9457)."""
     assert reply.headers["content-type"] == "application/problem+json"
-    return str(json.loads(reply.body)["reason"])
+    problem = json.loads(reply.body)
+    assert isinstance(problem, dict)
+    return problem
+
+
+def reason_of(reply: ClientResponse) -> str:
+    return str(problem_of(reply)["reason"])
 
 
 # --- enrollment
@@ -312,18 +319,30 @@ def test_pages_carry_a_policy_that_forbids_everything_foreign(server: Running) -
     assert b"mailto:" in server.client().get("/security", max_bytes=90_000).body
 
 
-def test_unknown_paths_and_methods_are_refused_in_the_standard_form(server: Running) -> None:
-    client = server.client()
-    for path in (
-        "/nothing",
-        "/offline/tuf-root.pem",
-        "/repository/../online/vendor.json",
-        "/support/x",
-    ):
-        reply = client.get(path, max_bytes=9000)
-        assert reply.status in (400, 404), path
-    assert client.post("/", b"", max_bytes=9000).status == 405
-    assert client.get(REPORTS, max_bytes=90_000).status in (404, 405)
+@pytest.mark.parametrize(
+    ("method", "path", "status", "reason"),
+    [
+        ("GET", "/nothing", 404, "not-found"),
+        ("GET", '/nothing"<script>', 404, "not-found"),
+        ("GET", "/offline/tuf-root.pem", 404, "not-found"),
+        ("GET", "/support/x", 404, "not-found"),
+        ("GET", REPORTS, 404, "not-found"),
+        ("GET", "/repository/../online/vendor.json", 400, "malformed"),
+        ("POST", "/", 405, "method-not-allowed"),
+        ("POST", "/repository/metadata/timestamp.json", 405, "method-not-allowed"),
+    ],
+)
+def test_unknown_paths_and_methods_are_refused_in_the_standard_form(
+    server: Running, method: str, path: str, status: int, reason: str
+) -> None:
+    reply = server.client().request(method, path, b"", max_bytes=9000)
+    problem = problem_of(reply)
+    assert (reply.status, problem["status"]) == (status, status)
+    assert (problem["reason"], problem["type"]) == (reason, f"about:blank#{reason}")
+    assert set(problem) <= {"type", "status", "reason", "detail"}
+    assert b"script" not in reply.body, "nothing of the request comes back"
+    if status == 405:
+        assert "GET" in reply.headers["allow"]
 
 
 def test_the_drawer_may_be_locked_away_while_the_service_runs(home: Home, tmp_path: Path) -> None:

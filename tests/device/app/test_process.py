@@ -15,8 +15,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.device.workshop import lacking_here
 
 import limpet
+from limpet.demo.world import bear_gaps
 from limpet.device.link import messages as m
 from limpet.device.link.channel import Channel
 from limpet.device.link.launch import child_environment, role_command
@@ -133,6 +135,7 @@ def _install(root: Path, package: str, source: Path | str) -> None:
     module, found = re.subn(r'(?m)^module = "thermostat"$', f'module = "{package}"', text)
     assert found == 1
     (slot / "product.toml").write_text(module)
+    bear_gaps(slot / "product.toml", lacking_here())
     if isinstance(source, Path):
         shutil.copytree(source, slot / "app" / package)
     else:

@@ -37,6 +37,7 @@ STATUS_OF: Mapping[str, int] = {
     "not-served": 503,
     "resetting": 503,
     "unavailable": 503,
+    "accounts-locked": 503,
     "app-timeout": 503,
 }
 """What is not here is the client's mistake: 400."""

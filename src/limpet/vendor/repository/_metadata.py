@@ -17,6 +17,7 @@ from tuf.api.metadata import Metadata, MetaFile, Root, Signed, Snapshot, Targets
 from tuf.api.serialization import DeserializationError
 
 from limpet.crypto.keys import signing_key_from_pem
+from limpet.crypto.suites import verify_firmware_schemes
 from limpet.errors import Rejected
 from limpet.storage import read_bounded
 
@@ -33,6 +34,7 @@ __all__ = [
     "rollout_role",
     "sign_metadata",
     "verify_delegated",
+    "verify_schemes",
 ]
 
 METADATA_BYTES = 4 << 20
@@ -86,8 +88,17 @@ def verify_delegated(
         )
 
 
+def verify_schemes(delegator: Root | Targets, *, what: str) -> None:
+    """Raise `Rejected("weak-key")` unless devices accept every key that `delegator` names."""
+    if isinstance(delegator, Root):
+        keys = delegator.keys
+    else:
+        keys = delegator.delegations.keys if delegator.delegations is not None else {}
+    verify_firmware_schemes((key.scheme for key in keys.values()), what=what)
+
+
 def load_signer(file: Path, *, passphrase: bytes | None = None) -> CryptoSigner:
-    """The Ed25519 signer in a PEM file. Raises `Unavailable` or `Rejected("bad-key")`."""
+    """The Ed25519 signer in a PEM file. Raises `Unavailable` or `Rejected` (bad-key, weak-key)."""
     pem = read_bounded(file, max_bytes=KEY_BYTES)
     try:
         return CryptoSigner(signing_key_from_pem(pem, passphrase=passphrase))
@@ -99,7 +110,7 @@ def load_role_signer(file: Path, delegator: Root | Targets, role: str) -> Crypto
     """The signer in `file`, if `delegator` lets its key sign for `role`.
 
     Asked before anything is written: what a wrong key signs is refused by every client, and by
-    the next command too. Raises `Unavailable` or `Rejected("bad-key")`.
+    the next command too. Raises `Unavailable` or `Rejected` (bad-key, weak-key).
     """
     signer = load_signer(file)
     if signer.public_key.keyid not in delegator.get_delegated_role(role).keyids:
