@@ -12,6 +12,7 @@ from limpet.device.link import journal as journal_module
 from limpet.device.link import messages as m
 from limpet.device.link.journal import Journal, read_journal
 from limpet.device.link.permits import PERMITS, Role, peers_of
+from limpet.device.link.role import CANNOT_RUN
 from limpet.device.link.start import Start
 from limpet.device.supervisor._policy import (
     GIVE_UP_AFTER,
@@ -46,6 +47,11 @@ def test_a_role_that_lives_long_between_deaths_is_never_given_up(lives: list[flo
         assert delay is not None
         assert delay <= LONGEST_DELAY
     assert restarts.total == len(lives)
+
+
+def test_a_role_that_the_system_cannot_confine_is_not_tried_again() -> None:
+    assert decide_restart(Restarts(), lived=1, status=CANNOT_RUN)[1] is None
+    assert decide_restart(Restarts(), lived=1, status=1)[1] is not None
 
 
 def test_nobody_is_started_before_whom_it_asks() -> None:

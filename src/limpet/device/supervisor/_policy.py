@@ -6,6 +6,7 @@ Pure: no clock, no process.
 from dataclasses import dataclass, replace
 
 from limpet.device.link.permits import Role
+from limpet.device.link.role import CANNOT_RUN
 
 __all__ = ["FACTORY_ORDER", "ORDER", "Restarts", "decide_restart"]
 
@@ -28,13 +29,15 @@ class Restarts:
     total: int = 0
 
 
-def decide_restart(restarts: Restarts, *, lived: float) -> tuple[Restarts, float | None]:
-    """After a death: what to remember, and the delay before the next start.
+def decide_restart(
+    restarts: Restarts, *, lived: float, status: int = 1
+) -> tuple[Restarts, float | None]:
+    """After a death with exit `status`: what to remember, and the delay before the next start.
 
     None: do not start it alone any more, the whole slot is unwell.
     """
     quick = 1 if lived >= STEADY_SECONDS else restarts.quick + 1
     after = replace(restarts, quick=quick, total=restarts.total + 1)
-    if quick > GIVE_UP_AFTER:
+    if quick > GIVE_UP_AFTER or status == CANNOT_RUN:
         return after, None
     return after, float(min(FIRST_DELAY * 2 ** (quick - 1), LONGEST_DELAY))

@@ -117,7 +117,9 @@ class Supervision:
             watch.cancel()
             self._up[role].clear()
             restarts, delay = decide_restart(
-                self._restarts.get(role, Restarts()), lived=loop.time() - child.started_at
+                self._restarts.get(role, Restarts()),
+                lived=loop.time() - child.started_at,
+                status=status,
             )
             self._restarts[role] = restarts
             self._write_status()
