@@ -277,7 +277,9 @@ def test_a_device_with_damaged_accounts_lets_nobody_in_and_goes_on_working(devic
     with running(device) as boot:
         until(lambda: boot.has_logged("running", ALL_ROLES), "it does not run", boot)
         assert boot.has_logged("accounts-locked", "accounts.json")
-        where = json.loads((device / "run" / "listening.json").read_bytes())
+        listening = device / "run" / "listening.json"
+        until(listening.exists, "it does not listen", boot)
+        where = json.loads(listening.read_bytes())
         answer = _identity(where["port"])
         assert answer is not None
         assert answer["reason"] == "accounts-locked"

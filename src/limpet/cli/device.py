@@ -56,6 +56,7 @@ def run(
         command += ["--resolve", entry]
     if trial_deadline > 0:
         command += ["--trial-deadline", str(trial_deadline)]
+    print(f"starting; `limpet device status {directory}` says where it listens, Ctrl-C ends it")
     sys.stdout.flush()
     os.execv(sys.executable, command)  # noqa: S606
 

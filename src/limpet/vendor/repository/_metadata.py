@@ -18,7 +18,7 @@ from tuf.api.serialization import DeserializationError
 
 from limpet.crypto.keys import signing_key_from_pem
 from limpet.crypto.suites import verify_firmware_schemes
-from limpet.errors import Rejected
+from limpet.errors import Rejected, naming
 from limpet.storage import read_bounded
 
 __all__ = [
@@ -99,11 +99,9 @@ def verify_schemes(delegator: Root | Targets, *, what: str) -> None:
 
 def load_signer(file: Path, *, passphrase: bytes | None = None) -> CryptoSigner:
     """The Ed25519 signer in a PEM file. Raises `Unavailable` or `Rejected` (bad-key, weak-key)."""
-    pem = read_bounded(file, max_bytes=KEY_BYTES)
-    try:
+    with naming(file, hint=KEY_ADVICE):
+        pem = read_bounded(file, max_bytes=KEY_BYTES)
         return CryptoSigner(signing_key_from_pem(pem, passphrase=passphrase))
-    except Rejected as error:
-        raise Rejected(error.reason, f"{file}: {error.message}", hint=KEY_ADVICE) from error
 
 
 def load_role_signer(file: Path, delegator: Root | Targets, role: str) -> CryptoSigner:
