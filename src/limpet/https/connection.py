@@ -17,7 +17,7 @@ import h11
 from limpet.errors import LimpetError, Rejected, Unavailable
 from limpet.https._parse import Head, parse_head
 from limpet.https.limits import Limits
-from limpet.https.message import FileBody, Handler, Peer, Request, Response, problem
+from limpet.https.message import FileBody, Handler, Peer, Request, Response, StreamBody, problem
 
 __all__ = ["Connection", "Event"]
 
@@ -158,6 +158,9 @@ class Connection:
 
     async def _send(self, response: Response, method: str, *, close: bool) -> None:
         body = response.body
+        if isinstance(body, StreamBody):
+            await self._send_stream(response, body, silent=method == "HEAD")
+            return
         length = body.length if isinstance(body, FileBody) else len(body)
         headers = [(name, value) for name, value in response.headers.items()]
         headers.append(("date", email.utils.formatdate(time.time(), usegmt=True)))
@@ -181,6 +184,31 @@ class Connection:
                     await self._write(h11.Data(data=chunk))
                 await self._write(h11.EndOfMessage())
 
+    async def _send_stream(self, response: Response, body: StreamBody, *, silent: bool) -> None:
+        """Part by part until the parts or the client end; the connection is not used again."""
+        headers = [*response.headers.items(), ("connection", "close")]
+        headers.append(("date", email.utils.formatdate(time.time(), usegmt=True)))
+        head = h11.Response(
+            status_code=response.status, reason=_phrase(response.status), headers=headers
+        )
+        # Whoever streams owes nothing that a closing server would have to wait for.
+        self.busy = False
+        client = asyncio.ensure_future(self._reader.read(1))
+        try:
+            async with contextlib.aclosing(body.parts):
+                async with self._deadline(self._limits.write_seconds):
+                    await self._write(head)
+                while not silent and (part := await _next_part(body, client)):
+                    async with self._deadline(self._limits.write_seconds):
+                        await self._write(h11.Data(data=part))
+                if client.done():
+                    raise _Gone
+                async with self._deadline(self._limits.write_seconds):
+                    await self._write(h11.EndOfMessage())
+        finally:
+            client.cancel()
+            await asyncio.gather(client, return_exceptions=True)
+
     async def _write(self, *events: h11.Event) -> None:
         self._writer.write(b"".join(self._http.send(event) or b"" for event in events))
         await self._writer.drain()
@@ -199,6 +227,18 @@ def _phrase(status: int) -> str:
         return http.HTTPStatus(status).phrase
     except ValueError:
         return ""
+
+
+async def _next_part(body: StreamBody, client: asyncio.Future[bytes]) -> bytes:
+    """The next part; nothing once the parts are over or `client` sent a byte or its end."""
+    part = asyncio.ensure_future(anext(body.parts, b""))
+    try:
+        await asyncio.wait({part, client}, return_when=asyncio.FIRST_COMPLETED)
+        return part.result() if part.done() and not client.done() else b""
+    finally:
+        if not part.done():
+            part.cancel()
+            await asyncio.gather(part, return_exceptions=True)
 
 
 async def _chunks(body: FileBody) -> AsyncIterator[bytes]:

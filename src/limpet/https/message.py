@@ -3,14 +3,14 @@
 Owns the shape of what a handler sees and gives. Never touches a socket.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
 import msgspec
 
-__all__ = ["FileBody", "Handler", "Peer", "Request", "Response", "problem"]
+__all__ = ["FileBody", "Handler", "Peer", "Request", "Response", "StreamBody", "problem"]
 
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
@@ -52,12 +52,23 @@ class FileBody:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamBody:
+    """A body without a length: each part is sent when it is there, under its own write deadline.
+
+    The server closes `parts` when the client is gone, and the connection when `parts` ends. How
+    long the whole may take is for `parts` to bound.
+    """
+
+    parts: AsyncGenerator[bytes, None]
+
+
+@dataclass(frozen=True, slots=True)
 class Response:
     """What a handler answers. The server adds Content-Length, Date and Connection itself."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | FileBody = b""
+    body: bytes | FileBody | StreamBody = b""
 
 
 Handler = Callable[[Request], Awaitable[Response]]

@@ -95,6 +95,7 @@ class Stand:
         self.children: dict[Role, Child] = {}
         self.lifetime = timedelta(days=30)
         self.vendor_reachable = True
+        self.update = m.UpdateStatus(policy=m.UpdatePolicy(), running="1.0.0", slot="a")
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -172,7 +173,7 @@ class Stand:
     async def _update(self, caller: Role, request: m.Request) -> m.Reply:
         self.requests.append(request)
         if isinstance(request, m.ReadUpdateStatus):
-            return m.UpdateStatus(policy=m.UpdatePolicy(), running="1.0.0", slot="a")
+            return self.update
         if isinstance(request, m.EnrollCertificate):
             if not self.vendor_reachable:
                 return m.Refused(reason="unavailable", message="the vendor is out of reach")

@@ -12,7 +12,7 @@ from limpet.device.link.permits import Role
 ANY = {"id": "x", "name": "status"}
 
 
-def test_before_the_claim_only_identity_claim_and_security_contact_answer(stand: Stand) -> None:
+def test_before_the_claim_only_identity_claim_contact_and_the_page_answer(stand: Stand) -> None:
     person = Person(stand)
     assert person.ask("GET", "/v1/identity")[0] == 200
     assert person.ask("GET", "/.well-known/security.txt")[0] == 200
@@ -23,7 +23,8 @@ def test_before_the_claim_only_identity_claim_and_security_contact_answer(stand:
             path = route.path.format(**ANY)
             status, value, _ = person.ask(route.method, path, token=token)
             assert (status, value["reason"]) == (403, "unclaimed"), path
-    for path in ("/", "/v1", "/v1/none", "/v1/openapi.json"):
+    assert person.ask("GET", "/")[0] == 200
+    for path in ("/page", "/v1", "/v1/none", "/v1/openapi.json"):
         assert person.ask("GET", path)[1]["reason"] == "unclaimed"
 
 

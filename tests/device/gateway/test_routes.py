@@ -13,6 +13,8 @@ PUBLIC = {
     ("GET", "/.well-known/security.txt"),
     ("POST", "/v1/claim"),
     ("POST", "/v1/login"),
+    ("GET", "/"),
+    ("GET", "/page/{file}"),
 }
 
 
@@ -27,7 +29,7 @@ def test_every_operation_has_one_route_and_one_handler() -> None:
     assert set(operations.table()) == set(Operation)
 
 
-def test_the_public_routes_are_these_four_and_before_the_claim_three() -> None:
+def test_the_public_routes_are_these_six_and_before_the_claim_all_but_the_login() -> None:
     assert {(r.method, r.path) for r in ROUTES if r.access is Access.PUBLIC} == PUBLIC
     assert {(r.method, r.path) for r in ROUTES if r.before_claim} == PUBLIC - {
         ("POST", "/v1/login")

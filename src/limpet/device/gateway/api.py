@@ -48,7 +48,7 @@ class Api:
         verify_origin(
             host=request.headers["host"],
             origin=request.headers.get("origin"),
-            site=request.headers.get("sec-fetch-site"),
+            site=None if _is_visit(request) else request.headers.get("sec-fetch-site"),
             serial=self._operations.facts.identity.serial,
         )
         # 2.
@@ -76,6 +76,13 @@ class Api:
         # 6.
         asked = Asked(request=request, match=match, body=body, principal=principal, token=token)
         return await self._table[match.route.operation](asked)
+
+
+def _is_visit(request: Request) -> bool:
+    """Whether somebody follows a link to the page: it may stand on any site, and does nothing."""
+    headers = request.headers
+    document = headers.get("sec-fetch-dest") == "document"
+    return request.path == "/" and document and headers.get("sec-fetch-mode") == "navigate"
 
 
 def _no_route(path: str) -> Response:

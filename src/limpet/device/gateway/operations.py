@@ -4,6 +4,7 @@ Owns the translation between HTTP bodies and the link's messages. Checks nothing
 that the dispatcher has checked, and decides nothing that a role decides.
 """
 
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,13 +18,15 @@ from limpet.device.gateway import bodies as b
 from limpet.device.gateway.answers import json_answer
 from limpet.device.gateway.arguments import read_query
 from limpet.device.gateway.facts import Facts
+from limpet.device.gateway.live import LiveValues, Sample, live_readings, reading_sample
 from limpet.device.gateway.openapi import describe_api
+from limpet.device.gateway.page import PAGE, load_page
 from limpet.device.gateway.routes import Match, Operation
 from limpet.device.link import messages as m
 from limpet.device.link.permits import PERMITS, Role
 from limpet.errors import Unavailable
 from limpet.https.admission import source_of
-from limpet.https.message import Request, Response, problem
+from limpet.https.message import Request, Response, StreamBody, problem
 
 __all__ = ["Asked", "Call", "Operations", "Refusal"]
 
@@ -68,6 +71,14 @@ class Operations:
     _claimed: bool = False
     _functions: tuple[b.FunctionBody, ...] | None = None
     _support: tuple[float, b.SupportBody | None] = field(default=(-STATUS_SECONDS, None))
+    _page: Mapping[str, Response] = field(default_factory=load_page)
+    _live: LiveValues = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._live = LiveValues(
+            sample=self._sample,
+            authenticate=lambda token: self.call(Role.ACCOUNTS, m.Authenticate(token=token)),
+        )
 
     def table(self) -> Mapping[Operation, Callable[[Asked], Awaitable[Response]]]:
         """Every operation's handler; a test holds it against the routes."""
@@ -92,6 +103,9 @@ class Operations:
             Operation.READ_DEVICE: self.read_device,
             Operation.RESET: self.reset,
             Operation.OPENAPI: self.openapi,
+            Operation.STREAM: self.stream,
+            Operation.PAGE: self.page,
+            Operation.PAGE_FILE: self.page,
         }
 
     async def is_claimed(self) -> bool:
@@ -206,9 +220,7 @@ class Operations:
 
     async def read_update(self, asked: Asked) -> Response:
         """The updater's status."""
-        status = await self._ask(Role.UPDATER, m.ReadUpdateStatus(), m.UpdateStatus)
-        fields = {name: getattr(status, name) for name in b.UpdateBody.__struct_fields__}
-        return json_answer(200, b.UpdateBody(**fields))
+        return json_answer(200, await self._update_body())
 
     async def set_update_policy(self, asked: Asked) -> Response:
         """Durable before the answer."""
@@ -264,6 +276,42 @@ class Operations:
             await self._declared(), title=title, version=self.facts.firmware.version
         )
         return json_answer(200, document)
+
+    async def stream(self, asked: Asked) -> Response:
+        """Live values, for who asks for just that: a client that reads to the end would wait."""
+        if "text/event-stream" not in asked.request.headers.get("accept", ""):
+            return problem(406, "not-acceptable", "ask with accept: text/event-stream")
+        if asked.principal is None:
+            raise Refusal(m.Refused(reason="bad-token", message="log in first"))
+        opened = self._live.open(asked.principal, asked.token)
+        if isinstance(opened, m.Refused):
+            raise Refusal(opened)
+        return Response(200, {"content-type": "text/event-stream"}, StreamBody(opened))
+
+    async def page(self, asked: Asked) -> Response:
+        """A file of the page, as it was read at the start."""
+        found = self._page.get(asked.match.values.get("file", PAGE))
+        return found or problem(404, "not-found", "there is no such path")
+
+    async def _sample(self) -> tuple[Sample, ...]:
+        try:
+            declared = await self._declared()
+        except Refusal as error:
+            raise Unavailable("the app refuses to describe itself") from error
+        samples = []
+        for function in live_readings(declared):
+            request = m.CallFunction(name=function.name, access=m.Access[function.access.upper()])
+            samples.append(reading_sample(function, await self.call(Role.APP, request)))
+        with contextlib.suppress(Unavailable, Refusal):  # the updater may be starting
+            body = msgspec.json.encode(await self._update_body())
+            samples.append(Sample(m.Access.VIEWER, "update", "", body))
+        return tuple(samples)
+
+    async def _update_body(self) -> b.UpdateBody:
+        status = await self._ask(Role.UPDATER, m.ReadUpdateStatus(), m.UpdateStatus)
+        return b.UpdateBody(
+            **{name: getattr(status, name) for name in b.UpdateBody.__struct_fields__}
+        )
 
     def _opened(self, asked: Asked, opened: m.SessionOpened) -> Response:
         self.promote(asked.request.peer.connection_id)

@@ -39,6 +39,9 @@ class Operation(enum.Enum):
     READ_DEVICE = "read-device"
     RESET = "reset"
     OPENAPI = "openapi"
+    STREAM = "stream"
+    PAGE = "page"
+    PAGE_FILE = "page-file"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +122,10 @@ ROUTES: Sequence[Route] = (
     _route(_O.RESET, "POST", "/v1/reset", _OWNER,
            "Factory reset: destroy accounts and the owner's data", reads=b.ResetBody, status=204),
     _route(_O.OPENAPI, "GET", "/v1/openapi.json", _VIEWER, "This description", answers=Any),
+    _route(_O.STREAM, "GET", "/v1/stream", _VIEWER,
+           "Live readings and the state of updates (text/event-stream)"),
+    _route(_O.PAGE, "GET", "/", _PUBLIC, "The device's own web page", before_claim=True),
+    _route(_O.PAGE_FILE, "GET", "/page/{file}", _PUBLIC, "A file of that page", before_claim=True),
 )  # fmt: skip
 """Every route. A function's own access is checked besides the route's."""
 

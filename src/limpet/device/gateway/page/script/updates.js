@@ -1,0 +1,83 @@
+// Where updates stand, why one is held, and the owner's policy.
+
+const DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+const STATES = {
+  idle: "Up to date, as far as this device knows", checking: "Looking for updates",
+  held: "An update is waiting", downloading: "Fetching an update", installing: "Installing an update",
+  trial: "Trying the new firmware",
+};
+
+async function updatesView() {
+  const place = make("div");
+  const update = await ask("GET", "/v1/update");
+  const show = (value) => place.replaceChildren(...updateState(value));
+  show(update);
+  listen("update", "", show);
+  const cards = [card("Firmware", place, session.has("owner") ? updateButtons() : null)];
+  if (session.has("owner")) cards.push(policyCard(update.policy));
+  return cards;
+}
+
+function updateState(value) {
+  const parts = [make("p", { class: "state" }, make("strong", {}, STATES[value.state] || value.state))];
+  if (value.reason) parts.push(make("p", { id: "why" }, shorten(value.reason)));
+  parts.push(facts([
+    ["Running", value.running], ["Waiting", value.available],
+    ["Last check", value.last_check ? when(value.last_check) : "not yet"],
+    ["Next check", value.next_check ? when(value.next_check) : ""],
+    ["Supported until", value.support_until ? day(value.support_until) : ""],
+  ]));
+  if (value.support_over) parts.push(hint("Support has ended. " + value.support_text, "bad"));
+  return parts;
+}
+
+function updateButtons() {
+  return make("div", { class: "row" },
+    button("Check now", async () => {
+      await ask("POST", "/v1/update/check");
+      say("Checked.");
+    }),
+    button("Install now", async () => {
+      await ask("POST", "/v1/update/install");
+      say("The update that waits is installed now. The device restarts.");
+    }, ""));
+}
+
+function clock(minute) {
+  const two = (part) => String(part).padStart(2, "0");
+  return `${two(Math.floor(minute / 60) % 24)}:${two(minute % 60)}`;
+}
+
+function minutes(text) {
+  const [hour, minute] = text.split(":").map(Number);
+  return hour * 60 + minute;
+}
+
+function policyCard(policy) {
+  const automatic = tick("Install updates by themselves", policy.automatic, { id: "automatic" });
+  const start = make("input", { type: "time", required: true, value: clock(policy.window.start_minute) });
+  const end = make("input", { type: "time", required: true, value: clock(policy.window.end_minute) });
+  const zone = make("input", {
+    type: "text", required: true, maxlength: 64, value: policy.window.zone, autocomplete: "off", spellcheck: "false",
+  });
+  const days = DAYS.map((name, index) => tick(name, policy.window.days.includes(index)));
+  const here = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+  return card("When updates are installed", form([
+    automatic.line,
+    make("fieldset", {}, make("legend", {}, "On these days"), make("div", { class: "days" }, ...days.map((one) => one.line))),
+    make("div", { class: "pair" }, field("From", start), field("To", end, "the same time as From: all day")),
+    field("Time zone", zone, `this browser's: ${here}`),
+  ], "Save", async () => {
+    const from = minutes(start.value);
+    const to = minutes(end.value);
+    await ask("PUT", "/v1/update/policy", {
+      automatic: automatic.control.checked,
+      window: {
+        days: days.flatMap((one, index) => (one.control.checked ? [index] : [])),
+        start_minute: from === to ? 0 : from, end_minute: from === to ? 1440 : to, zone: zone.value.trim(),
+      },
+      interval_seconds: policy.interval_seconds,
+    });
+    say("Saved.");
+  }));
+}
