@@ -38,7 +38,7 @@ _HEADERS: Mapping[str, str] = {
 
 
 def load_page() -> Mapping[str, Response]:
-    """Each file's answer by its name. Raises `Unavailable`: a gateway without its page is broken."""
+    """Each file's answer by its name. Raises `Unavailable` if one is missing."""
     directory = Path(__file__).parent / "page"
 
     def read(name: str) -> bytes:
