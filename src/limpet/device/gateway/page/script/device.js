@@ -16,7 +16,7 @@ function identityCard(identity) {
   return card("About", facts([
     ["Maker", identity.maker], ["Model", identity.model], ["Hardware", identity.hardware_revision],
     ["Firmware", identity.firmware_revision], ["Serial number", identity.serial], ["Support", until],
-    ["After that", support.text],
+    ["What that means", support.text],
     ["Security contact", identity.security_contact.join(", ")],
   ]));
 }
