@@ -36,11 +36,9 @@ class Refused(Exception):
 class Browser:
     """One browser window. Elements are found by CSS selectors, or by the text that they show."""
 
-    def __init__(self, port: int, *, profile: Path, phone: bool, dark: bool = False) -> None:
+    def __init__(self, port: int, *, profile: Path, phone: bool) -> None:
         self._port = port
         flags = [*FLAGS, f"--user-data-dir={profile}"]
-        if dark:
-            flags.append("--force-dark-mode")
         options: dict[str, Any] = {"args": flags, "binary": shutil.which("chromium")}
         if phone:
             options["mobileEmulation"] = PHONE
@@ -116,6 +114,12 @@ class Browser:
         command = {"cmd": "Page.captureScreenshot", "params": {"captureBeyondViewport": full}}
         taken = self._ask("POST", f"{self._session}/goog/cdp/execute", command)
         path.write_bytes(base64.b64decode(taken["data"]))
+
+    def prefer(self, scheme: str) -> None:
+        """As a person who chose the light or the dark scheme."""
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        command = {"cmd": "Emulation.setEmulatedMedia", "params": {"features": features}}
+        self._ask("POST", f"{self._session}/goog/cdp/execute", command)
 
     def press(self, key: str) -> None:
         keys = [{"type": kind, "value": key} for kind in ("keyDown", "keyUp")]

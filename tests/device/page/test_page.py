@@ -183,6 +183,18 @@ def test_every_control_has_a_name_and_the_keyboard_reaches_the_login(
     assert stranger.run("return getComputedStyle(document.activeElement).outlineStyle") == "solid"
 
 
+def test_the_page_follows_the_scheme_that_a_person_chose(owned: tuple[Desk, Browser]) -> None:
+    desk, browser = owned
+    ground = "return getComputedStyle(document.body).backgroundColor"
+    found = {}
+    for scheme in ("dark", "light"):
+        browser.prefer(scheme)
+        desk.go(browser, "Updates", "Firmware")
+        found[scheme] = browser.run(ground)
+        desk.picture(browser, f"updates-{scheme}")
+    assert found == {"dark": "rgb(16, 22, 21)", "light": "rgb(243, 245, 245)"}
+
+
 @pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
 def test_every_text_stands_out_from_its_ground(theme: int) -> None:
     """WCAG 2.2, 1.4.3: at least 4.5 to 1."""

@@ -16,7 +16,7 @@ from limpet.device.gateway.bodies import FunctionBody
 from limpet.device.link import messages as m
 from limpet.errors import Unavailable
 
-__all__ = ["LiveValues", "Sample", "live_readings", "reading_sample"]
+__all__ = ["LiveValues", "Sample", "live_readings", "reading_sample", "take_readings"]
 
 TICK_SECONDS = 2.0
 HEARTBEAT_SECONDS = 15.0  # a comment, so that a client can tell a quiet stream from a dead one
@@ -151,3 +151,14 @@ def reading_sample(function: FunctionBody, reply: m.Reply) -> Sample:
         raise Unavailable(f"the app answered {type(reply).__name__}")
     access = m.Access[function.access.upper()]
     return Sample(access, "reading", function.name, msgspec.json.encode(value))
+
+
+async def take_readings(
+    functions: tuple[FunctionBody, ...], ask_app: Callable[[m.CallFunction], Awaitable[m.Reply]]
+) -> tuple[Sample, ...]:
+    """Every live reading, one after the other, each at the access that it declares."""
+    samples = []
+    for one in live_readings(functions):
+        request = m.CallFunction(name=one.name, access=m.Access[one.access.upper()])
+        samples.append(reading_sample(one, await ask_app(request)))
+    return tuple(samples)

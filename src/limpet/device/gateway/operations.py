@@ -18,7 +18,7 @@ from limpet.device.gateway import bodies as b
 from limpet.device.gateway.answers import json_answer
 from limpet.device.gateway.arguments import read_query
 from limpet.device.gateway.facts import Facts
-from limpet.device.gateway.live import LiveValues, Sample, live_readings, reading_sample
+from limpet.device.gateway.live import LiveValues, Sample, take_readings
 from limpet.device.gateway.openapi import describe_api
 from limpet.device.gateway.page import PAGE, load_page
 from limpet.device.gateway.routes import Match, Operation
@@ -298,14 +298,11 @@ class Operations:
             declared = await self._declared()
         except Refusal as error:
             raise Unavailable("the app refuses to describe itself") from error
-        samples = []
-        for function in live_readings(declared):
-            request = m.CallFunction(name=function.name, access=m.Access[function.access.upper()])
-            samples.append(reading_sample(function, await self.call(Role.APP, request)))
+        samples = await take_readings(declared, lambda asked: self.call(Role.APP, asked))
         with contextlib.suppress(Unavailable, Refusal):  # the updater may be starting
             body = msgspec.json.encode(await self._update_body())
-            samples.append(Sample(m.Access.VIEWER, "update", "", body))
-        return tuple(samples)
+            samples += (Sample(m.Access.VIEWER, "update", "", body),)
+        return samples
 
     async def _update_body(self) -> b.UpdateBody:
         status = await self._ask(Role.UPDATER, m.ReadUpdateStatus(), m.UpdateStatus)
