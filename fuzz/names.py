@@ -4,6 +4,7 @@ __all__ = ["TARGET_NAMES"]
 
 TARGET_NAMES = (
     "archive",
+    "certificate",
     "certificate-request",
     "est",
     "group",

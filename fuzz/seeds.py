@@ -6,14 +6,15 @@ made here are used once and kept nowhere; only requests signed with them are wri
 
 import struct
 import zlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_pem_x509_csr
 
+from limpet.crypto.certificates import issue_operational, make_root
 from limpet.crypto.keys import generate_key
-from limpet.crypto.requests import Purpose, make_request
+from limpet.crypto.requests import Purpose, make_request, verify_request
 from limpet.device.gateway import bodies
 from limpet.device.link import messages as m
 from limpet.firmware.archive import END, MAGIC, frame_entry
@@ -39,10 +40,15 @@ _HOST = b"Host: localhost\r\n"
 def make_seeds() -> dict[str, dict[str, bytes]]:
     """Target -> name of the seed -> its bytes."""
     csr = make_request(generate_key(), model="thermostat", serial="TH-1", purpose=Purpose.SERVER)
+    issuer = make_root("device root", now=_NOW)
+    root = issuer.certificate_pem()
+    lifetime = timedelta(days=30)
+    chain = issue_operational(issuer, verify_request(csr), now=_NOW, lifetime=lifetime) + root
     der = load_pem_x509_csr(csr).public_bytes(Encoding.DER)
     wrapped = b"".join(csr.split(b"\n", 1)[1].rsplit(b"-----END", 1)[:1])
     return {
         "archive": {"tree": _archive()},
+        "certificate": {"root": root, "chain": chain},
         "certificate-request": {"server": csr, "truncated": csr[:200], "not-pem": der},
         "est": {"wrapped": wrapped, "unwrapped": wrapped.replace(b"\n", b"") + b"\n"},
         "group": {"sound": _group(b"content of a group " * 99), "bomb": _group(bytes(4 << 20))},

@@ -5,14 +5,15 @@ else, and what it accepts means the same when it is written and read again.
 """
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 
 import msgspec
 
 from fuzz.http import serve_bytes
 from fuzz.link import feed_link
 from fuzz.names import TARGET_NAMES
-from limpet.crypto.requests import verify_request
+from limpet.crypto.chains import verify_chain
+from limpet.crypto.requests import Purpose, verify_request
 from limpet.device.gateway import bodies
 from limpet.device.gateway.arguments import read_query
 from limpet.device.link import messages as m
@@ -112,6 +113,16 @@ def _label(data: bytes) -> None:
     assert claim.claim_code not in repr(claim)
 
 
+def _certificate(data: bytes) -> None:
+    """A chain that a server or a device shows."""
+    now = datetime(2026, 11, 22, tzinfo=UTC)
+    try:
+        found = verify_chain(data, data, now=now, purpose=Purpose.SERVER)
+    except Rejected:
+        return
+    assert found.leaf is not None
+
+
 def _certificate_request(data: bytes) -> None:
     try:
         request = verify_request(data)
@@ -203,6 +214,7 @@ def _query(data: bytes) -> None:
 
 _RUN: Mapping[str, Callable[[bytes], None]] = {
     "archive": _archive,
+    "certificate": _certificate,
     "certificate-request": _certificate_request,
     "est": _est,
     "group": _group,

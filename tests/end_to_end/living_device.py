@@ -17,6 +17,7 @@ from tests.device.workshop import Running, running, until
 
 from limpet.crypto.tls import client_context
 from limpet.https.client import HttpsClient
+from limpet.product import parse_label_uri
 from limpet.release import BuildOrder, build_release
 from limpet.vendor.factory.station import Station, load_factory_image
 from limpet.vendor.home import Home, create
@@ -126,8 +127,9 @@ def living_device(directory: Path) -> Iterator[Living]:
         made = next(iter(station.make(image, directory / "devices", count=1)))
         root = Path(made.directory)
         with running(root, "--resolve", f"vendor.example.com:443={where}") as device:
-            until(lambda: device.has_logged("enrolled"), "it was not enrolled", device)
-            yield Living(device, home, made.label.claim_code)
+            until(lambda: device.has_logged("enrolled", times=2), "it was not enrolled", device)
+            label = parse_label_uri(Path(made.label_text).read_text().strip())
+            yield Living(device, home, label.claim_code)
     finally:
         vendor.terminate()
         vendor.wait(10)
