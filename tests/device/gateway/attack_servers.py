@@ -78,6 +78,7 @@ def careless_server(
 
     class Server(ThreadingHTTPServer):
         daemon_threads = True
+        request_queue_size = 128
 
         def process_request_thread(self, request: socket.socket, client_address: object) -> None:
             with slots, contextlib.suppress(OSError):
