@@ -1,1 +1,1 @@
-"""Fuzzing: the parsers that strangers reach, fed with what strangers send (see docs/robustness.md)."""
+"""Fuzzing: the parsers that strangers reach, fed with what strangers send."""

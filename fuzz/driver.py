@@ -16,8 +16,9 @@ DEFAULT_SECONDS = 60
 MOST_CHANGES = 6
 INTERESTING = (
     b"\x00", b"\xff", b"\x80", b"\r\n", b"\n\n", b"0", b"-1", b"1e999", b"99999999999999999999",
-    b"\xc3\x28", b"\xef\xbf\xbf", b"%00", b"..", b"//", b"\\u0000", b"[[[[[[[[", b"{\"a\":", b"null",
-    b"\xed\xa0\x80", b"\xdd\xff\xff\xff\xff", b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n",
+    b"\xc3\x28", b"\xef\xbf\xbf", b"%00", b"..", b"//", b"\\u0000", b"[[[[[[[[", b"null",
+    b"\xed\xa0\x80", b"\xdd\xff\xff\xff\xff", b"Content-Length: 5\r\n",
+    b"Transfer-Encoding: chunked\r\n", b"{\"a\":",
 )  # fmt: skip
 
 

@@ -97,9 +97,11 @@ def _group(content: bytes) -> bytes:
 
 
 def _label() -> bytes:
-    return LabelClaim(
-        serial="TH-00000001", claim_code="0123-4567-89AB-CDEF", root_pin="A" * 43
-    ).uri().encode()
+    return (
+        LabelClaim(serial="TH-00000001", claim_code="0123-4567-89AB-CDEF", root_pin="A" * 43)
+        .uri()
+        .encode()
+    )
 
 
 def _frame(*messages: m.Request) -> bytes:
@@ -112,12 +114,12 @@ def _frame(*messages: m.Request) -> bytes:
 
 def _messages() -> tuple[m.Request, ...]:
     return (
-        m.Login(name="owner", password="violet anchors", source="192.0.2.1"),  # noqa: S106
-        m.Authenticate(token="t" * 43),  # noqa: S106
+        m.Login(name="owner", password="violet anchors", source="192.0.2.1"),
+        m.Authenticate(token="t" * 43),
         m.CallFunction(name="set_target", arguments=b'{"celsius":21}', access=m.Access.OWNER),
         m.SetUpdatePolicy(policy=m.UpdatePolicy()),
         m.LogEvent(level="info", event="listening", detail="127.0.0.1:1"),
-        m.FactoryReset(token="t" * 43, password="violet", source="192.0.2.1"),  # noqa: S106
+        m.FactoryReset(token="t" * 43, password="violet", source="192.0.2.1"),
     )
 
 
@@ -150,12 +152,15 @@ def _documents() -> tuple[object, ...]:
             model="thermostat", kind=ReportKind.HELD, running="1.0.0", slot="a", sequence=1, at=_NOW
         ),
         SupportStatement(
-            model="thermostat", until=_NOW, after=AfterSupport.KEEPS_WORKING_LOCALLY,
-            text="to the end", issued_at=_NOW,
-        ),  # fmt: skip
+            model="thermostat",
+            until=_NOW,
+            after=AfterSupport.KEEPS_WORKING_LOCALLY,
+            text="to the end",
+            issued_at=_NOW,
+        ),
         BootState(good="a", a=slot, b=slot, trial=Trial(slot="b", tries_left=1)),
         factory.Failure(reason="broken", message="no key"),
-        bodies.LoginBody(name="owner", password="violet anchors"),  # noqa: S106
+        bodies.LoginBody(name="owner", password="violet anchors"),
         bodies.TokenRequestBody(label="hub", access="viewer", lifetime_seconds=3600),
         m.UpdatePolicy(),
     )

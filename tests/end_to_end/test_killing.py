@@ -68,7 +68,9 @@ class Ledger:
     def _change_target(self) -> None:
         wanted = float(self.dice.randint(10, 29))
         done = self._ask("POST", "/v1/functions/set_target", {"celsius": wanted})
-        self.target = {wanted} if done is not None or self.target is None else {*self.target, wanted}
+        self.target = (
+            {wanted} if done is not None or self.target is None else {*self.target, wanted}
+        )
 
     def _change_token(self) -> None:
         body = {"label": "hub", "access": "viewer", "lifetime_seconds": 86400}
@@ -127,7 +129,7 @@ def _wait_back(living: Living, owner: Owner, victim: str, old: int) -> float:
 def test_killing_any_role_at_any_moment_loses_no_acknowledged_change(living: Living) -> None:
     seed = random.SystemRandom().randrange(1 << 32)
     print(f"{KILLS} kills, seed {seed}")
-    dice = random.Random(seed)
+    dice = random.Random(seed)  # noqa: S311 (no secret: a run must be repeatable)
     owner = Owner(living)
     owner.claim()
     ledger = Ledger(owner, dice)

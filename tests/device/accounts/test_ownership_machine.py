@@ -229,5 +229,7 @@ def test_the_machine_notices_a_logout_that_ends_nothing(
     with pytest.raises(AssertionError):
         run_state_machine_as_test(
             Ownership,
-            settings=settings(max_examples=40, stateful_step_count=25, deadline=None, database=None),
+            settings=settings(
+                max_examples=40, stateful_step_count=25, deadline=None, database=None
+            ),
         )

@@ -59,9 +59,7 @@ def test_nothing_that_the_document_describes_breaks_the_device(owner: Person) ->
     assert served["none"][401] > 0
 
 
-def _attack(
-    owner: Person, operation: Any, served: Mapping[str, collections.Counter[int]]
-) -> None:
+def _attack(owner: Person, operation: Any, served: Mapping[str, collections.Counter[int]]) -> None:
     name = (operation.method.lower(), operation.path)
     credentials = {"none": "", "wrong": WRONG_TOKEN, "owner": owner.token}
     if name in ENDS_ITS_CALLER:
@@ -81,7 +79,9 @@ def _attack(
     @given(case=cases, credential=st.sampled_from(sorted(credentials)))
     def attack(case: Any, credential: str) -> None:
         path = case.formatted_path + ("?" + urlencode(case.query, doseq=True) if case.query else "")
-        status = owner.ask(name[0].upper(), path, _bytes(case.body), token=credentials[credential])[0]
+        status = owner.ask(name[0].upper(), path, _bytes(case.body), token=credentials[credential])[
+            0
+        ]
         judge(name, credential, status)
         served[credential][status] += 1
 
