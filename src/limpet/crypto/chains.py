@@ -35,14 +35,25 @@ class VerifiedChain:
         return self.leaf.not_valid_after_utc
 
 
+_LIBRARY_ERRORS = (
+    TypeError,  # seen: a name whose string type its attribute does not allow
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+
+
 def load_certificates(pem: bytes) -> list[x509.Certificate]:
     """All certificates in `pem`, each with a usable key. Raises `Rejected("bad-certificate")`."""
     try:
         certificates = x509.load_pem_x509_certificates(pem)
         for certificate in certificates:
-            certificate.public_key()  # parsed here, so that nobody trips over a damaged one later
+            # Parsed here, so that nobody trips over a damaged one later.
+            _ = certificate.public_key(), certificate.subject, certificate.extensions
         return certificates
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except _LIBRARY_ERRORS as error:
         raise Rejected("bad-certificate", "not a certificate in PEM") from error
 
 

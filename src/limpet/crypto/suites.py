@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
@@ -82,7 +83,10 @@ def verify_certificate_algorithms(
 ) -> None:
     """Raise `Rejected` unless key and signature hash of `signed` are in the suite."""
     verify_key(signed.public_key(), suite)
-    algorithm = signed.signature_hash_algorithm
+    try:
+        algorithm = signed.signature_hash_algorithm
+    except UnsupportedAlgorithm as error:
+        raise Rejected("weak-signature", f"the signature is not in suite {suite.name}") from error
     if algorithm is None:  # EdDSA hashes inside; verify_key has admitted the key kind
         return
     if algorithm.name not in suite.certificate_hashes:

@@ -4,13 +4,12 @@ Owns the type and its file. It is part of the tree, so the tree's signed digest
 covers it; it decides nothing that the signed manifest decides.
 """
 
-from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
 from limpet.errors import Rejected
 from limpet.storage import read_bounded
-from limpet.wire.codec import Message, decode_json
+from limpet.wire.codec import Message, Moment, decode_json
 from limpet.wire.release import Count, ModelName, Version
 
 __all__ = ["DESCRIPTION_FILE", "FirmwareDescription", "load_description"]
@@ -28,7 +27,7 @@ class FirmwareDescription(Message, frozen=True, kw_only=True):
     version: Version
     security_counter: Count
     interface_version: Count
-    built_at: datetime  # UTC
+    built_at: Moment  # UTC
     source_commit: str = ""
 
 

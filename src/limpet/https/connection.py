@@ -71,22 +71,23 @@ class Connection:
             self._writer.transport.abort()
 
     async def _serve_one(self, *, last: bool) -> bool:
+        method = "GET"  # until a request is read: a refusal of HEAD has no body either
         try:
             event = await self._next_request()
             if event is None:
                 return False
-            self.busy = True
+            self.busy, method = True, event.method.decode("ascii")
             head = parse_head(event, self._limits)
             body = await self._body(head)
         except h11.RemoteProtocolError as error:
             status = error.error_status_hint or 400
             if self._http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
                 return False
-            await self._send(problem(status, "malformed", "this is not HTTP"), "GET", close=True)
+            await self._send(problem(status, "malformed", "this is not HTTP"), method, close=True)
             return False
         except Rejected as error:
             status = _STATUS.get(error.reason, 400)
-            await self._send(problem(status, error.reason, error.message), "GET", close=True)
+            await self._send(problem(status, error.reason, error.message), method, close=True)
             if error.reason == "too-large":
                 await self._linger()
             return False

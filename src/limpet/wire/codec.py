@@ -4,15 +4,19 @@ Owns decoding of everything that another party wrote. Never returns an untyped
 value, and never looks at more bytes than the message's bound.
 """
 
-from typing import Any, TypeVar
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
 from limpet.errors import Rejected
 
-__all__ = ["Message", "decode_json", "decode_packed", "encode_json", "encode_packed"]
+__all__ = ["Message", "Moment", "decode_json", "decode_packed", "encode_json", "encode_packed"]
 
 T = TypeVar("T")
+
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A time with its zone: one without cannot be compared with the clock, so it is refused."""
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -5,12 +5,11 @@ name, the device makes its own key and claim code; the private key never appears
 here, and the claim code appears once, for the label.
 """
 
-from datetime import datetime
 from typing import Annotated
 
 from msgspec import Meta
 
-from limpet.wire.codec import Message
+from limpet.wire.codec import Message, Moment
 from limpet.wire.release import ModelName
 
 __all__ = [
@@ -35,7 +34,7 @@ class Identify(Message, frozen=True, kw_only=True, tag="identify"):
     model: ModelName
     hardware_revision: str
     serial: Serial
-    manufactured_at: datetime
+    manufactured_at: Moment
 
 
 class CertificateRequest(Message, frozen=True, kw_only=True, tag="certificate-request"):

@@ -5,12 +5,11 @@ firmware exists and how fast it may spread at most; it never says when a device
 shall install it (that is the plan's, see `limpet.wire.rollout`).
 """
 
-from datetime import datetime
 from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from limpet.wire.codec import Message
+from limpet.wire.codec import Message, Moment
 
 __all__ = [
     "MANIFEST_BYTES",
@@ -60,7 +59,7 @@ class Image(Message, frozen=True, kw_only=True):
 class Bounds(Message, frozen=True, kw_only=True):
     """The offline limits of a rollout; an online plan can only stay within them."""
 
-    not_before: datetime  # UTC
+    not_before: Moment  # UTC
     minimum_duration_seconds: Count  # from the first device to the last, at the fastest
     largest_step_ppm: PartsPerMillion  # share that one step of the plan may add
 
@@ -75,7 +74,7 @@ class ReleaseManifest(Message, frozen=True, kw_only=True):
     security_counter: Count  # a device never goes below the highest that it confirmed
     interface_version: Count  # a change is never installed automatically (draft-moore, 2.4.3)
     minimum_version: Version  # the oldest version to come from
-    built_at: datetime  # UTC
+    built_at: Moment  # UTC
     image: Image
     bounds: Bounds
 

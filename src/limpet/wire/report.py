@@ -6,12 +6,11 @@ the owner.
 """
 
 import enum
-from datetime import datetime
 from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from limpet.wire.codec import Message
+from limpet.wire.codec import Message, Moment
 from limpet.wire.release import Digest, ModelName, Version
 
 __all__ = ["REPORT_BYTES", "Report", "ReportKind"]
@@ -44,4 +43,4 @@ class Report(Message, frozen=True, kw_only=True):
     reason: Annotated[str, Meta(max_length=64)] = ""  # a stable kebab-case word
     detail: Annotated[str, Meta(max_length=400)] = ""  # for a person
     sequence: Annotated[int, Meta(ge=0)]  # counts up on the device
-    at: datetime  # UTC, the device's own time
+    at: Moment  # UTC, the device's own time

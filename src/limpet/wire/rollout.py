@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from limpet.wire.codec import Message
+from limpet.wire.codec import Message, Moment
 from limpet.wire.release import Bounds, Digest, ModelName, PartsPerMillion, Version
 
 __all__ = [
@@ -63,7 +63,7 @@ class Plan(Message, frozen=True, kw_only=True):
     canaries: Annotated[tuple[str, ...], Meta(max_length=MAX_CANARIES)] = ()  # device ids
     withdrawn: Annotated[tuple[Digest, ...], Meta(max_length=MAX_WITHDRAWN)] = ()
     check_interval_seconds: Annotated[int, Meta(ge=1, le=7 * 86400)] | None = None
-    issued_at: datetime  # UTC
+    issued_at: Moment  # UTC
 
 
 def plan_path(model: str) -> str:

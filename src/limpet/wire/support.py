@@ -5,12 +5,11 @@ proxy can end or extend a support period.
 """
 
 import enum
-from datetime import datetime
 from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from limpet.wire.codec import Message
+from limpet.wire.codec import Message, Moment
 from limpet.wire.release import ModelName
 
 __all__ = ["SUPPORT_BYTES", "AfterSupport", "SupportStatement", "support_path"]
@@ -30,10 +29,10 @@ class SupportStatement(Message, frozen=True, kw_only=True):
 
     spec: Literal["limpet-support-1"] = "limpet-support-1"
     model: ModelName
-    until: datetime  # UTC
+    until: Moment  # UTC
     after: AfterSupport
     text: Annotated[str, Meta(max_length=2000)]  # what the owner reads
-    issued_at: datetime  # UTC
+    issued_at: Moment  # UTC
 
 
 def support_path(model: str) -> str:

@@ -4,12 +4,11 @@ Owns the file's form. Its presence is what ends the factory state, so it is writ
 last and durably; nothing in it is secret (0644).
 """
 
-from datetime import datetime
 from pathlib import Path
 
 from limpet.errors import naming
 from limpet.storage import read_bounded, write_atomic
-from limpet.wire.codec import Message, decode_json, encode_json
+from limpet.wire.codec import Message, Moment, decode_json, encode_json
 
 __all__ = ["DeviceIdentity", "has_identity", "load_identity", "save_identity"]
 
@@ -24,7 +23,7 @@ class DeviceIdentity(Message, frozen=True, kw_only=True):
     model: str
     hardware_revision: str
     serial: str
-    manufactured_at: datetime  # UTC
+    manufactured_at: Moment  # UTC
 
 
 def has_identity(root: Path) -> bool:

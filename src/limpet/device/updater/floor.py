@@ -22,7 +22,7 @@ from msgspec import Meta
 
 from limpet.errors import Rejected, Unavailable
 from limpet.storage import read_bounded, write_atomic
-from limpet.wire.codec import Message, decode_json, encode_json
+from limpet.wire.codec import Message, Moment, decode_json, encode_json
 from limpet.wire.release import Count, Digest
 
 __all__ = ["Floor", "RoleFloor", "SeenRole", "load_floor", "raise_floor", "save_floor"]
@@ -48,7 +48,7 @@ class Floor(Message, frozen=True, kw_only=True):
     roles: dict[str, RoleFloor] = msgspec.field(default_factory=dict)
     security_counter: Count = 0
     withdrawn: Annotated[tuple[Digest, ...], Meta(max_length=MAX_WITHDRAWN)] = ()
-    time: datetime  # UTC
+    time: Moment  # UTC
 
 
 @dataclass(frozen=True, slots=True)

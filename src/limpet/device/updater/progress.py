@@ -6,7 +6,6 @@ here and is durable before it is acted on. It decides nothing: the rules are in
 `limpet.firmware.decision`.
 """
 
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,7 +15,7 @@ from msgspec import Meta
 from limpet.device.link.messages import BootRecord
 from limpet.errors import Rejected
 from limpet.storage import read_bounded, write_atomic
-from limpet.wire.codec import Message, decode_json, encode_json
+from limpet.wire.codec import Message, Moment, decode_json, encode_json
 from limpet.wire.release import Digest, Version
 
 __all__ = [
@@ -64,7 +63,7 @@ class Progress(Message, frozen=True, kw_only=True):
     confirmed: Attempt | None = None  # what the last successful trial was
     failed: Annotated[tuple[FailedRelease, ...], Meta(max_length=MAX_FAILED)] = ()
     reported: Annotated[tuple[str, ...], Meta(max_length=MAX_REPORTED)] = ()
-    last_check: datetime | None = None
+    last_check: Moment | None = None
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True):

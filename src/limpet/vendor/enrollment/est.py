@@ -28,7 +28,7 @@ def decode_request(body: bytes) -> bytes:
     try:
         der = base64.b64decode(body.translate(None, _WHITESPACE), validate=True)
         return x509.load_der_x509_csr(der).public_bytes(Encoding.PEM)
-    except (binascii.Error, ValueError) as error:
+    except (binascii.Error, ValueError, x509.InvalidVersion) as error:
         raise Rejected("malformed", "the body is not a base64 PKCS#10 request") from error
 
 

@@ -1,0 +1,1 @@
+"""Measurements of the whole, as ratios within one run: see docs/benchmarks.md."""

@@ -1,0 +1,1 @@
+"""Fuzzing: the parsers that strangers reach, fed with what strangers send."""

@@ -1,0 +1,18 @@
+"""The names of the targets, apart from the code under test: that is imported instrumented."""
+
+__all__ = ["TARGET_NAMES"]
+
+TARGET_NAMES = (
+    "archive",
+    "certificate",
+    "certificate-request",
+    "est",
+    "group",
+    "http",
+    "json",
+    "label",
+    "link",
+    "packed",
+    "product",
+    "query",
+)

@@ -1,0 +1,179 @@
+"""Makes the seed corpus: `python -m fuzz.seeds` writes fuzz/corpus/ anew.
+
+Owns sound inputs, one or a few for each target, from which the fuzzer starts. Keys
+made here are used once and kept nowhere; only requests signed with them are written.
+"""
+
+import struct
+import zlib
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import load_pem_x509_csr
+
+from limpet.crypto.certificates import issue_operational, make_root
+from limpet.crypto.keys import generate_key
+from limpet.crypto.requests import Purpose, make_request, verify_request
+from limpet.device.gateway import bodies
+from limpet.device.link import messages as m
+from limpet.firmware.archive import END, MAGIC, frame_entry
+from limpet.firmware.description import FirmwareDescription
+from limpet.firmware.slots import BootState, SlotRecord, Trial
+from limpet.firmware.tree import Entry, Kind
+from limpet.product import LabelClaim
+from limpet.wire import factory
+from limpet.wire.codec import encode_json, encode_packed
+from limpet.wire.release import Bounds, Group, Image, ReleaseManifest
+from limpet.wire.report import Report, ReportKind
+from limpet.wire.rollout import Plan, PlannedRelease, PlanState
+from limpet.wire.support import AfterSupport, SupportStatement
+
+__all__ = ["make_seeds"]
+
+_NOW = datetime(2026, 11, 22, tzinfo=UTC)
+_DIGEST = "ab" * 32
+_ROOT = Path(__file__).parents[1]
+_HOST = b"Host: localhost\r\n"
+
+
+def make_seeds() -> dict[str, dict[str, bytes]]:
+    """Target -> name of the seed -> its bytes."""
+    csr = make_request(generate_key(), model="thermostat", serial="TH-1", purpose=Purpose.SERVER)
+    issuer = make_root("device root", now=_NOW)
+    root = issuer.certificate_pem()
+    lifetime = timedelta(days=30)
+    chain = issue_operational(issuer, verify_request(csr), now=_NOW, lifetime=lifetime) + root
+    der = load_pem_x509_csr(csr).public_bytes(Encoding.DER)
+    wrapped = b"".join(csr.split(b"\n", 1)[1].rsplit(b"-----END", 1)[:1])
+    return {
+        "archive": {"tree": _archive()},
+        "certificate": {"root": root, "chain": chain},
+        "certificate-request": {"server": csr, "truncated": csr[:200], "not-pem": der},
+        "est": {"wrapped": wrapped, "unwrapped": wrapped.replace(b"\n", b"") + b"\n"},
+        "group": {"sound": _group(b"content of a group " * 99), "bomb": _group(bytes(4 << 20))},
+        "http": {name: b"\x08" + text for name, text in _requests().items()},
+        "json": {type(one).__name__.lower(): encode_json(one) for one in _documents()},
+        "label": {"sound": _label(), "start": b"limpet://claim?s=&c=&r="},
+        "link": {"login": _frame(_messages()[0]), "two": _frame(*_messages()[:2])},
+        "packed": {type(one).__name__.lower(): encode_packed(one) for one in _messages()},
+        "product": {
+            "thermostat": (_ROOT / "examples" / "thermostat" / "product.toml").read_bytes(),
+            "long-number": b"[maker]\nname = 9" + b"9" * 5000 + b"\n",
+        },
+        "query": {"plain": b"hours=3", "list": b'names=["a","b"]', "text": b"note=yes"},
+    }
+
+
+def _requests() -> dict[str, bytes]:
+    login = b'{"name":"owner","password":"violet anchors drift"}'
+    length = b"Content-Length: %d\r\n" % len(login)
+    post = b"POST /v1/login HTTP/1.1\r\n" + _HOST + b"Content-Type: application/json\r\n"
+    get = b"GET /v1/identity?a=b%20c HTTP/1.1\r\n" + _HOST
+    return {
+        "get": get + b"\r\n",
+        "pipelined": (get + b"\r\n") * 3,
+        "head": b"HEAD / HTTP/1.1\r\n" + _HOST + b"\r\n" + get + b"\r\n",
+        "post": post + length + b"\r\n" + login,
+        "continue": post + b"Expect: 100-continue\r\n" + length + b"\r\n" + login,
+        "chunked": post + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        "both-lengths": post + length + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "two-lengths": post + length + b"Content-Length: 3\r\n\r\n" + login,
+        "upgrade": get + b"Connection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+        "old": b"GET / HTTP/1.0\r\n" + _HOST + b"\r\n",
+        "connect": b"CONNECT localhost:22 HTTP/1.1\r\n" + _HOST + b"\r\nSSH-2.0-x\r\n",
+        "folded": get + b"X-Long: a\r\n b\r\n\r\n",
+    }
+
+
+def _archive() -> bytes:
+    file = Entry("app/thermostat/__init__.py", Kind.FILE, 5)
+    entries = [Entry("app", Kind.DIRECTORY, 0), Entry("app/thermostat", Kind.DIRECTORY, 0)]
+    return MAGIC + b"".join(map(frame_entry, entries)) + frame_entry(file) + b"hello" + END
+
+
+def _group(content: bytes) -> bytes:
+    return min(len(content), 1 << 20).to_bytes(3, "big") + zlib.compress(content)
+
+
+def _label() -> bytes:
+    return (
+        LabelClaim(serial="TH-00000001", claim_code="0123-4567-89AB-CDEF", root_pin="A" * 43)
+        .uri()
+        .encode()
+    )
+
+
+def _frame(*messages: m.Request) -> bytes:
+    frames = []
+    for number, message in enumerate(messages):
+        body = encode_packed(message)
+        frames.append(struct.pack(">BII", 1, number, len(body)) + body)
+    return b"\x00" + b"".join(frames)
+
+
+def _messages() -> tuple[m.Request, ...]:
+    return (
+        m.Login(name="owner", password="violet anchors", source="192.0.2.1"),
+        m.Authenticate(token="t" * 43),
+        m.CallFunction(name="set_target", arguments=b'{"celsius":21}', access=m.Access.OWNER),
+        m.SetUpdatePolicy(policy=m.UpdatePolicy()),
+        m.LogEvent(level="info", event="listening", detail="127.0.0.1:1"),
+        m.FactoryReset(token="t" * 43, password="violet", source="192.0.2.1"),
+    )
+
+
+def _documents() -> tuple[object, ...]:
+    bounds = Bounds(not_before=_NOW, minimum_duration_seconds=3600, largest_step_ppm=100_000)
+    group = Group(packed=10, size=20, sha256=_DIGEST)
+    image = Image(
+        path=f"images/{_DIGEST}.img", packed=10, size=20, codec="zlib", groups=(group,),
+        tree_sha256=_DIGEST,
+    )  # fmt: skip
+    slot = SlotRecord(
+        version="1.0.0", manifest_sha256=_DIGEST, tree_sha256=_DIGEST, security_counter=1
+    )
+    released = {
+        "model": "thermostat", "hardware_revisions": ("A1",), "version": "1.1.0",
+        "security_counter": 1, "interface_version": 1, "built_at": _NOW,
+    }  # fmt: skip
+    return (
+        ReleaseManifest(**released, minimum_version="1.0.0", image=image, bounds=bounds),
+        FirmwareDescription(**released),
+        Plan(
+            model="thermostat",
+            state=PlanState.RUNNING,
+            release=PlannedRelease(version="1.1.0", manifest_sha256=_DIGEST),
+            admitted_ppm=50_000,
+            canaries=("TH-1",),
+            issued_at=_NOW,
+        ),
+        Report(
+            model="thermostat", kind=ReportKind.HELD, running="1.0.0", slot="a", sequence=1, at=_NOW
+        ),
+        SupportStatement(
+            model="thermostat",
+            until=_NOW,
+            after=AfterSupport.KEEPS_WORKING_LOCALLY,
+            text="to the end",
+            issued_at=_NOW,
+        ),
+        BootState(good="a", a=slot, b=slot, trial=Trial(slot="b", tries_left=1)),
+        factory.Failure(reason="broken", message="no key"),
+        bodies.LoginBody(name="owner", password="violet anchors"),
+        bodies.TokenRequestBody(label="hub", access="viewer", lifetime_seconds=3600),
+        m.UpdatePolicy(),
+    )
+
+
+def main() -> None:
+    """Write every seed."""
+    for target, seeds in make_seeds().items():
+        directory = Path(__file__).with_name("corpus") / target
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, data in seeds.items():
+            (directory / name).write_bytes(data)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,232 @@
+"""The targets: each takes any bytes, and returns unless limpet breaks a promise on them.
+
+Owns the promises, as assertions: a boundary parser answers `Rejected` and nothing
+else, and what it accepts means the same when it is written and read again.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+import msgspec
+
+from fuzz.http import serve_bytes
+from fuzz.link import feed_link
+from fuzz.names import TARGET_NAMES
+from limpet.crypto.chains import verify_chain
+from limpet.crypto.requests import Purpose, verify_request
+from limpet.device.gateway import bodies
+from limpet.device.gateway.arguments import read_query
+from limpet.device.link import messages as m
+from limpet.device.link.identity import DeviceIdentity
+from limpet.device.updater.floor import Floor
+from limpet.device.updater.progress import Progress
+from limpet.errors import Rejected
+from limpet.firmware.archive import ArchiveReader, ReaderState
+from limpet.firmware.description import FirmwareDescription
+from limpet.firmware.image import GROUP_BYTES, PACKED_BYTES, open_group
+from limpet.firmware.slots import BootState
+from limpet.product import examine_product, parse_label_uri
+from limpet.vendor.enrollment.est import decode_request
+from limpet.wire import factory
+from limpet.wire.codec import decode_json, decode_packed, encode_json, encode_packed
+from limpet.wire.release import Group, ReleaseManifest
+from limpet.wire.report import Report
+from limpet.wire.rollout import Plan
+from limpet.wire.support import SupportStatement
+
+__all__ = ["JSON_KINDS", "TARGETS"]
+
+MAX_BYTES = 64 << 10
+
+JSON_KINDS = (
+    Plan,
+    ReleaseManifest,
+    SupportStatement,
+    Report,
+    factory.DeviceReply,
+    factory.FromStation,
+    FirmwareDescription,
+    DeviceIdentity,
+    BootState,
+    Progress,
+    Floor,
+    ReaderState,
+    bodies.ClaimBody,
+    bodies.LoginBody,
+    bodies.PasswordBody,
+    bodies.ResetBody,
+    bodies.TokenRequestBody,
+    m.UpdatePolicy,
+)
+"""Every JSON document that limpet reads from another party, or from a disk that lost power."""
+
+
+def _json(data: bytes) -> None:
+    for kind in JSON_KINDS:
+        try:
+            value = decode_json(data, kind, max_bytes=MAX_BYTES)  # type: ignore[var-annotated]
+        except Rejected:
+            continue
+        written = encode_json(value)
+        _judge_moments(value)
+        again = decode_json(written, kind, max_bytes=len(written))  # type: ignore[var-annotated]
+        assert again == value, kind
+        assert encode_json(again) == written, kind
+
+
+def _judge_moments(value: object) -> None:
+    """A time without a zone cannot be compared with the clock: it must not come in at all."""
+    if isinstance(value, datetime):
+        assert value.tzinfo is not None
+    elif isinstance(value, msgspec.Struct):
+        for name in value.__struct_fields__:
+            _judge_moments(getattr(value, name))
+
+
+def _packed(data: bytes) -> None:
+    for kind in (m.Request, m.Reply):
+        try:
+            value = decode_packed(data, kind, max_bytes=MAX_BYTES)
+        except Rejected:
+            continue
+        written = encode_packed(value)
+        assert encode_packed(decode_packed(written, kind, max_bytes=len(written))) == written
+
+
+def _product(data: bytes) -> None:
+    product, problems = examine_product(data)
+    assert product is not None or problems
+    for problem in problems:
+        line = problem.text("product.toml")
+        assert line.isprintable(), line
+
+
+def _label(data: bytes) -> None:
+    text = data.decode("utf-8", "surrogateescape")
+    try:
+        claim = parse_label_uri(text)
+    except Rejected as error:
+        code = text.partition("c=")[2].partition("&")[0]
+        if len(code) >= 16 and code in error.message:
+            raise AssertionError("a code in a message") from error
+        return
+    assert parse_label_uri(claim.uri()) == claim
+    assert claim.claim_code not in repr(claim)
+
+
+def _certificate(data: bytes) -> None:
+    """A chain that a server or a device shows."""
+    now = datetime(2026, 11, 22, tzinfo=UTC)
+    try:
+        found = verify_chain(data, data, now=now, purpose=Purpose.SERVER)
+    except Rejected:
+        return
+    assert found.leaf is not None
+
+
+def _certificate_request(data: bytes) -> None:
+    try:
+        request = verify_request(data)
+    except Rejected:
+        return
+    assert request.serial
+    assert request.model
+
+
+def _est(data: bytes) -> None:
+    try:
+        pem = decode_request(data)
+    except Rejected:
+        return
+    _certificate_request(pem)
+
+
+def _archive(data: bytes) -> None:
+    """However the stream is cut, and wherever power failed, the tree is the same."""
+    assert _unpacked([data]) == _unpacked(_pieces(data))
+
+
+def _pieces(data: bytes) -> list[bytes]:
+    step = 1 + (data[-1] % 61 if data else 0)
+    return [data[at : at + step] for at in range(0, len(data), step)]
+
+
+def _unpacked(pieces: list[bytes]) -> tuple[list[object], str]:
+    state, found, content = ReaderState(), [], b""
+    try:
+        for piece in pieces:
+            reader = ArchiveReader(
+                msgspec.json.decode(msgspec.json.encode(state), type=ReaderState)
+            )
+            for event in reader.feed(piece):
+                data = getattr(event, "data", None)
+                if data is None:
+                    found.append((content, event))
+                    content = b""
+                else:
+                    content += data
+            state = reader.state
+        ArchiveReader(state).finish()
+    except Rejected as error:
+        return [(name, begun.entry) for name, begun in found], error.reason
+    for _, begun in found:
+        parts = begun.entry.name.split("/")
+        assert ".." not in parts
+        assert "" not in parts
+    return [*found, content], ""
+
+
+def _group(data: bytes) -> None:
+    """A signed group of these bytes never yields more than its size, nor any error but ours."""
+    size = int.from_bytes(data[:3], "big") % (GROUP_BYTES + 1)
+    packed = data[3 : 3 + PACKED_BYTES]
+    if not packed or not size:
+        return
+    try:
+        opened = open_group(packed, Group(packed=len(packed), size=size, sha256="0" * 64))
+    except Rejected:
+        return
+    raise AssertionError(f"{len(opened)} bytes with a hash that cannot be right")
+
+
+_READING = bodies.FunctionBody(
+    name="history",
+    kind="reading",
+    access="viewer",
+    summary="what was",
+    arguments={
+        "properties": {
+            "hours": {"type": "integer"},
+            "names": {"type": "array", "items": {"type": "string"}},
+            "note": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+        }
+    },
+    result={},
+)
+
+
+def _query(data: bytes) -> None:
+    # The server has decoded the query strictly already: no lone surrogate comes this far.
+    name, _, value = data.decode("utf-8", "replace").partition("=")
+    try:
+        read = read_query(_READING, {name: value})
+    except Rejected:
+        return
+    assert list(msgspec.json.decode(read)) == [name]
+
+
+_RUN: Mapping[str, Callable[[bytes], None]] = {
+    "archive": _archive,
+    "certificate": _certificate,
+    "certificate-request": _certificate_request,
+    "est": _est,
+    "group": _group,
+    "http": serve_bytes,
+    "json": _json,
+    "label": _label,
+    "link": feed_link,
+    "packed": _packed,
+    "product": _product,
+    "query": _query,
+}
+TARGETS = {name: _RUN[name] for name in TARGET_NAMES}
