@@ -134,14 +134,18 @@ class Running:
 
 @contextmanager
 def running(
-    root: Path, *options: str, wait: bool = True, under: Sequence[str] = ()
+    root: Path,
+    *options: str,
+    wait: bool = True,
+    under: Sequence[str] = (),
+    interpreter: str = sys.executable,
 ) -> Iterator[Running]:
     """Run the device at `root`; at the end it is stopped and nothing of it is left.
 
     `under` is a program and its arguments that start the device.
     """
     errors = (root / "stderr").open("w+")
-    command = [*under, sys.executable, "-m", "limpet.device.boot", str(root), *options]
+    command = [*under, interpreter, "-m", "limpet.device.boot", str(root), *options]
     environment = {**os.environ, "PYTHONPATH": str(SRC.parent)}
     process = subprocess.Popen(command, stderr=errors, text=True, env=environment)
     device = Running(root, process)

@@ -8,6 +8,7 @@ import typer
 from limpet.cli._frame import emit, make_app, progress, show_examples
 from limpet.vendor.factory.station import MadeDevice, Station, load_factory_image
 from limpet.vendor.home import open_home
+from limpet.wire.keystore import parse_key_store
 
 __all__ = ["app"]
 
@@ -28,6 +29,10 @@ def make(
     out: Path = typer.Option(..., help="Where the devices and their labels go."),
     count: int = typer.Option(1, help="How many."),
     hardware_revision: str = typer.Option("", help="One of the product's; the first by default."),
+    key_store: str = typer.Option(
+        "software",
+        help="Where the permanent key lives: software, tpm[:TCTI], or a pkcs11: URI (RFC 7512).",
+    ),
     json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
     """Make devices: each makes its own key and claim code; the station signs and labels."""
@@ -36,7 +41,11 @@ def make(
     made: list[MadeDevice] = []
     with progress("making devices", total=count) as account:
         for device in station.make(
-            order, out, count=count, hardware_revision=hardware_revision or None
+            order,
+            out,
+            count=count,
+            hardware_revision=hardware_revision or None,
+            key_store=parse_key_store(key_store),
         ):
             made.append(device)
             account.advance(note=device.serial)

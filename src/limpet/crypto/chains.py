@@ -16,7 +16,7 @@ from limpet.crypto.requests import Purpose
 from limpet.crypto.suites import CURRENT, Suite, verify_certificate_algorithms
 from limpet.errors import Rejected
 
-__all__ = ["VerifiedChain", "load_certificates", "verify_chain"]
+__all__ = ["VerifiedChain", "load_certificates", "possible_moment", "verify_chain"]
 
 MAX_CHAIN = 4
 
@@ -44,6 +44,16 @@ def load_certificates(pem: bytes) -> list[x509.Certificate]:
         return certificates
     except (ValueError, UnsupportedAlgorithm) as error:
         raise Rejected("bad-certificate", "not a certificate in PEM") from error
+
+
+def possible_moment(chain_pem: bytes, *, floor: datetime) -> datetime:
+    """The first moment, not before `floor`, at which all of the chain has begun.
+
+    For `verify_chain` on a device that knows only which time it certainly is past: a chain that
+    ended before the floor is refused at that moment, one that begins after it is not. Raises
+    `Rejected("bad-certificate")`.
+    """
+    return max(floor, *(one.not_valid_before_utc for one in load_certificates(chain_pem)), floor)
 
 
 def verify_chain(

@@ -7,8 +7,12 @@ verification; a test or an audit that needs a bad peer builds its own.
 import contextlib
 import os
 import ssl
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
+from limpet.crypto._floored import judge_by_floor
+from limpet.crypto.held import HeldKey, attach_held_key
 from limpet.crypto.keys import TlsKey, key_to_pem
 from limpet.crypto.suites import CURRENT, Suite
 from limpet.errors import Rejected
@@ -42,9 +46,16 @@ def client_context(
     suite: Suite = CURRENT,
     chain_pem: bytes | None = None,
     key: TlsKey | Path | None = None,
+    time_floor: Callable[[], datetime] | None = None,
 ) -> ssl.SSLContext:
-    """A client's context that trusts `roots_pem` only, and shows a certificate where given."""
+    """A client's context that trusts `roots_pem` only, and shows a certificate where given.
+
+    With `time_floor` the server's chain is judged by that authenticated time in place of the
+    wall clock: what ended before it is refused, and what has not begun yet is not.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if time_floor is not None:
+        judge_by_floor(context, time_floor)
     _apply(context, suite)
     _trust(context, roots_pem)
     if chain_pem is not None and key is not None:
@@ -70,6 +81,9 @@ def _load_identity(context: ssl.SSLContext, chain_pem: bytes, key: TlsKey | Path
     """Through memory files: Python's ssl takes paths only, and no copy may touch a disk."""
     with contextlib.ExitStack() as stack:
         chain_path = _memory_file(stack, chain_pem)
+        if isinstance(key, HeldKey):
+            attach_held_key(context, chain_path, key)
+            return
         key_path = key if isinstance(key, Path) else _memory_file(stack, key_to_pem(key))
         try:
             context.load_cert_chain(chain_path, key_path)

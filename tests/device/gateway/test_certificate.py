@@ -13,36 +13,10 @@ from limpet.device.gateway.certificate import (
     CHAIN_FILE,
     KEY_FILE,
     LONGEST_RETRY_SECONDS,
-    Identity,
-    decide_renewal,
     decide_retry,
 )
 from limpet.device.link.permits import Role
 from limpet.errors import Rejected
-
-START = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-def identity_of(days: float) -> Identity:
-    return Identity(
-        chain_pem=b"",
-        key=None,  # type: ignore[arg-type]
-        enrolled=True,
-        not_before=START,
-        not_after=START + timedelta(days=days),
-    )
-
-
-@pytest.mark.parametrize("draw", [0.0, 0.5, 0.999])
-def test_a_certificate_is_renewed_around_two_thirds_of_its_life(draw: float) -> None:
-    at = (decide_renewal(identity_of(30), draw=draw) - START) / timedelta(days=30)
-    assert 0.61 < at < 0.72
-
-
-def test_devices_made_together_do_not_renew_together() -> None:
-    moments = {decide_renewal(identity_of(30), draw=number / 100) for number in range(100)}
-    assert len(moments) == 100
-
 
 def test_retries_slow_down_to_an_hour() -> None:
     pauses = [decide_retry(failures, draw=0.999) for failures in range(1, 30)]

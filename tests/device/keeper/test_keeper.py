@@ -55,7 +55,7 @@ def _keeper(directory: Path, device_root: Issuer, service_root: Issuer) -> Keepe
     (trust / "service-root.pem").write_bytes(service_root.certificate_pem())
     (directory / "keeper").mkdir()
     store = FileKeyStore(directory / "keeper")
-    return Keeper(store, trust=trust, clock=lambda: NOW)
+    return Keeper(store, trust=trust, time_floor=NOW)
 
 
 def _do(step: Coroutine[Any, Any, m.Reply]) -> m.Reply:

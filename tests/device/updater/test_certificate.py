@@ -9,7 +9,6 @@ import pytest
 from limpet.device.link import messages as m
 from limpet.device.updater.certificate import (
     OwnCertificate,
-    decide_renewal,
     load_certificate,
     load_key,
 )
@@ -19,12 +18,6 @@ from limpet.errors import Rejected, Unavailable
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)  # a Sunday
 
-
-def test_a_certificate_is_renewed_before_two_thirds_of_its_life(tmp_path: Path) -> None:
-    certificate = OwnCertificate(b"", NOW, NOW + timedelta(days=30))
-    for chance in (0.0, 0.5, 0.999):
-        when = decide_renewal(certificate, random=lambda chance=chance: chance)
-        assert NOW + timedelta(days=16) < when <= NOW + timedelta(days=20)
 
 
 def test_the_key_stays_and_a_certificate_for_another_key_is_not_used(tmp_path: Path) -> None:

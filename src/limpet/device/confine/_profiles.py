@@ -30,6 +30,9 @@ DEVICES = ("/dev/null", "/dev/urandom")
 NAMES = ("/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf", "/etc/host.conf", "/etc/gai.conf")
 """What the resolver reads: the updater alone looks up names."""
 
+TPM = Path("/dev/tpmrm0")
+"""The TPM's resource manager, for the keeper where its key is in there."""
+
 SENSORS = ("/sys/class/thermal", "/sys/devices/virtual/thermal", "/sys/class/gpio")
 """The app reads the machine's sensors."""
 
@@ -109,6 +112,7 @@ def file_grants(start: Start) -> tuple[FileGrant, ...]:
     write = [start.private]
     if start.role is Role.UPDATER:
         read += map(Path, NAMES)
+    devices = [TPM] if start.role is Role.KEEPER else []
     if start.role is Role.APP:
         read += map(Path, SENSORS)
     if start.role is Role.GATEWAY:
@@ -119,6 +123,7 @@ def file_grants(start: Start) -> tuple[FileGrant, ...]:
         *(FileGrant(path, READ) for path in read),
         *(FileGrant(path, WRITE) for path in write),
         *(FileGrant(path, LINK) for path in links),
+        *(FileGrant(path, WRITE) for path in devices),
     )
 
 

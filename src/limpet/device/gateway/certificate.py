@@ -13,21 +13,21 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from limpet.crypto.certificates import issue_operational, make_root
-from limpet.crypto.chains import load_certificates, verify_chain
+from limpet.crypto.chains import load_certificates, possible_moment, verify_chain
 from limpet.crypto.keys import TlsKey, generate_key, key_to_pem, tls_key_from_pem
 from limpet.crypto.requests import Purpose, make_request, verify_request
 from limpet.device.link import messages as m
+from limpet.device.link.renewal import wait_for_renewal
 from limpet.errors import LimpetError, Rejected, Unavailable
 from limpet.storage import read_bounded, write_atomic
 
-__all__ = ["Enrollment", "Identity", "decide_renewal", "decide_retry"]
+__all__ = ["Enrollment", "Identity", "decide_retry"]
 
 KEY_FILE, CHAIN_FILE = "ldevid-key.pem", "ldevid.pem"
 MAX_PEM = 32 << 10
 ENROLL_SECONDS = 60.0
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 2.0, 3600.0
 LEAST_PAUSE_SECONDS = 5.0  # between two enrollments that both succeeded
-LONGEST_SLEEP_SECONDS = 3600.0  # look at the wall clock at least so often: it may be set
 SELF_SIGNED_LIFE = timedelta(days=365)
 
 
@@ -40,12 +40,6 @@ class Identity:
     enrolled: bool
     not_before: datetime
     not_after: datetime
-
-
-def decide_renewal(identity: Identity, *, draw: float) -> datetime:
-    """When to renew: at two thirds of the life, give or take a twentieth (`draw` in [0, 1))."""
-    life = identity.not_after - identity.not_before
-    return identity.not_before + life * (2 / 3 + (draw - 0.5) / 10)
 
 
 def decide_retry(failures: int, *, draw: float) -> float:
@@ -63,7 +57,7 @@ class Enrollment:
     model: str
     serial: str
     addresses: Sequence[str]  # that the certificate shall name
-    built_at: datetime  # floor for a clock that was never set
+    built_at: datetime  # of the firmware: this time is certainly past
     clock: Callable[[], datetime]
     draw: Callable[[], float]
     ask: Callable[[m.EnrollCertificate], Awaitable[m.Reply]]
@@ -81,23 +75,33 @@ class Enrollment:
     async def run(self, identity: Identity, *, adopt: Callable[[Identity], None]) -> None:
         """Enroll when there is none, renew in time, `adopt` each new one, until cancelled."""
         failures = 0
-        due = decide_renewal(identity, draw=self.draw()) if identity.enrolled else self._now()
+        if identity.enrolled:
+            await self._wait(identity, fresh=False)
         while True:
-            await self._sleep_until(due)
             try:
                 identity = await self._enroll(identity.key)
             except LimpetError as error:
                 failures += 1
                 pause = decide_retry(failures, draw=self.draw())
                 self.log("enrollment-failed", f"{error.message}; again in {pause:.0f} s")
-                due = self._now() + timedelta(seconds=pause)
+                await asyncio.sleep(pause)
                 continue
             failures = 0
-            # A certificate that is due at once (a vendor's mistake) must not make a loop of it.
-            soonest = self._now() + timedelta(seconds=LEAST_PAUSE_SECONDS)
-            due = max(decide_renewal(identity, draw=self.draw()), soonest)
             adopt(identity)
             self.log("enrolled", f"until {identity.not_after:%Y-%m-%d %H:%M} UTC")
+            # A certificate that is due at once (a vendor's mistake) must not make a loop of it.
+            await asyncio.sleep(LEAST_PAUSE_SECONDS)
+            await self._wait(identity, fresh=True)
+
+    async def _wait(self, identity: Identity, *, fresh: bool) -> None:
+        await wait_for_renewal(
+            identity.not_before,
+            identity.not_after,
+            fresh=fresh,
+            clock=self.clock,
+            draw=self.draw(),
+            sleep=asyncio.sleep,
+        )
 
     async def _enroll(self, key: TlsKey) -> Identity:
         csr = self._request(key)
@@ -113,7 +117,8 @@ class Enrollment:
 
     def _verified(self, chain: bytes, key: TlsKey) -> Identity:
         """The chain leads to the device root, and names this key and this device."""
-        found = verify_chain(chain, self.roots_pem, now=self._now(), purpose=Purpose.SERVER)
+        moment = possible_moment(chain, floor=self.built_at.astimezone(UTC))
+        found = verify_chain(chain, self.roots_pem, now=moment, purpose=Purpose.SERVER)
         if found.leaf.public_key() != key.public_key() or found.serial != self.serial:
             raise Rejected("wrong-certificate", "the certificate is for another key or device")
         return Identity(
@@ -168,7 +173,3 @@ class Enrollment:
 
     def _now(self) -> datetime:
         return max(self.clock(), self.built_at.astimezone(UTC))
-
-    async def _sleep_until(self, due: datetime) -> None:
-        while (left := (due - self._now()).total_seconds()) > 0:  # noqa: ASYNC110
-            await asyncio.sleep(min(left, LONGEST_SLEEP_SECONDS))

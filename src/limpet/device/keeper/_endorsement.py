@@ -1,6 +1,7 @@
 """What the keeper puts the device's name to, and which certificate it accepts in return.
 
-Pure decisions over requests and certificates; no key, no TLS, no clock.
+Pure decisions over requests and certificates; no key, no TLS, no clock: `floor` is the
+time that is certainly past.
 """
 
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from datetime import datetime
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
-from limpet.crypto.chains import VerifiedChain, verify_chain
+from limpet.crypto.chains import possible_moment, verify_chain
 from limpet.crypto.requests import Purpose, VerifiedRequest, verify_request
 from limpet.errors import Rejected
 from limpet.wire.enrollment import to_pem
@@ -38,11 +39,12 @@ def verify_identity(
     chain_pem: bytes,
     roots_pem: bytes,
     *,
-    now: datetime,
+    floor: datetime,
     public_key: PublicKeyTypes,
 ) -> Identity:
     """The identity that an IDevID chain gives to the key. Raises `Rejected`."""
-    verified = verify_chain(chain_pem, roots_pem, now=now, purpose=Purpose.CLIENT)
+    moment = possible_moment(chain_pem, floor=floor)
+    verified = verify_chain(chain_pem, roots_pem, now=moment, purpose=Purpose.CLIENT)
     if verified.leaf.public_key() != public_key:
         raise Rejected("wrong-key", "the certificate is not for this device's key")
     return Identity(model=verified.model, serial=verified.serial, public_key=public_key)
@@ -63,7 +65,7 @@ def verify_enrolled(
     endorsed: EndorsedRequest,
     roots_pem: bytes,
     *,
-    now: datetime,
+    floor: datetime,
 ) -> bytes:
     """The chain (PEM) for the endorsed request, its leaf first. Raises `Rejected`.
 
@@ -80,7 +82,8 @@ def verify_enrolled(
     )
     chain = to_pem((leaves[0], *issuers))
     # 2.
-    verified: VerifiedChain = verify_chain(chain, roots_pem, now=now, purpose=wanted.purpose)
+    moment = possible_moment(chain, floor=floor)
+    verified = verify_chain(chain, roots_pem, now=moment, purpose=wanted.purpose)
     # 3.
     if (verified.model, verified.serial) != (wanted.model, wanted.serial):
         raise Rejected("not-mine", "the certificate names another device")

@@ -4,8 +4,7 @@ Owns the one enrollment that may be under way; a new one replaces it. The identi
 is made in factory mode only.
 """
 
-from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
 
@@ -20,7 +19,9 @@ from limpet.device.keeper._endorsement import (
     verify_identity,
 )
 from limpet.device.keeper._exchange import Exchange, Reply
-from limpet.device.keeper._store import FileKeyStore, KeyStore
+from limpet.device.keeper._floor import keep_time_floor
+from limpet.device.keeper._hardware import load_settings, open_key_store
+from limpet.device.keeper._store import KeyStore
 from limpet.device.link import messages as m
 from limpet.device.link.permits import Role
 from limpet.device.link.role import Bus, run_role
@@ -42,26 +43,32 @@ _QUOTED_CHARACTERS = 200  # of a refusing server's answer, for the log
 
 
 class Keeper:
-    """The keeper's handlers over a key store. `clock` gives the time in UTC."""
+    """The keeper's handlers over a key store. `time_floor` (UTC) is certainly past."""
 
-    def __init__(self, store: KeyStore, *, trust: Path, clock: Callable[[], datetime]) -> None:
+    def __init__(self, store: KeyStore, *, trust: Path, time_floor: datetime) -> None:
         self._store = store
         self._trust = trust
-        self._clock = clock
+        self._floor = time_floor
         self._asked: tuple[str, str] | None = None  # model and serial of the factory's request
         self._endorsed: EndorsedRequest | None = None
         self._exchange: Exchange | None = None
 
     async def generate(self, request: m.GenerateIdentity) -> m.Reply:
         """Make the key on this device; the request carries its public half."""
-        csr = self._store.generate(model=request.model, serial=request.serial)
+        try:
+            csr = self._store.generate(model=request.model, serial=request.serial)
+        finally:
+            self._store.close()
         self._asked = (request.model, request.serial)
         return m.IdentityRequest(csr_pem=csr)
 
     async def store(self, request: m.StoreIdentity) -> m.Reply:
         """Keep the IDevID if it is for this key, this device and from the device root."""
         chain = request.chain_pem.encode("ascii", "replace")
-        found = self._verified(chain)
+        try:
+            found = self._verified(chain)
+        finally:
+            self._store.close()
         if (found.model, found.serial) != self._asked:
             raise Rejected("not-mine", "the certificate names another device")
         self._store.store_chain(chain)
@@ -69,10 +76,21 @@ class Keeper:
 
     async def enroll_start(self, request: m.EnrollStart) -> m.Reply:
         """Begin simple enrollment (RFC 7030, 4.2) as this device."""
+        self._end_enrollment()
+        try:
+            return m.EnrollStep(send=self._begin(request))
+        except BaseException:
+            self._end_enrollment()
+            raise
+
+    def _begin(self, request: m.EnrollStart) -> bytes:
         chain = self._store.chain()
         self._endorsed = verify_endorsable(request.csr_pem, self._verified(chain))
         context = client_context(
-            roots_pem=self._read("service-root.pem"), chain_pem=chain, key=self._store.tls_key()
+            roots_pem=self._read("service-root.pem"),
+            chain_pem=chain,
+            key=self._store.tls_key(),
+            time_floor=lambda: self._floor,
         )
         self._exchange = Exchange(
             context,
@@ -82,7 +100,11 @@ class Keeper:
             body=encode_request(request.csr_pem),
             reply_bytes=REPLY_BYTES,
         )
-        return m.EnrollStep(send=self._exchange.begin())
+        return self._exchange.begin()
+
+    def _end_enrollment(self) -> None:
+        self._exchange = self._endorsed = None
+        self._store.close()
 
     async def enroll_feed(self, request: m.EnrollFeed) -> m.Reply:
         """Take the server's bytes; the last step carries the certificate chain."""
@@ -92,11 +114,11 @@ class Keeper:
         try:
             send = exchange.feed(request.received)
         except BaseException:
-            self._exchange = self._endorsed = None
+            self._end_enrollment()
             raise
         if exchange.reply is None:
             return m.EnrollStep(send=send)
-        self._exchange = self._endorsed = None
+        self._end_enrollment()
         chain = self._accept(exchange.reply, endorsed)
         return m.EnrollStep(send=send, chain_pem=chain.decode("ascii"), finished=True)
 
@@ -108,13 +130,13 @@ class Keeper:
             raise Rejected("enrollment-refused", f"the vendor answered {reply.status}: {said}")
         certificates = decode_certificates(reply.body)
         roots = self._read("device-root.pem")
-        return verify_enrolled(certificates, endorsed, roots, now=self._clock())
+        return verify_enrolled(certificates, endorsed, roots, floor=self._floor)
 
     def _verified(self, chain: bytes) -> Identity:
         return verify_identity(
             chain,
             self._read("device-root.pem"),
-            now=self._clock(),
+            floor=self._floor,
             public_key=self._store.public_key(),
         )
 
@@ -130,9 +152,9 @@ def main() -> NoReturn:
 async def _serve(start: Start, bus: Bus) -> None:
     wait_until_ready()
     keeper = Keeper(
-        FileKeyStore(start.private),
+        open_key_store(load_settings(start.root), start.private),
         trust=start.slot_path / "trust",
-        clock=lambda: datetime.now(UTC),
+        time_floor=keep_time_floor(start),
     )
     if start.factory:
         bus.on(m.GenerateIdentity, keeper.generate)

@@ -1,4 +1,4 @@
-"""Where the IDevID key lives. The protocol is the seam for PKCS#11 and TPM 2.0.
+"""Where the IDevID key lives: the protocol of every store, and the one in software.
 
 Owns the key's life: made once, never read out through this interface. The software
 store keeps it in a file that only this process may read (0600, Landlock).
@@ -9,12 +9,13 @@ from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
+from limpet.crypto.held import HeldKey
 from limpet.crypto.keys import generate_key, key_to_pem, tls_key_from_pem
 from limpet.crypto.requests import Purpose, make_request
 from limpet.errors import Rejected, Unavailable
 from limpet.storage import read_bounded, remove_durably, write_atomic
 
-__all__ = ["FileKeyStore", "KeyStore"]
+__all__ = ["Chain", "FileKeyStore", "KeyStore"]
 
 _BYTES = 64 << 10
 
@@ -37,30 +38,23 @@ class KeyStore(Protocol):
     def chain(self) -> bytes:
         """The chain. Raises `Unavailable` if the factory has not stored one."""
 
-    def tls_key(self) -> Path:
-        """What `ssl` loads the key from: a file, or a provider's URI in a PEM."""
+    def tls_key(self) -> Path | HeldKey:
+        """What TLS signs with: the file, or the way to the token that holds the key."""
+
+    def close(self) -> None:
+        """Let go of the key until the next use: a token is open only while it is needed."""
 
 
-class FileKeyStore:
-    """The software store, in the keeper's own directory."""
+class Chain:
+    """The certificate chain's file, the same for every store."""
 
     def __init__(self, directory: Path) -> None:
-        self._key = directory / "idevid.key"
         self._chain = directory / "idevid.pem"
 
-    def generate(self, *, model: str, serial: str) -> str:
-        """See `KeyStore`. A key whose certificate never came is replaced."""
+    def verify_unmade(self) -> None:
+        """Raises `Rejected("already-made")` once a chain is stored."""
         if self._chain.exists():
             raise Rejected("already-made", "this device has its identity")
-        remove_durably(self._key)
-        key = generate_key()
-        write_atomic(self._key, key_to_pem(key), mode=0o600)
-        request = make_request(key, model=model, serial=serial, purpose=Purpose.CLIENT)
-        return request.decode("ascii")
-
-    def public_key(self) -> PublicKeyTypes:
-        """See `KeyStore`."""
-        return tls_key_from_pem(read_bounded(self._key, max_bytes=_BYTES)).public_key()
 
     def store_chain(self, chain_pem: bytes) -> None:
         """See `KeyStore`."""
@@ -73,6 +67,30 @@ class FileKeyStore:
         except Unavailable as error:
             raise Unavailable("this device has no identity certificate") from error
 
+
+class FileKeyStore(Chain):
+    """The software store, in the keeper's own directory."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self._key = directory / "idevid.key"
+
+    def generate(self, *, model: str, serial: str) -> str:
+        """See `KeyStore`. A key whose certificate never came is replaced."""
+        self.verify_unmade()
+        remove_durably(self._key)
+        key = generate_key()
+        write_atomic(self._key, key_to_pem(key), mode=0o600)
+        request = make_request(key, model=model, serial=serial, purpose=Purpose.CLIENT)
+        return request.decode("ascii")
+
+    def public_key(self) -> PublicKeyTypes:
+        """See `KeyStore`."""
+        return tls_key_from_pem(read_bounded(self._key, max_bytes=_BYTES)).public_key()
+
     def tls_key(self) -> Path:
         """See `KeyStore`."""
         return self._key
+
+    def close(self) -> None:
+        """See `KeyStore`. The file is never kept open."""

@@ -1,12 +1,11 @@
-"""The updater's own client certificate (LDevID): its key, its file, its renewal.
+"""The updater's own client certificate (LDevID): its key, its file.
 
 Owns `key.pem` and `certificate.pem` in the updater's directory. The key signs only
 TLS handshakes for reports; losing it costs a new enrollment and nothing else.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
@@ -17,7 +16,6 @@ from limpet.storage import read_bounded, write_atomic
 
 __all__ = [
     "OwnCertificate",
-    "decide_renewal",
     "load_certificate",
     "load_key",
     "parse_certificate",
@@ -26,8 +24,6 @@ __all__ = [
 
 _KEY_FILE, _CERTIFICATE_FILE = "key.pem", "certificate.pem"
 _BYTES = 64 << 10
-_RENEW_SHARE = 2 / 3  # of the lifetime
-_JITTER_SHARE = 1 / 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +68,3 @@ def parse_certificate(chain_pem: bytes, key: TlsKey) -> OwnCertificate:
 def save_certificate(directory: Path, certificate: OwnCertificate) -> None:
     """Keep it, durable on return. Raises `Unavailable`."""
     write_atomic(directory / _CERTIFICATE_FILE, certificate.chain_pem)
-
-
-def decide_renewal(certificate: OwnCertificate, *, random: Callable[[], float]) -> datetime:
-    """When to renew: at two thirds of the life, earlier by up to a tenth of it."""
-    life: timedelta = certificate.not_after - certificate.not_before
-    return certificate.not_before + life * (_RENEW_SHARE - _JITTER_SHARE * random())

@@ -78,8 +78,7 @@ class Engine:
             remember=self._remember,
         )
         self._policy = default_policy(device.product.update)
-        self._floor = Floor(time=device.description.built_at)
-        self._progress = Progress()
+        self._floor, self._progress = Floor(time=device.description.built_at), Progress()
         self._boot = m.BootRecord(
             running=device.slot,
             on_trial=False,
@@ -90,10 +89,8 @@ class Engine:
         self._result: CheckResult | None = None
         self._support: SupportStatement | None = None
         self._next_check: datetime | None = None
-        self._failures = 0
-        self._consent = ""
-        self._one_check = asyncio.Lock()
-        self._wake = asyncio.Event()
+        self._failures, self._consent = 0, ""
+        self._one_check, self._wake = asyncio.Lock(), asyncio.Event()
 
     # --- what the role serves
 
@@ -132,6 +129,11 @@ class Engine:
             next_check=self._next_check,
             now=self.now(),
         )
+
+    @property
+    def time_floor(self) -> datetime:
+        """UTC: a time that is certainly past, because an offline key has signed it."""
+        return self._floor.time
 
     def now(self) -> datetime:
         """UTC, never before the time floor."""

@@ -15,11 +15,11 @@ from limpet.crypto.tls import client_context
 from limpet.device.confine import confine
 from limpet.device.link import messages as m
 from limpet.device.link.permits import Role
+from limpet.device.link.renewal import wait_for_renewal
 from limpet.device.link.role import Bus
 from limpet.device.link.start import Start, parse_address
 from limpet.device.updater.certificate import (
     OwnCertificate,
-    decide_renewal,
     load_certificate,
     load_key,
     parse_certificate,
@@ -44,7 +44,6 @@ _CHECK_NOW_SECONDS = 8.0
 _FIRST_ENROLLMENT_SECONDS = 1.0
 _ENROLLMENT_BACKOFF = (1.0, 3600.0)
 _REPORT_BACKOFF = (5.0, 3600.0)
-_LOOK_AGAIN_SECONDS = 3600.0
 _HEALTH_SECONDS = 10.0
 
 
@@ -146,7 +145,7 @@ class _Updater:
 
     def _source(self) -> HttpsSource:
         """Anonymous: the repository is the same for every device, and may be a plain mirror."""
-        tls = client_context(roots_pem=self._device.service_roots)
+        tls = client_context(roots_pem=self._device.service_roots, time_floor=self._time_floor)
         return HttpsSource(
             make_client(
                 self._host,
@@ -156,6 +155,9 @@ class _Updater:
             )
         )
 
+    def _time_floor(self) -> datetime:
+        return self._engine.time_floor
+
     def _current_delivery(self) -> Delivery | None:
         if self._certificate is None:
             return None
@@ -164,6 +166,7 @@ class _Updater:
                 roots_pem=self._device.service_roots,
                 chain_pem=self._certificate.chain_pem,
                 key=self._key,
+                time_floor=self._time_floor,
             )
             client = make_client(
                 self._host,
@@ -193,16 +196,15 @@ class _Updater:
         """Enroll, and renew at two thirds of the life; for ever."""
         wait = self._random.random() * _FIRST_ENROLLMENT_SECONDS
         failures = 0
+        if self._certificate is not None:
+            await self._wait_for_renewal(self._certificate, fresh=False)
         while True:
             await asyncio.sleep(wait)
-            due = self._due()
-            if due > 0:
-                wait = min(due, _LOOK_AGAIN_SECONDS)
-                continue
             try:
-                await self._enroll()
+                enrolled = await self._enroll()
                 failures, wait = 0, _FIRST_ENROLLMENT_SECONDS
                 await self._engine.flush()
+                await self._wait_for_renewal(enrolled, fresh=True)
             except LimpetError as error:
                 self._bus.log("enrollment-failed", str(error)[:1024], level="warning")
                 shortest, longest = _ENROLLMENT_BACKOFF
@@ -210,14 +212,17 @@ class _Updater:
                 wait *= 0.5 + self._random.random()
                 failures += 1
 
-    def _due(self) -> float:
-        """Seconds until the certificate must be renewed; 0 for now."""
-        if self._certificate is None:
-            return 0.0
-        renewal = decide_renewal(self._certificate, random=self._random.random)
-        return max((renewal - self._engine.now()).total_seconds(), 0.0)
+    async def _wait_for_renewal(self, certificate: OwnCertificate, *, fresh: bool) -> None:
+        await wait_for_renewal(
+            certificate.not_before,
+            certificate.not_after,
+            fresh=fresh,
+            clock=lambda: datetime.now(UTC),
+            draw=self._random.random(),
+            sleep=asyncio.sleep,
+        )
 
-    async def _enroll(self) -> None:
+    async def _enroll(self) -> OwnCertificate:
         identity = self._device.identity
         request = make_request(
             self._key, model=identity.model, serial=identity.serial, purpose=Purpose.CLIENT
@@ -228,6 +233,7 @@ class _Updater:
         save_certificate(self._start.private, renewed)
         self._certificate, self._delivery = renewed, None
         self._bus.log("enrolled", f"client certificate until {renewed.not_after:%Y-%m-%d}")
+        return renewed
 
 
 def _verify_newer(renewed: OwnCertificate, known: OwnCertificate | None) -> None:

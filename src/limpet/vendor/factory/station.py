@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import repeat
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -35,6 +35,7 @@ from limpet.vendor.factory.register import Register
 from limpet.vendor.home import REGISTER_FILE, Home
 from limpet.wire.codec import decode_json
 from limpet.wire.factory import CertificateRequest, Identify, InstallIdentity, Manufactured
+from limpet.wire.keystore import KEYSTORE_FILE, SOFTWARE, KeyStoreSettings, encode_key_store
 from limpet.wire.release import MANIFEST_BYTES, ReleaseManifest
 
 __all__ = ["FactoryImage", "MadeDevice", "Station", "load_factory_image"]
@@ -102,6 +103,7 @@ class Station:
         *,
         count: int,
         hardware_revision: str | None = None,
+        key_store: KeyStoreSettings = SOFTWARE,
     ) -> Iterator[MadeDevice]:
         """Make `count` devices below `out`, in the order in which they were begun.
 
@@ -113,13 +115,21 @@ class Station:
         make_directory(out)
         make_directory(out / "labels")
         with ThreadPoolExecutor(AT_ONCE) as workers:
-            work = workers.map(self.make_one, repeat(image, count), repeat(out), repeat(revision))
+            one = partial(self.make_one, image, out, revision, key_store=key_store)
+            work = workers.map(lambda _: one(), range(count))
             try:
                 yield from work
             finally:
                 workers.shutdown(wait=True, cancel_futures=True)
 
-    def make_one(self, image: FactoryImage, out: Path, revision: str) -> MadeDevice:
+    def make_one(
+        self,
+        image: FactoryImage,
+        out: Path,
+        revision: str,
+        *,
+        key_store: KeyStoreSettings = SOFTWARE,
+    ) -> MadeDevice:
         """Make one device; on any error nothing of it is left but its spent serial number."""
         serial = self._reserve(revision)
         directory = out / serial.lower()
@@ -127,6 +137,7 @@ class Station:
             make_directory(directory)
             _install(image, directory)
             self._verify_trust(image, directory / "slots" / "a")
+            write_atomic(directory / KEYSTORE_FILE, encode_key_store(key_store), mode=0o644)
             label = self._converse(directory, serial, revision)
             made = _print_label(label, out / "labels", directory)
         except BaseException:

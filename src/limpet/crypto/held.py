@@ -1,0 +1,205 @@
+"""Keys that are held elsewhere (a PKCS#11 token, a TPM): usable for signing, never readable.
+
+Owns the way from such a key into a certificate request and into Python's `ssl`, which
+itself takes a key only as a file. What is passed to OpenSSL is the public half and a
+call-back for ECDSA signatures (EC_KEY_METHOD_new(3)); docs/adr/0061 says why, and what
+that rests on. Holds no private number at any time.
+"""
+
+import _ssl
+import ctypes
+import ssl
+import sysconfig
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+
+from limpet.errors import LimpetError, Misuse, Rejected, Unavailable
+
+__all__ = ["HeldKey", "SignDigest", "attach_held_key"]
+
+SignDigest = Callable[[bytes], bytes]
+"""A digest to a DER signature (RFC 3279, 2.2.3). Raises `LimpetError`."""
+
+SIGNATURE_BYTES = 72
+"""Longest DER signature on P-256."""
+
+_EVP_PKEY_EC = 408
+_SSL_CTX_AT = 2 * ctypes.sizeof(ctypes.c_void_p)  # PySSLContext: PyObject_HEAD, SSL_CTX *ctx
+_SIGN = ctypes.CFUNCTYPE(
+    ctypes.c_int,
+    ctypes.c_int,
+    ctypes.c_void_p,
+    ctypes.c_int,
+    ctypes.c_void_p,
+    ctypes.POINTER(ctypes.c_uint),
+    ctypes.c_void_p,
+    ctypes.c_void_p,
+    ctypes.c_void_p,
+)
+
+
+_CALLBACKS: weakref.WeakKeyDictionary[ssl.SSLContext, object] = weakref.WeakKeyDictionary()
+"""Keeps each context's call-back alive as long as the context."""
+
+
+class HeldKey(ec.EllipticCurvePrivateKey):
+    """An ECDSA key on P-256 whose private half `sign_digest` reaches and nobody else."""
+
+    def __init__(self, public_key: ec.EllipticCurvePublicKey, sign_digest: SignDigest) -> None:
+        self._public_key = public_key
+        self.sign_digest = sign_digest
+
+    @property
+    def curve(self) -> ec.EllipticCurve:
+        """The curve of the public half."""
+        return self._public_key.curve
+
+    @property
+    def key_size(self) -> int:
+        """Bits of the curve."""
+        return self._public_key.key_size
+
+    def public_key(self) -> ec.EllipticCurvePublicKey:
+        """The public half."""
+        return self._public_key
+
+    def sign(self, data: Any, signature_algorithm: ec.EllipticCurveSignatureAlgorithm) -> bytes:
+        """An ECDSA signature (DER) over `data`. Raises `LimpetError`."""
+        algorithm = signature_algorithm.algorithm
+        if isinstance(algorithm, Prehashed):
+            return self.sign_digest(bytes(data))
+        digest = hashes.Hash(algorithm)
+        digest.update(data)
+        return self.sign_digest(digest.finalize())
+
+    def exchange(self, algorithm: ec.ECDH, peer_public_key: ec.EllipticCurvePublicKey) -> NoReturn:
+        """Never: the key signs."""
+        raise Misuse("this key signs, and agrees on nothing")
+
+    def private_numbers(self) -> NoReturn:
+        """Never: the key is not exported."""
+        raise Misuse("the private key never leaves its holder")
+
+    def private_bytes(
+        self,
+        encoding: serialization.Encoding,
+        format: serialization.PrivateFormat,
+        encryption_algorithm: serialization.KeySerializationEncryption,
+    ) -> NoReturn:
+        """Never: the key is not exported."""
+        raise Misuse("the private key never leaves its holder")
+
+    def __copy__(self) -> "HeldKey":
+        """The same key."""
+        return self
+
+    def __deepcopy__(self, memo: dict[Any, Any]) -> "HeldKey":
+        """The same key."""
+        return self
+
+
+def attach_held_key(context: ssl.SSLContext, chain_path: Path, key: HeldKey) -> None:
+    """Let `context` show the chain and sign with `key`. Raises `Rejected("bad-certificate")`,
+    `Unavailable` where this Python's OpenSSL cannot be reached.
+
+    `context` keeps what OpenSSL calls alive as long as it lives itself.
+    """
+    library = _openssl()
+    pointer = _context_pointer(library, context)
+    method = library.EC_KEY_METHOD_new(library.EC_KEY_OpenSSL())
+    callback = _SIGN(_signing(key.sign_digest))
+    library.EC_KEY_METHOD_set_sign(method, callback, None, None)
+    private = _key_with_method(library, key.public_key(), method)
+    try:
+        if (
+            library.SSL_CTX_use_certificate_chain_file(pointer, str(chain_path).encode()) != 1
+            or library.SSL_CTX_use_PrivateKey(pointer, private) != 1
+        ):
+            library.ERR_clear_error()
+            raise Rejected("bad-certificate", "certificate and key do not fit")
+    finally:
+        library.EVP_PKEY_free(private)  # the context holds its own reference
+    # OpenSSL may call back until the last handshake has ended; the method itself stays.
+    _CALLBACKS[context] = callback
+
+
+def _signing(sign_digest: SignDigest) -> Callable[..., int]:
+    """The call-back: a digest in, a signature into OpenSSL's buffer; 0 fails the handshake."""
+
+    def sign(
+        kind: int, digest: int, length: int, out: int, out_length: Any, *unused: object
+    ) -> int:
+        del kind, unused
+        try:
+            signature = sign_digest(ctypes.string_at(digest, length))
+        except LimpetError:
+            return 0
+        if len(signature) > SIGNATURE_BYTES:
+            return 0
+        ctypes.memmove(out, signature, len(signature))
+        out_length[0] = len(signature)
+        return 1
+
+    return sign
+
+
+def _key_with_method(library: Any, public_key: ec.EllipticCurvePublicKey, method: int) -> int:
+    der = public_key.public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    start = ctypes.c_char_p(der)
+    public = library.d2i_PUBKEY(None, ctypes.byref(start), len(der))
+    curve_key = library.EVP_PKEY_get1_EC_KEY(public) if public else None
+    library.EVP_PKEY_free(public)
+    private = library.EVP_PKEY_new()
+    if not curve_key or library.EC_KEY_set_method(curve_key, method) != 1:
+        raise Unavailable("this OpenSSL takes no keys that are held elsewhere")
+    if library.EVP_PKEY_assign(private, _EVP_PKEY_EC, curve_key) != 1:
+        raise Unavailable("this OpenSSL takes no keys that are held elsewhere")
+    return int(private)
+
+
+def _context_pointer(library: Any, context: ssl.SSLContext) -> int:
+    """The SSL_CTX behind Python's context, after a check that it is one (as google-auth does)."""
+    if sysconfig.get_config_var("Py_GIL_DISABLED") or sysconfig.get_config_var("Py_TRACE_REFS"):
+        raise Unavailable("this build of Python lays its objects out in another way")
+    pointer = ctypes.c_void_p.from_address(id(context) + _SSL_CTX_AT).value
+    if not pointer or library.SSL_CTX_get_options(pointer) != int(context.options):
+        raise Unavailable("this Python keeps its TLS contexts in another way")
+    return pointer
+
+
+def _openssl() -> Any:
+    """The very OpenSSL that Python's `ssl` uses, with the types of the calls above."""
+    try:
+        library = ctypes.CDLL(_ssl.__file__)
+        for name, result, arguments in _CALLS:
+            function = getattr(library, name)
+            function.restype, function.argtypes = result, arguments
+    except (AttributeError, OSError) as error:
+        raise Unavailable("the OpenSSL of this Python's ssl cannot be reached") from error
+    return library
+
+
+_P, _I, _S = ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p
+_CALLS: tuple[tuple[str, Any, list[Any]], ...] = (
+    ("EC_KEY_OpenSSL", _P, []),
+    ("EC_KEY_METHOD_new", _P, [_P]),
+    ("EC_KEY_METHOD_set_sign", None, [_P, _SIGN, _P, _P]),
+    ("EC_KEY_set_method", _I, [_P, _P]),
+    ("d2i_PUBKEY", _P, [_P, _P, ctypes.c_long]),
+    ("EVP_PKEY_get1_EC_KEY", _P, [_P]),
+    ("EVP_PKEY_new", _P, []),
+    ("EVP_PKEY_free", None, [_P]),
+    ("EVP_PKEY_assign", _I, [_P, _I, _P]),
+    ("SSL_CTX_get_options", ctypes.c_uint64, [_P]),
+    ("SSL_CTX_use_certificate_chain_file", _I, [_P, _S]),
+    ("SSL_CTX_use_PrivateKey", _I, [_P, _P]),
+    ("ERR_clear_error", None, []),
+)
