@@ -55,11 +55,13 @@ def _leaf(root: Path, file: str) -> x509.Certificate:
     return x509.load_pem_x509_certificate((root / file).read_bytes())
 
 
-def _enrolled(device: Running, *, times: int = 1) -> None:
-    for detail in ("until 2", "client certificate"):
-        until(
-            lambda d=detail: device.has_logged("enrolled", d, times=times), "not enrolled", device
-        )
+def _enrolled(device: Running) -> None:
+    for role in ("gateway", "updater"):
+        until(lambda role=role: _count(device, role) >= 1, f"{role}: not enrolled", device)
+
+
+def _count(device: Running, role: str) -> int:
+    return sum(entry.event == "enrolled" and entry.role == role for entry in device.log())
 
 
 @pytest.mark.parametrize("year", [1970, 2046])

@@ -18,6 +18,7 @@ from limpet.device.gateway.certificate import (
 from limpet.device.link.permits import Role
 from limpet.errors import Rejected
 
+
 def test_retries_slow_down_to_an_hour() -> None:
     pauses = [decide_retry(failures, draw=0.999) for failures in range(1, 30)]
     assert pauses == sorted(pauses)

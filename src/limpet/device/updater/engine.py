@@ -140,7 +140,6 @@ class Engine:
         return max(self._around.wall(), self._floor.time)
 
     # --- life
-
     async def start(self) -> None:
         """Load what was kept, and settle what was under way before this start."""
         places = self._device.places
