@@ -1,14 +1,13 @@
 """The updater's own certificate, the hosts it may call, and the keeper's errands."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from limpet.device.link import messages as m
 from limpet.device.updater.certificate import (
-    OwnCertificate,
     load_certificate,
     load_key,
 )
@@ -17,7 +16,6 @@ from limpet.device.updater.source import make_client
 from limpet.errors import Rejected, Unavailable
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)  # a Sunday
-
 
 
 def test_the_key_stays_and_a_certificate_for_another_key_is_not_used(tmp_path: Path) -> None:
