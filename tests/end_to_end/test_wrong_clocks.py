@@ -82,6 +82,7 @@ def test_a_device_that_wakes_in_a_wrong_year_enrolls_and_then_keeps_calm(
     assert _leaf(root, "gateway/ldevid.pem").not_valid_before_utc.year == datetime.now(UTC).year
 
 
+@pytest.mark.timeout(240)  # two lives of a minute, the shortest that a vendor may set
 def test_an_expired_certificate_is_enrolled_again_and_a_short_one_renewed_in_time(
     home: Home, tmp_path: Path
 ) -> None:
