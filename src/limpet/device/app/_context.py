@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 
 from limpet.device.app._guard import Guard, SafeWrite
 from limpet.device.app._history import SEGMENT_BYTES, SEGMENTS, History
+from limpet.device.app._notices import Level, Notices
 from limpet.device.app._state import Migration, State
 
 __all__ = ["Clock", "Device", "Log", "SystemClock"]
@@ -55,6 +56,7 @@ class Device:
     data: Path
     log: Log
     guard: Guard
+    notices: Notices
 
     def state(
         self,
@@ -83,6 +85,14 @@ class Device:
     ) -> History[R]:
         """The bounded history `name` of records of `kind`."""
         return History(self.data, name, kind, segment_bytes=segment_bytes, segments=segments)
+
+    def notify(self, key: str, text: str, *, level: Level = "info") -> None:
+        """Tell the owner `text`, one line without secrets; durable on return.
+
+        While a notice with the same `key` (kebab-case) is not acknowledged, the same text is
+        only counted and another text takes its place. `level` is `info`, `warning` or `error`.
+        """
+        self.notices.raise_notice(key, text, level)
 
     def when_this_process_dies(self, write: SafeWrite) -> None:
         """Have `write` done even if this process is killed without warning (see `SafeWrite`)."""

@@ -2,7 +2,8 @@
 
 Owns what happens between the link and the product's own code. Synchronous and
 without a clock of its own, so that the process and the tests run the same thing.
-It lets no exception of the product through but as a `Rejected` with a reason.
+It lets no exception of the product through but as a `Rejected` with a reason, and
+`MemoryError`: what a product hoards stays hoarded, so only a new process helps.
 """
 
 from collections.abc import Callable
@@ -60,7 +61,7 @@ class Instance(Generic[P]):
         try:
             result = function.implementation(self.product, **parsed)
             encoded = msgspec.json.encode(result)
-        except Rejected:
+        except (Rejected, MemoryError):
             raise
         except Exception as error:
             self._device.log("app-error", f"{name}: {_describe(error)}", "error")
@@ -102,6 +103,8 @@ class Instance(Generic[P]):
         before = self._loops[loop.name]
         try:
             loop.turn(self.product)
+        except MemoryError:
+            raise
         except Exception as error:
             detail = _describe(error)
             now = self._device.clock.monotonic()
@@ -118,6 +121,8 @@ class Instance(Generic[P]):
             check(self.product)
         except Unhealthy as verdict:
             return verdict.reason
+        except MemoryError:
+            raise
         except Exception as error:
             return f"health check {check.__name__} broke: {_describe(error)}"
         return ""

@@ -4,7 +4,7 @@ Owns the order of start and end. Start: load the package, let the product open
 what it needs, start the guard of its outputs, confine, run every loop once,
 become ready. End, for whatever reason: stop hooks, then the guard.
 It opens no socket, and it never lets a product's exception end the process: only
-a hang does, because a thread cannot be ended otherwise.
+a hang does, because a thread cannot be ended otherwise, and used-up memory.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ import functools
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, cast
 
 import msgspec
@@ -21,6 +22,7 @@ from limpet.device.app._declarations import Declaration
 from limpet.device.app._guard import Guard
 from limpet.device.app._instance import Instance
 from limpet.device.app._loading import load_app
+from limpet.device.app._notices import Notices
 from limpet.device.app._worker import Worker
 from limpet.device.confine import confine, confine_to_open_files
 from limpet.device.link import messages as m
@@ -50,6 +52,7 @@ class Program:
     """A running product behind its worker: answers the link's requests, turns the loops."""
 
     instance: Instance[Any]
+    notices: Notices
     worker: Worker
     clock: Clock
     declarations: tuple[Declaration, ...]
@@ -70,6 +73,19 @@ class Program:
             return m.Answer(json=await self.worker.run(work, seconds=self.call_seconds))
         except Rejected as error:
             return m.Refused(reason=error.reason, message=error.message)
+
+    async def list_notices(self, request: m.ListNotices) -> m.Reply:
+        """What the product told its owner; answered even while the product's code hangs."""
+        del request
+        return m.Notices(notices=self.notices.list())
+
+    async def acknowledge(self, request: m.AcknowledgeNotice) -> m.Reply:
+        """The owner's tick; beside the loop, because it waits for the disk."""
+        try:
+            await asyncio.to_thread(self.notices.acknowledge, request.id)
+        except Rejected as error:
+            return m.Refused(reason=error.reason, message=error.message)
+        return m.Done()
 
     async def check_health(self, request: m.CheckHealth) -> m.Reply:
         """The product's health; an app that does not answer is not healthy."""
@@ -114,6 +130,10 @@ class Program:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(WATCH_SECONDS)
+            if self.worker.is_exhausted:
+                raise Unavailable(
+                    "the product's code used up its memory", hint="the app is started again"
+                )
             busy = self.worker.busy_seconds()
             if busy > self.hung_seconds:
                 raise Unavailable(
@@ -127,9 +147,10 @@ async def serve(start: Start, bus: Bus) -> None:
     log = _logger(asyncio.get_running_loop(), bus)
     app = load_app(start.slot_path)
     guard = Guard()
-    device = Device(clock=SystemClock(), data=make_directory(start.private), log=log, guard=guard)
+    device = _device(make_directory(start.private), log, guard)
     program = Program(
         instance=Instance(app, device),
+        notices=device.notices,
         worker=Worker(),
         clock=device.clock,
         declarations=app.declarations(),
@@ -139,6 +160,8 @@ async def serve(start: Start, bus: Bus) -> None:
         confinement = confine(start.role, start)  # before the worker's thread, which inherits it
         bus.on(m.DescribeFunctions, program.describe)
         bus.on(m.CallFunction, program.call)
+        bus.on(m.ListNotices, program.list_notices)
+        bus.on(m.AcknowledgeNotice, program.acknowledge)
         bus.on(m.CheckHealth, program.check_health)
         await program.worker.run(program.instance.run_due, seconds=START_SECONDS)
         await bus.ready(confinement)
@@ -146,6 +169,14 @@ async def serve(start: Start, bus: Bus) -> None:
     finally:
         await program.end()
         guard.stop()
+
+
+def _device(data: Path, log: Log, guard: Guard) -> Device:
+    clock = SystemClock()
+    notices = Notices(data, clock=clock.now)
+    if notices.damage:
+        log("notices-damaged", notices.damage, "error")
+    return Device(clock=clock, data=data, log=log, guard=guard, notices=notices)
 
 
 def _logger(loop: asyncio.AbstractEventLoop, bus: Bus) -> Log:
