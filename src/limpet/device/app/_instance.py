@@ -61,9 +61,10 @@ class Instance(Generic[P]):
         try:
             result = function.implementation(self.product, **parsed)
             encoded = msgspec.json.encode(result)
-        except (Rejected, MemoryError):
+        except Rejected:
             raise
         except Exception as error:
+            _raise_if_exhausted(error)
             self._device.log("app-error", f"{name}: {_describe(error)}", "error")
             raise Rejected("app-error", f"{name} failed; the device's log says why") from error
         if len(encoded) > RESULT_BYTES:
@@ -103,9 +104,8 @@ class Instance(Generic[P]):
         before = self._loops[loop.name]
         try:
             loop.turn(self.product)
-        except MemoryError:
-            raise
         except Exception as error:
+            _raise_if_exhausted(error)
             detail = _describe(error)
             now = self._device.clock.monotonic()
             self._loops[loop.name] = after_failure(before, now, detail)
@@ -121,9 +121,8 @@ class Instance(Generic[P]):
             check(self.product)
         except Unhealthy as verdict:
             return verdict.reason
-        except MemoryError:
-            raise
         except Exception as error:
+            _raise_if_exhausted(error)
             return f"health check {check.__name__} broke: {_describe(error)}"
         return ""
 
@@ -147,6 +146,12 @@ def _field_first(message: str) -> str:
     text, found, place = message.partition(" - at `$.")
     text = f"{text[:1].lower()}{text[1:]}"
     return f"{place.rstrip('`')}: {text}" if found else text
+
+
+def _raise_if_exhausted(error: Exception) -> None:
+    """Raise `MemoryError` if the process has no room left, for objects or for a thread's stack."""
+    if isinstance(error, MemoryError) or str(error) == "can't start new thread":
+        raise MemoryError from error
 
 
 def _describe(error: Exception) -> str:

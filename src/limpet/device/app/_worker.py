@@ -33,8 +33,9 @@ class Worker:
     async def run(self, work: Callable[[], T], *, seconds: float | None) -> T:
         """What `work` returns, or raises.
 
-        Raises `Rejected("app-memory")` if the memory was used up, `Rejected("app-timeout")` after `seconds`: work that had not begun then never
-        does, work under way goes on. Raises `Rejected("busy")` when the queue is full.
+        Raises `Rejected("app-memory")` if the memory was used up, `Rejected("busy")` when the
+        queue is full, and `Rejected("app-timeout")` after `seconds`: work that had not begun
+        then never does, work under way goes on.
         """
         if len(self._pending) >= QUEUE_LIMIT:
             raise Rejected("busy", "the app has too much to do; try again")

@@ -165,6 +165,7 @@ Request = (
 
 Reply = (
     Done | Refused | Answer | SessionOpened | Principal | TokenList | EventLog | Functions
-    | Health | Notices | UpdateStatus | Certificate | EnrollStep | IdentityRequest | BootRecord | ClaimCode
+    | Health | Notices | UpdateStatus | Certificate | EnrollStep | IdentityRequest | BootRecord
+    | ClaimCode
 )  # fmt: skip
 """Everything that a role may answer."""

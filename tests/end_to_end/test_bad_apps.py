@@ -1,0 +1,182 @@
+"""A product whose code hangs, crashes, hoards or forks: the rest of the device goes on.
+
+The product is one that `limpet new` made, with these faults added to it.
+"""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import pytest
+from tests.device.workshop import running, until
+from tests.end_to_end.new_products import Household, Watcher, household, new_product
+
+from limpet.errors import LimpetError, Rejected
+from limpet.scaffold import Template
+
+pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(240)]
+
+FAULTS = """
+import ctypes
+import os
+import threading
+import time
+
+_hoard: list[object] = []
+
+
+def _start(device: Device) -> Product:
+    if (device.data / "broken").exists():
+        raise RuntimeError("the product is broken")
+    if (device.data / "endless").exists():
+        while True:
+            pass
+    return Product(device)
+
+
+app.start = _start
+
+
+@app.action(summary="Never come back")
+def hang(product: Product) -> None:
+    while True:
+        time.sleep(1)
+
+
+@app.action(summary="Touch what is not there")
+def crash(product: Product) -> None:
+    ctypes.string_at(0)
+
+
+@app.action(summary="Take all the memory there is, and keep it")
+def hoard(product: Product) -> None:
+    while True:
+        _hoard.append(bytearray(4 << 20))
+
+
+@app.action(summary="Fork")
+def fork(product: Product) -> int:
+    return os.fork()
+
+
+@app.action(summary="Threads without end")
+def threads(product: Product) -> int:
+    while True:
+        threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()
+
+
+@app.reading(summary="This process")
+def process(product: Product) -> int:
+    return os.getpid()
+"""
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Household]:
+    base = tmp_path_factory.mktemp("bad")
+    with household(base, new_product(base, Template.SWITCH, extra=FAULTS)) as found:
+        yield found
+
+
+def _misbehaves(house: Household, name: str) -> str:
+    """Have the app do it; the reason that the caller got."""
+    with pytest.raises(LimpetError) as refusal:
+        house.act(name)
+    return getattr(refusal.value, "reason", "unavailable")
+
+
+def _others(house: Household) -> set[int]:
+    roles = ("supervisor", "keeper", "accounts", "updater", "gateway")
+    return {house.device.pid_of(role) for role in roles}
+
+
+def _verify_calm(watcher: Watcher) -> None:
+    assert watcher.failures == []
+    assert watcher.asked > 3
+    assert watcher.longest < 3
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("hang", "app-timeout"),
+        ("crash", "unavailable"),
+        ("hoard", "app-memory"),
+        ("threads", "app-memory"),
+    ],
+)
+def test_an_app_that_fails_is_started_again_and_the_gateway_answers_meanwhile(
+    fault: str, reason: str, house: Household
+) -> None:
+    house.until_it_answers("process")
+    before, others = house.read("process"), _others(house)
+    house.act("switch", on=True)
+    line = house.device.root / "app" / "output"
+    assert line.read_bytes() == b"1\n"
+    with Watcher(house) as watcher:
+        assert reason in (_misbehaves(house, fault), "unavailable")
+        house.until_it_answers("process")
+        if house.read("process") == before:  # it hangs on until its own watch ends it
+            until(lambda: house.device.pid_of("app") != before, "it hangs on", house.device)
+            house.until_it_answers("process")
+    _verify_calm(watcher)
+    assert house.read("process") != before
+    assert _others(house) == others
+    assert line.read_bytes() == b"0\n"
+
+
+def test_an_app_that_forks_is_refused_by_the_kernel_and_goes_on(house: Household) -> None:
+    house.until_it_answers("process")
+    before, count = house.read("process"), len(house.device.processes())
+    assert _misbehaves(house, "fork") == "app-error"
+    assert house.read("process") == before
+    assert len(house.device.processes()) == count
+
+
+def test_an_app_that_cannot_start_is_tried_with_growing_waits_and_nothing_else_ends(
+    house: Household,
+) -> None:
+    house.until_it_answers("process")
+    others = _others(house)
+    ended = sum(e.event == "role-ended" for e in house.device.log())
+    broken = house.device.root / "app" / "broken"
+    broken.touch()
+    _misbehaves(house, "crash")
+    with Watcher(house) as watcher:
+        until(
+            lambda: house.device.has_logged("role-ended", "app", times=ended + 3),
+            "it was not tried again",
+            house.device,
+        )
+        with pytest.raises(LimpetError):
+            house.read("process")
+        broken.unlink()
+        house.until_it_answers("process")
+    _verify_calm(watcher)
+    times = [e.at for e in house.device.log() if e.event == "role-ended"][ended:]
+    waits = [(b - a).total_seconds() for a, b in pairwise(times)]
+    assert waits[-1] > waits[0]
+    assert _others(house) == others
+
+
+@pytest.mark.parametrize("fault", ["broken", "endless"])
+def test_a_device_whose_app_never_comes_up_still_starts_and_knows_its_owner(
+    fault: str, house: Household
+) -> None:
+    """Last, because it ends the device: the owner's way in never depends on the product's code."""
+    house.device.boot.terminate()
+    house.device.boot.wait(10)
+    mark = house.device.root / "app" / fault
+    mark.touch()
+    before = sum(e.event == "running" for e in house.device.log())
+    arguments = house.device.boot.args
+    assert isinstance(arguments, list)
+    resolve = str(arguments[arguments.index("--resolve") + 1])
+    with running(house.device.root, "--resolve", resolve, wait=False) as again:
+        until(lambda: again.has_logged("running", times=before + 1), "it did not start", again)
+        assert again.has_logged("role-late", "app")
+        assert house.use("GET", "/v1/tokens")
+        with pytest.raises((Rejected, LimpetError)):
+            house.read("process")
+        mark.unlink()
+        if fault == "broken":
+            house.until_it_answers("process")
