@@ -50,12 +50,17 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def new_product(parent: Path, template: Template, *, extra: str = "", haste: bool = False) -> Path:
-    """A new product; `extra` is appended to its functions, `haste` shortens its intervals."""
+def new_product(
+    parent: Path, template: Template, *, extra: str = "", design: str = "", haste: bool = False
+) -> Path:
+    """A new product; `extra` is appended to its functions, `design` to its design file, `haste`
+    shortens its intervals."""
     order = NewProduct(name="garden-box", template=template, today=NOW.date())
     product = create_product(order, parent)
     functions = product / "app" / "garden_box" / "functions.py"
     functions.write_text(functions.read_text() + extra)
+    file = product / "product.toml"
+    file.write_text(file.read_text() + design)
     if haste:
         replace(product / "product.toml", HASTE)
     return product

@@ -3,6 +3,7 @@
 The product is one that `limpet new` made, with these faults added to it.
 """
 
+import socket
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -18,6 +19,7 @@ pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(240)]
 FAULTS = """
 import ctypes
 import os
+import socket
 import threading
 import time
 
@@ -64,16 +66,85 @@ def threads(product: Product) -> int:
         threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()
 
 
+@app.reading(summary="Call the vendor's page")
+def call(product: Product) -> int:
+    with product.device.https("news") as client:
+        return client.get("/.well-known/security.txt", max_bytes=65536).status
+
+
+@app.reading(summary="Try every way out but the declared one")
+def attack(product: Product, port: int) -> list[str]:
+    outcomes = []
+    for family, kind in (
+        (socket.AF_INET, socket.SOCK_STREAM),
+        (socket.AF_INET6, socket.SOCK_STREAM),
+        (socket.AF_INET, socket.SOCK_DGRAM),
+        (socket.AF_PACKET, socket.SOCK_RAW),
+    ):
+        try:
+            socket.socket(family, kind).close()
+            outcomes.append("opened")
+        except OSError as error:
+            outcomes.append(type(error).__name__)
+    dialer = product.device.outbound.dialer
+    evil = type(dialer.endpoints[0])("evil", "127.0.0.1", port)
+    dialer.endpoints = (*dialer.endpoints, evil)
+    try:
+        dialer.dial(dialer.endpoints[-1], seconds=3).close()
+        outcomes.append("connected")
+    except Exception as error:
+        outcomes.append(str(error))
+    try:  # the connection that it may have, led elsewhere
+        connection = dialer.dial(dialer.endpoints[0], seconds=3)
+        connection.connect(("127.0.0.1", port))
+        outcomes.append("connected again")
+    except OSError as error:
+        outcomes.append(type(error).__name__)
+    try:  # dissolved (AF_UNSPEC) and connected anew
+        ctypes.CDLL(None).connect(connection.fileno(), ctypes.create_string_buffer(16), 16)
+        connection.connect(("127.0.0.1", port))
+        outcomes.append("connected anew")
+    except OSError as error:
+        outcomes.append(type(error).__name__)
+    return outcomes
+
+
+@app.reading(summary="A way out that nobody declared")
+def undeclared(product: Product) -> str:
+    product.device.https("weather")
+    return "given"
+
+
 @app.reading(summary="This process")
 def process(product: Product) -> int:
     return os.getpid()
 """
 
 
+NEWS = """
+[[interfaces]]
+id = "news"
+description = "The app asks the vendor for news."
+direction = "out"
+transport = "tcp"
+protocol = "HTTPS"
+port = 443
+hosts = ["vendor.example.com"]
+authentication = ["server-certificate"]
+used_by = "app"
+
+[[threats]]
+id = "false-news"
+description = "Somebody on the way answers in the vendor's name."
+interfaces = ["news"]
+measures = ["tls-only", "pinned-roots"]
+"""
+
+
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Household]:
     base = tmp_path_factory.mktemp("bad")
-    with household(base, new_product(base, Template.SWITCH, extra=FAULTS)) as found:
+    with household(base, new_product(base, Template.SWITCH, extra=FAULTS, design=NEWS)) as found:
         yield found
 
 
@@ -122,6 +193,23 @@ def test_an_app_that_fails_is_started_again_and_the_gateway_answers_meanwhile(
     assert house.read("process") != before
     assert _others(house) == others
     assert line.read_bytes() == b"0\n"
+
+
+def test_an_app_reaches_the_declared_host_and_no_other_however_it_tries(house: Household) -> None:
+    house.until_it_answers("process")
+    assert house.read("call") == 200
+    with socket.create_server(("127.0.0.1", 0)) as forbidden:
+        forbidden.settimeout(0.2)
+        outcomes = house.read(f"attack?port={forbidden.getsockname()[1]}")
+        assert outcomes[:4] == ["PermissionError"] * 4
+        assert outcomes[4] == "not declared"
+        assert outcomes[5:] == ["PermissionError", "PermissionError"]
+        with pytest.raises(TimeoutError):
+            forbidden.accept()
+    with pytest.raises(LimpetError) as refusal:
+        house.read("undeclared")
+    assert getattr(refusal.value, "reason", "") == "app-error"
+    house.until_it_answers("process")
 
 
 def test_an_app_that_forks_is_refused_by_the_kernel_and_goes_on(house: Household) -> None:

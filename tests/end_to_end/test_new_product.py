@@ -16,6 +16,7 @@ from tests.end_to_end.new_products import (
 from limpet.cli.main import run
 from limpet.errors import Rejected
 from limpet.firmware.tree import digest_tree
+from limpet.owner.store import DeviceRecord, Store
 from limpet.scaffold import Template
 
 pytestmark = pytest.mark.end_to_end
@@ -144,9 +145,33 @@ def _notifies(house: Household) -> None:
     assert refusal.value.reason == "access-too-low"
     house.token = owner
     house.act("set_limit", limit=60)  # no new one comes
-    house.use("POST", f"/v1/notifications/{notice['id']}/acknowledge")
+    _types(house, "acknowledge", str(notice["id"]))
+    assert "over 12" in _types(house, "list")
+    assert _types(house, "list", "--new", "--json").strip() == "[]"
     assert [one["acknowledged"] for one in told()] == [True]
     house.act("set_limit", limit=12)
+
+
+def _types(house: Household, *words: str) -> str:
+    """What the owner's command prints, with a store that knows the device."""
+    store = Store(house.home.root.parent / "store")
+    where = house.connect()
+    store.save(
+        DeviceRecord(
+            serial=where.serial,
+            model="garden-box",
+            url=where.address.url,
+            root_pem=(house.home.trust / "device-root.pem").read_text(),
+            name="owner",
+            token=house.token,
+        )
+    )
+    command = [sys.executable, "-m", "limpet", "owner", "notifications", *words, "--store"]
+    done = subprocess.run(
+        [*command, house.home.root.parent / "store"], capture_output=True, text=True, timeout=30
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def _second_version(base: Path) -> Path:

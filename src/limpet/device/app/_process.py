@@ -19,16 +19,19 @@ import msgspec
 
 from limpet.device.app._context import Clock, Device, Log, SystemClock
 from limpet.device.app._declarations import Declaration
+from limpet.device.app._dialer import Dialer
 from limpet.device.app._guard import Guard
 from limpet.device.app._instance import Instance
 from limpet.device.app._loading import load_app
 from limpet.device.app._notices import Notices
+from limpet.device.app._outbound import Outbound, endpoints_of
 from limpet.device.app._worker import Worker
-from limpet.device.confine import confine, confine_to_open_files
+from limpet.device.confine import confine, confine_to_open_files, confine_to_ports
 from limpet.device.link import messages as m
 from limpet.device.link.role import Bus
 from limpet.device.link.start import Start
 from limpet.errors import Rejected, Unavailable
+from limpet.product import PRODUCT_FILE, load_product
 from limpet.storage import make_directory
 
 __all__ = ["CALL_SECONDS", "HUNG_SECONDS", "Program", "serve"]
@@ -147,7 +150,10 @@ async def serve(start: Start, bus: Bus) -> None:
     log = _logger(asyncio.get_running_loop(), bus)
     app = load_app(start.slot_path)
     guard = Guard()
-    device = _device(make_directory(start.private), log, guard)
+    product = load_product(start.slot_path / PRODUCT_FILE)
+    dialer = Dialer(endpoints_of(product), resolve=start.resolve)
+    outbound = Outbound(dialer, start.slot_path / "trust" / "service-root.pem")
+    device = _device(make_directory(start.private), log, guard, outbound)
     program = Program(
         instance=Instance(app, device),
         notices=device.notices,
@@ -157,6 +163,7 @@ async def serve(start: Start, bus: Bus) -> None:
     )
     try:
         guard.start(functools.partial(confine_to_open_files, start))  # while there is one thread
+        dialer.start(functools.partial(confine_to_ports, start, dialer.ports))
         confinement = confine(start.role, start)  # before the worker's thread, which inherits it
         bus.on(m.DescribeFunctions, program.describe)
         bus.on(m.CallFunction, program.call)
@@ -171,12 +178,12 @@ async def serve(start: Start, bus: Bus) -> None:
         guard.stop()
 
 
-def _device(data: Path, log: Log, guard: Guard) -> Device:
+def _device(data: Path, log: Log, guard: Guard, outbound: Outbound) -> Device:
     clock = SystemClock()
     notices = Notices(data, clock=clock.now)
     if notices.damage:
         log("notices-damaged", notices.damage, "error")
-    return Device(clock=clock, data=data, log=log, guard=guard, notices=notices)
+    return Device(clock=clock, data=data, log=log, guard=guard, notices=notices, outbound=outbound)
 
 
 def _logger(loop: asyncio.AbstractEventLoop, bus: Bus) -> Log:
