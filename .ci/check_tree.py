@@ -1,13 +1,16 @@
 """Checks of the tree itself that no linter does: sizes, and what must never be committed.
 
-Owns the house's limits on files and functions, and the list of content that
-belongs to one machine and not to the project. Never changes a file.
+Owns the house's limits on files and functions, the list of content that belongs to
+one machine and not to the project, and where a requirement's number may stand. Never
+changes a file.
 """
 
 import ast
+import io
 import re
 import subprocess
 import sys
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +21,9 @@ MAX_BYTES = 1 << 20  # a larger file is no source; it is not read
 SOURCE_SUFFIXES = {".css", ".html", ".js", ".py", ".sh"}
 # Somebody else's file, kept as it came.
 VENDORED = re.compile(r"(^|/)vendored/")
+# Source is named by mechanism; the register points at it. Only these are named by number.
+UNTAGGED = re.compile(r"^src/limpet/(?!audit/|requirements/).*\.py$")
+TAG = re.compile(r"\bR[1-5](?:\.[0-9]{1,2}){0,3}[a-g]?\b")
 
 # Each pattern is written so that it does not match its own line.
 FORBIDDEN = (
@@ -64,6 +70,29 @@ def find_long(path: Path, text: str) -> Iterator[tuple[int, str]]:
                 yield node.lineno, f"{node.name} has {length} lines; at most {MAX_FUNCTION_LINES}"
 
 
+def find_tags(text: str) -> Iterator[tuple[int, str]]:
+    """Line and description of each requirement's number in a docstring or comment of `text`.
+
+    Other strings may hold one: a command's example, a finding about a product that names one.
+    """
+    prose = list(_find_docstrings(text))
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            prose.append((token.start[0], token.string))
+    for first, words in sorted(prose):
+        for match in TAG.finditer(words):
+            line = first + words.count("\n", 0, match.start())
+            yield line, f"a requirement's number, {match.group()}: name the thing or the section"
+
+
+def _find_docstrings(text: str) -> Iterator[tuple[int, str]]:
+    """Line and words of each string that stands alone: a docstring, or an attribute's."""
+    for node in ast.walk(ast.parse(text)):
+        match node:
+            case ast.Expr(value=ast.Constant(value=str(words))):
+                yield node.lineno, words
+
+
 def find_problems(root: Path) -> list[str]:
     """One line, "path:line: what", for each thing wrong under `root`."""
     problems: list[str] = []
@@ -78,6 +107,8 @@ def find_problems(root: Path) -> list[str]:
         found = list(find_forbidden(text))
         if path.suffix in SOURCE_SUFFIXES or name in {"run", ".ci/run"}:
             found += find_long(path, text)
+        if UNTAGGED.match(name):
+            found += find_tags(text)
         problems += [f"{name}:{line}: {what}" for line, what in found]
     return problems
 

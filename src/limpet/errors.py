@@ -62,14 +62,14 @@ class Misuse(LimpetError):
 
 @contextlib.contextmanager
 def naming(subject: object, *, hint: str = "") -> Iterator[None]:
-    """Whatever `Rejected` or `Unavailable` leaves the block names `subject` (a file, mostly).
+    """A `Rejected` that leaves the block names `subject` (a file, mostly).
 
-    `hint` is what to do where the error itself does not say.
+    `hint` is what to do where that, or an `Unavailable`, does not say it itself.
     """
     try:
         yield
     except (Rejected, Unavailable) as error:
-        about = "" if str(subject) in error.message else f"{subject}: "
-        error.message = about + error.message
+        if isinstance(error, Rejected) and str(subject) not in error.message:
+            error.message = f"{subject}: {error.message}"
         error.hint = error.hint or hint
         raise

@@ -245,7 +245,7 @@ class _Handler(BaseHTTPRequestHandler):
                 return self._answer(201, {"token": state.token})
             state.failures[own], state.failures[all_of] = mine + 1, together + 1
             if flaws.slow_passwords:
-                time.sleep(1.0)
+                time.sleep(0.4)
         self._unauthorized()
 
     def _access(self) -> int:

@@ -64,6 +64,37 @@ def test_a_long_file_and_a_long_function_are_found() -> None:
     assert found == ["411 lines; at most 399: is there a seam?", "long has 61 lines; at most 49"]
 
 
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ('"""First.\n\nAs R2.2.3a asks.\n"""\n', [3]),
+        ('class A:\n    """Who it is (R5.3b)."""\n', [2]),
+        ("x = 1  # never (R2.4.3)\n", [1]),
+        ('x: int\n"""Least, by R1."""\n', [2]),
+        ('def f() -> None:\n    """R2.1d, R2.1e."""\n    # R4f\n', [2, 2, 3]),
+        ('example = "limpet requirements show R2.2.3a"\n', []),
+        ('"""draft-moore, 2.4.3; RFC 7030; P-256; R6, CR1 and R2D2."""\n', []),
+        ('x = f"{y}"  # a comment\n', []),
+    ],
+)
+def test_a_requirements_number_in_prose_is_found_and_in_data_left_alone(
+    text: str, lines: list[int]
+) -> None:
+    assert [line for line, _ in check_tree.find_tags(text)] == lines
+
+
+def test_only_checks_and_requirements_are_named_by_number(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True, timeout=60)
+    for name in ("audit/checks", "requirements", "device", "demo"):
+        directory = tmp_path / "src" / "limpet" / name
+        directory.mkdir(parents=True)
+        (directory / "one.py").write_text('"""Does R2.1.2."""\n')
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "one.py").write_text('"""Attacks R2.1.2."""\n')
+    found = [problem.split(":")[0] for problem in check_tree.find_problems(tmp_path)]
+    assert found == ["src/limpet/demo/one.py", "src/limpet/device/one.py"]
+
+
 def test_a_problem_in_a_file_that_is_not_yet_added_is_found(tmp_path: Path) -> None:
     subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True, timeout=60)
     (tmp_path / "notes.md").write_text(f"in {SLASH}root{SLASH}x\n")

@@ -11,9 +11,14 @@ from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
 from limpet.crypto.certificates import issue_device_identity, make_intermediate, make_root
 from limpet.crypto.chains import verify_chain
-from limpet.crypto.keys import generate_key
+from limpet.crypto.keys import (
+    generate_key,
+    generate_signing_key,
+    key_to_pem,
+    signing_key_from_pem,
+)
 from limpet.crypto.requests import Purpose, device_subject, make_request, verify_request
-from limpet.crypto.suites import CURRENT, Suite, verify_key
+from limpet.crypto.suites import CURRENT, Suite, verify_firmware_schemes, verify_key
 from limpet.errors import Rejected
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -39,6 +44,27 @@ WITHOUT_SHA256 = dataclasses.replace(
 def test_a_key_that_no_suite_names_is_refused(key: PublicKeyTypes) -> None:
     with pytest.raises(Rejected) as refusal:
         verify_key(key)
+    assert refusal.value.reason == "weak-key"
+
+
+@pytest.mark.parametrize(
+    "scheme",
+    ["rsassa-pss-sha256", "rsa-pkcs1v15-sha256", "ecdsa-sha2-nistp256", "Ed25519", "", "x" * 9000],
+)
+def test_a_firmware_key_of_another_scheme_is_refused(scheme: str) -> None:
+    verify_firmware_schemes(["ed25519"], what="root")
+    with pytest.raises(Rejected) as refusal:
+        verify_firmware_schemes(["ed25519", scheme], what="root")
+    assert refusal.value.reason == "weak-key"
+    assert len(refusal.value.message) < 200
+
+
+def test_a_signing_key_that_a_later_suite_retires_signs_no_more() -> None:
+    pem = key_to_pem(generate_signing_key())
+    later = dataclasses.replace(CURRENT, firmware_schemes=frozenset({"ml-dsa/ml-dsa-65/1"}))
+    signing_key_from_pem(pem)
+    with pytest.raises(Rejected) as refusal:
+        signing_key_from_pem(pem, suite=later)
     assert refusal.value.reason == "weak-key"
 
 

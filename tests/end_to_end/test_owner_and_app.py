@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.device.workshop import example_product
 
 import limpet
 from limpet.cli.main import run
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(120)]
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "thermostat"
+EXAMPLE = example_product()
 PASSWORD = "a long passphrase of mine"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(limpet.__file__).parents[1])}
 
@@ -67,9 +68,9 @@ class Home:
     def heater(self) -> bytes:
         return (self.device / "app" / "heater").read_bytes()
 
-    def events(self) -> list[str]:
+    def events(self, role: str) -> list[str]:
         lines = (self.device / "log" / "device.log").read_text().splitlines()
-        return [json.loads(line)["event"] for line in lines]
+        return [entry["event"] for entry in map(json.loads, lines) if entry["role"] == role]
 
 
 @pytest.fixture
@@ -97,7 +98,7 @@ def home(tmp_path: Path) -> Iterator[Home]:
             store=tmp_path / "store",
             process=started[1],
         )
-        assert until(lambda: "enrolled" in home.events())
+        assert until(lambda: "enrolled" in home.events("gateway"))
         yield home
     finally:
         for process in reversed(started):

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tests.device.workshop import Running, running, until
+from tests.device.workshop import Running, example_product, running, until
 
 from limpet.firmware.tree import digest_tree
 from limpet.release import (
@@ -30,7 +30,7 @@ from limpet.wire.release import Bounds
 from limpet.wire.rollout import Plan, PlannedRelease, PlanState
 
 pytestmark = pytest.mark.end_to_end
-EXAMPLE = Path(__file__).parents[2] / "examples" / "thermostat"
+EXAMPLE = example_product()
 NOW = datetime.now(UTC).replace(microsecond=0)
 HASTE = {
     "check_interval_seconds = 21600": "check_interval_seconds = 1",

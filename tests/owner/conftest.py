@@ -52,6 +52,8 @@ class Device:
     claimed: bool = False
     password: str = PASSWORD
     throttled: str = ""
+    restart: int = 0  # requests that go unanswered after a check, while new firmware starts
+    absent: int = 0
     policy: Any = field(
         default_factory=lambda: {
             "automatic": True,
@@ -65,6 +67,9 @@ class Device:
     async def __call__(self, request: Request) -> Response:
         body = msgspec.json.decode(request.body) if request.body else None
         self.seen.append((request.method, request.path, body))
+        if self.absent:
+            self.absent -= 1
+            return problem(503, "unavailable", "try again later")
         if request.path == "/v1/identity":
             return _json(self.identity())
         if self.throttled and request.path in ("/v1/claim", "/v1/login"):
@@ -119,6 +124,9 @@ class Device:
             case "PUT", "/v1/update/policy":
                 self.policy = body
                 return Response(204)
+            case "POST", "/v1/update/check" if self.restart:
+                self.absent = self.restart
+                return problem(503, "unavailable", "try again later")
             case "POST", "/v1/tokens":
                 return _json({"token_id": "t1", "token": "api-token", **body,
                               "expires_at": datetime.now(UTC)}, 201)  # fmt: skip

@@ -225,6 +225,24 @@ def test_the_update_policy_changes_only_what_is_given(mine: Running, owner: Owne
     }
 
 
+def test_a_check_that_restarts_the_device_waits_until_it_answers_again(
+    mine: Running, owner: Owner
+) -> None:
+    mine.device.restart = 3
+    assert owner.types("update", "check", "--json") == 0
+    assert json.loads(owner.out)["running"] == "1.0.0"
+    assert mine.device.absent == 0
+
+
+def test_a_check_on_a_device_that_stays_away_says_so(
+    mine: Running, owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("limpet.owner.flows.RESTART_SECONDS", 0.5)
+    mine.device.restart = 1000
+    assert owner.types("update", "check") == 1
+    assert "try again later" in owner.err
+
+
 def test_why_an_update_is_held_is_shown(mine: Running, owner: Owner) -> None:
     assert owner.types("update", "show") == 0
     assert "phase-in: position 73 %, admitted 25 %" in owner.out

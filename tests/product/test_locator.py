@@ -171,7 +171,7 @@ def documents(draw: st.DrawFn) -> tuple[str, dict[str, Any], dict[Path, int]]:
     return scribe.text, tree, scribe.lines
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=60)
 @given(documents(), st.booleans())
 def test_every_key_of_any_document_is_on_the_line_where_it_was_written(
     document: tuple[str, dict[str, Any], dict[Path, int]], windows: bool
@@ -182,7 +182,7 @@ def test_every_key_of_any_document_is_on_the_line_where_it_was_written(
     assert dict(locate(text).lines) == written
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=500)
 @given(st.text(st.sampled_from("ab.=\"'[]{},#\n 1\\\r"), max_size=24))
 def test_whatever_the_parser_accepts_the_locator_places_in_full(text: str) -> None:
     try:

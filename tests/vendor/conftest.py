@@ -1,10 +1,11 @@
 """A fresh vendor for each test, copied from one that was made once."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.vendor.workshop import make_home
+from tests.vendor.workshop import Running, make_home, running
 
 from limpet.vendor.home import Home, open_home
 
@@ -18,3 +19,9 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Home:
 @pytest.fixture
 def home(template: Home, tmp_path: Path) -> Home:
     return open_home(shutil.copytree(template.root, tmp_path / "vendor"))
+
+
+@pytest.fixture
+def server(home: Home) -> Iterator[Running]:
+    with running(home) as started:
+        yield started

@@ -1,13 +1,13 @@
 """The running service over real TLS: who gets in, who does not, and that it stays up."""
 
 import base64
+import json
 import shutil
 import socket
 import ssl
-import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
@@ -17,40 +17,30 @@ from tests.vendor.workshop import (
     MODEL,
     Device,
     Running,
-    TufClient,
-    make_release,
     make_report,
     running,
 )
-from tuf.ngclient import FetcherInterface
 
 from limpet.crypto.certificates import issue_device_identity, make_intermediate, make_root
 from limpet.crypto.chains import load_certificates
 from limpet.crypto.keys import TlsKey, generate_key
 from limpet.crypto.requests import Purpose, make_request, verify_request
-from limpet.errors import LimpetError, Rejected, Unavailable
+from limpet.errors import LimpetError
 from limpet.https.client import ClientResponse, HttpsClient
 from limpet.vendor.fleet import view_fleet
-from limpet.vendor.front import Service
 from limpet.vendor.home import Home
-from limpet.vendor.repository import Repository
 from limpet.vendor.store import Database, Devices
-from limpet.wire.codec import decode_json
-from limpet.wire.release import manifest_path
 from limpet.wire.report import ReportKind
-from limpet.wire.rollout import PLAN_BYTES, Plan, plan_path
 
 SERIAL = "TH-A1B2C3D4"
+
 EST = "/.well-known/est"
+
 REPORTS = "/api/v1/reports"
+
 PKCS10 = {"content-type": "application/pkcs10"}
+
 JSON = {"content-type": "application/json"}
-
-
-@pytest.fixture
-def server(home: Home) -> Iterator[Running]:
-    with running(home) as started:
-        yield started
 
 
 def post_csr(
@@ -78,11 +68,16 @@ def enrolled(
     return pem_of(reply), key
 
 
-def reason_of(reply: ClientResponse) -> str:
-    import json
-
+def problem_of(reply: ClientResponse) -> dict[str, Any]:
+    """The problem document of a refusal (RFC 9457)."""
     assert reply.headers["content-type"] == "application/problem+json"
-    return str(json.loads(reply.body)["reason"])
+    problem = json.loads(reply.body)
+    assert isinstance(problem, dict)
+    return problem
+
+
+def reason_of(reply: ClientResponse) -> str:
+    return str(problem_of(reply)["reason"])
 
 
 # --- enrollment
@@ -266,64 +261,33 @@ def test_a_blocked_device_neither_enrolls_nor_reports(server: Running, home: Hom
     assert (enroll.status, reason_of(enroll)) == (403, "blocked")
 
 
-# --- repository and pages
+# --- everything else
 
 
-class HttpsFetcher(FetcherInterface):
-    """python-tuf's client over limpet's own HTTPS client."""
-
-    def __init__(self, client: HttpsClient, base: str) -> None:
-        self.client, self.base = client, base
-
-    def _fetch(self, url: str) -> Iterator[bytes]:
-        from tuf.api.exceptions import DownloadHTTPError
-
-        reply = self.client.get(url.removeprefix(self.base), max_bytes=1 << 20)
-        if reply.status != 200:
-            raise DownloadHTTPError("refused", reply.status)
-        yield reply.body
-
-
-def test_pythons_tuf_client_follows_the_served_repository(
-    server: Running, home: Home, tmp_path: Path
+@pytest.mark.parametrize(
+    ("method", "path", "status", "reason"),
+    [
+        ("GET", "/nothing", 404, "not-found"),
+        ("GET", '/nothing"<script>', 404, "not-found"),
+        ("GET", "/offline/tuf-root.pem", 404, "not-found"),
+        ("GET", "/support/x", 404, "not-found"),
+        ("GET", REPORTS, 404, "not-found"),
+        ("GET", "/repository/../online/vendor.json", 400, "malformed"),
+        ("POST", "/", 405, "method-not-allowed"),
+        ("POST", "/repository/metadata/timestamp.json", 405, "method-not-allowed"),
+    ],
+)
+def test_unknown_paths_and_methods_are_refused_in_the_standard_form(
+    server: Running, method: str, path: str, status: int, reason: str
 ) -> None:
-    base = f"https://{HOST}:{server.port}"
-    client = TufClient(home, tmp_path / "client", HttpsFetcher(server.client(), base))
-    client.base = f"{base}/repository"
-    data = client.read(plan_path(MODEL))
-    assert data is not None
-    assert decode_json(data, Plan, max_bytes=PLAN_BYTES).model == MODEL
-    release = make_release(home, tmp_path)
-    published = Repository(home, lambda: datetime.now(UTC)).add_release(release)
-    assert client.read(manifest_path(MODEL, "1.1.0")) == release.manifest
-    path = f"/repository/{published.manifest.image.path}"
-    part = server.client().get(path, max_bytes=1 << 20, headers={"range": "bytes=9-20"})
-    assert (part.status, part.body) == (206, release.image.read_bytes()[9:21])
-
-
-def test_pages_carry_a_policy_that_forbids_everything_foreign(server: Running) -> None:
-    for path in ("/", "/security", f"/support/{MODEL}", "/.well-known/security.txt", "/style.css"):
-        reply = server.client().get(path, max_bytes=90_000)
-        assert reply.status == 200, path
-        policy = reply.headers["content-security-policy"]
-        assert "default-src 'none'" in policy
-        assert "unsafe" not in policy
-        assert reply.headers["x-content-type-options"] == "nosniff"
-    assert b"mailto:" in server.client().get("/security", max_bytes=90_000).body
-
-
-def test_unknown_paths_and_methods_are_refused_in_the_standard_form(server: Running) -> None:
-    client = server.client()
-    for path in (
-        "/nothing",
-        "/offline/tuf-root.pem",
-        "/repository/../online/vendor.json",
-        "/support/x",
-    ):
-        reply = client.get(path, max_bytes=9000)
-        assert reply.status in (400, 404), path
-    assert client.post("/", b"", max_bytes=9000).status == 405
-    assert client.get(REPORTS, max_bytes=90_000).status in (404, 405)
+    reply = server.client().request(method, path, b"", max_bytes=9000)
+    problem = problem_of(reply)
+    assert (reply.status, problem["status"]) == (status, status)
+    assert (problem["reason"], problem["type"]) == (reason, f"about:blank#{reason}")
+    assert set(problem) <= {"type", "status", "reason", "detail"}
+    assert b"script" not in reply.body, "nothing of the request comes back"
+    if status == 405:
+        assert "GET" in reply.headers["allow"]
 
 
 def test_the_drawer_may_be_locked_away_while_the_service_runs(home: Home, tmp_path: Path) -> None:
@@ -346,37 +310,3 @@ def test_only_tls_of_today_is_spoken(server: Running) -> None:
     with socket.create_connection(address, timeout=5) as plain:
         plain.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
         assert plain.recv(1000).startswith(b"HTTP/1.1 400")
-
-
-def test_an_expiring_timestamp_is_renewed_by_the_running_service(home: Home) -> None:
-    from datetime import timedelta
-
-    old = Repository(home, lambda: datetime.now(UTC) - timedelta(hours=20))
-    plan = old.plan()
-    old.publish_plan(plan)  # leaves a timestamp that is good for four hours
-    before = old.state().timestamp.version
-    with running(home):
-        deadline = time.monotonic() + 10
-        while old.state().timestamp.version == before:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-    assert old.state().timestamp.expires > datetime.now(UTC) + timedelta(hours=20)
-
-
-def test_a_service_with_damaged_files_says_so_instead_of_starting(home: Home) -> None:
-    for path, error in (
-        (home.repository / "metadata" / "timestamp.json", Rejected),
-        (home.online / "operational-ca.key", Rejected),
-        (home.online / "service.pem", Rejected),
-        (home.product_file, Rejected),
-        (home.database, Rejected),
-    ):
-        kept = path.read_bytes()
-        path.write_bytes(b"damaged" * 100)
-        with pytest.raises(error):
-            Service.load(home)
-        path.unlink()
-        with pytest.raises((Unavailable, Rejected)):
-            Service.load(home)
-        path.write_bytes(kept)
-    Service.load(home)

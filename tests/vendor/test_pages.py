@@ -2,13 +2,14 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from pathlib import Path
 
 import msgspec
 import pytest
 from tests.vendor.workshop import PRODUCT
 
-from limpet.product import Product, load_product
+from limpet.product import Deviation, Product, load_product
 from limpet.vendor.pages import Site, render_site, write_site
 from limpet.wire.support import AfterSupport, SupportStatement
 
@@ -84,12 +85,105 @@ def test_the_signed_statement_goes_before_the_design_file(product: Product) -> N
 
 def test_a_design_file_writes_no_markup(product: Product) -> None:
     script = "<script>alert(1)</script>\"'>"
+    threat = msgspec.structs.replace(product.threats[0], description=script)
     model = msgspec.structs.replace(product.model, display_name=script, description=script)
     maker = msgspec.structs.replace(product.maker, name=script)
-    hostile = msgspec.structs.replace(product, model=model, maker=maker)
+    hostile = msgspec.structs.replace(product, model=model, maker=maker, threats=(threat,))
     for path in HTML:
         assert "<script" not in text(render(hostile), path)
         assert "&lt;script&gt;" in text(render(hostile), path)
+
+
+def words(page: str) -> str:
+    return " ".join(unescape(re.sub(r"<[^>]*>", " ", page)).split())
+
+
+def plain(prose: str) -> str:
+    return " ".join(prose.split())
+
+
+def article(page: str, anchor: str) -> str:
+    found = re.search(rf'<article id="{anchor}".*?</article>', page, re.DOTALL)
+    assert found, anchor
+    return found[0]
+
+
+def test_an_expert_finds_every_threat_with_its_measures_or_its_acceptance(
+    product: Product,
+) -> None:
+    page = text(render(product), "/security")
+    for threat in product.threats:
+        part = article(page, f"threat-{threat.id}")
+        assert plain(threat.description) in words(part)
+        for interface in threat.interfaces:
+            assert f'href="#interface-{interface}"' in part
+        for measure in threat.measures:
+            assert f'href="#measure-{measure}"' in part
+        assert ("Accepted" in part) is (threat.acceptance is not None)
+        if threat.acceptance is not None:
+            for said in (threat.acceptance.owner, threat.acceptance.reason):
+                assert plain(said) in words(part)
+            assert threat.acceptance.review_by.isoformat() in part
+
+
+def test_an_expert_finds_every_other_part_of_the_design(product: Product) -> None:
+    page = text(render(product), "/security")
+    for interface in product.interfaces:
+        part = words(article(page, f"interface-{interface.id}"))
+        assert plain(interface.description) in part
+        assert plain(interface.unauthenticated_because or "") in part
+        assert interface.port is None or f"port {interface.port}" in part
+    for credential in product.credentials:
+        part = words(article(page, f"credential-{credential.id}"))
+        assert plain(credential.description) in part
+        assert str(credential.entropy_bits or credential.minimum_length) in part
+    for measure in product.measures:
+        part = words(article(page, f"measure-{measure.id}"))
+        for said in (measure.description, *measure.statements, *measure.code, *measure.checks):
+            assert plain(said) in part
+    whole = words(page)
+    decisions = product.decisions
+    for one in (decisions.memory_protection, decisions.flood_handling, decisions.physical_attack):
+        assert plain(one.choice) in whole
+        assert plain(one.rationale) in whole
+    for gap in product.confinement_gaps:
+        assert gap.mechanism.value in whole
+        assert plain(gap.rationale) in whole
+    assert "about every 6 hours, at irregular intervals of 4 hours to 8 hours" in whole
+    assert "for at most 30 days" in whole
+
+
+def test_the_page_follows_the_design_and_hides_no_deviation(product: Product) -> None:
+    deviation = Deviation(
+        statement="R3.1c", choice="No hardware source.", rationale="No such part."
+    )
+    changed = msgspec.structs.replace(
+        product,
+        decisions=msgspec.structs.replace(product.decisions, deviations=(deviation,)),
+        confinement_gaps=(),
+        threats=product.threats[1:],
+    )
+    page = text(render(changed), "/security")
+    assert product.threats[0].id not in page
+    whole = words(page)
+    assert "R3.1c No hardware source. Because: No such part." in whole
+    assert "No mechanism is left out." in whole
+    assert "What is not used" not in whole
+
+
+def test_an_acceptance_past_its_review_is_shown_as_overdue(product: Product) -> None:
+    (first, *_) = sorted(t.acceptance.review_by for t in product.threats if t.acceptance)
+    day = datetime.combine(first, NOW.timetz())
+    assert "overdue" not in text(render(product, now=day), "/security")
+    late = text(render(product, now=day + timedelta(days=1)), "/security")
+    assert late.count("overdue") == 1
+
+
+def test_every_anchor_on_the_page_is_there_once(product: Product) -> None:
+    page = text(render(product), "/security")
+    anchors = re.findall(r' id="([^"]*)"', page)
+    assert len(anchors) == len(set(anchors))
+    assert set(re.findall(r'href="#([^"]*)"', page)) <= set(anchors)
 
 
 def test_pages_load_nothing_from_anywhere_else_and_fit_a_phone(product: Product) -> None:

@@ -363,3 +363,4 @@ def test_a_stolen_root_cannot_be_skipped_to_or_drop_a_role(home: Home) -> None:
     assert offer(skip=1) == "wrong-version"
     assert offer(drop=True) == "bad-metadata"
     assert offer(span=timedelta()) == "expired-metadata"
+    assert offer(span=timedelta(days=9)) == "expired-metadata"  # sooner than what it replaces

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from limpet.cli._frame import emit, make_app, show_examples
+from limpet.cli._frame import emit, make_app, progress, show_examples
 from limpet.cli._owner_parts import (
     DeviceOption,
     JsonOption,
@@ -94,8 +94,9 @@ def check(
 ) -> None:
     """Look for an update now."""
     with open_client(store, device, url) as client:
-        client.request("POST", "/v1/update/check")
-        emit(client.update(), json=json, human=_print_update)
+        with progress("waiting for the device"):
+            update = flows.update_after(client, "/v1/update/check")
+        emit(update, json=json, human=_print_update)
 
 
 @app.command(epilog=show_examples("limpet owner update install"))
@@ -107,8 +108,9 @@ def install(
 ) -> None:
     """Install the release that is held, now, whatever the window says."""
     with open_client(store, device, url) as client:
-        client.request("POST", "/v1/update/install")
-        emit(client.update(), json=json, human=_print_update)
+        with progress("waiting for the device"):
+            update = flows.update_after(client, "/v1/update/install")
+        emit(update, json=json, human=_print_update)
 
 
 def _print_update(update: UpdateAnswer) -> None:

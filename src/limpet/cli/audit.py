@@ -3,6 +3,7 @@
 Owns the reading of arguments and the printing. Never judges: `limpet.audit` does.
 """
 
+import socket
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from rich.text import Text
 
 from limpet.audit import (
     Check,
+    Endpoint,
     Finding,
     Report,
     Target,
@@ -27,7 +29,7 @@ from limpet.audit import (
 )
 from limpet.audit.report import encode_report
 from limpet.cli._frame import EXIT_USAGE, make_app, progress, show_examples
-from limpet.errors import Rejected
+from limpet.errors import Rejected, Unavailable
 from limpet.owner.store import Store
 from limpet.requirements import load_statements
 from limpet.storage import read_bounded, write_atomic
@@ -35,6 +37,7 @@ from limpet.storage import read_bounded, write_atomic
 __all__ = ["app", "show_report"]
 
 MAX_INPUT = 256 << 10
+REACH_SECONDS = 5.0
 PIPE_COLUMNS = 240
 STYLES = {
     Verdict.PASS: "green",
@@ -67,7 +70,9 @@ _LabelUri = Annotated[
     str | None, typer.Option(help="The label's QR text, as @FILE (it holds a secret).")
 ]
 _LabelFile = Annotated[Path | None, typer.Option("--label", help="The label's artwork (SVG).")]
-_VendorUrl = Annotated[str | None, typer.Option(help="The vendor's service.")]
+_VendorUrl = Annotated[
+    str | None, typer.Option(help="The vendor's service, by the name in its certificate.")
+]
 _ServiceRoot = Annotated[Path | None, typer.Option(help="The service root (PEM).")]
 _VendorDir = Annotated[Path | None, typer.Option("--vendor", help="The vendor's directory.")]
 _Resolve = Annotated[
@@ -105,7 +110,7 @@ def run(
 ) -> None:
     """Attack a running device; print each of the 65 statements with verdict and evidence.
 
-    Ends with 0 if no statement failed, 1 if any did, 3 if nothing could be determined.
+    Ends with 0 if no statement failed, 1 if any did, 3 if the device could not be looked at.
     """
     led, refusing = tuple(resolve or ()), _verdicts(fail_on)
     checks = load_checks(tuple(name.strip() for name in only.split(",") if name.strip()))
@@ -128,7 +133,10 @@ def run(
     )
     report = _run(checks, target)
     _show_or_write(report, json)
-    raise typer.Exit(report.exit_code(refusing))
+    status = report.exit_code(refusing)
+    if status == 0 and target.device is not None:
+        _verify_reachable(target.device)  # documents alone are no sound device
+    raise typer.Exit(status)
 
 
 def show_report(report: Report, console: Console | None = None) -> None:
@@ -163,6 +171,17 @@ def _show_or_write(report: Report, json: Path | None) -> None:
         sys.stdout.write(encode_report(report).decode())
     if json is not None and str(json) != "-":
         write_atomic(json, encode_report(report), mode=0o644)
+
+
+def _verify_reachable(endpoint: Endpoint) -> None:
+    """Raise `Unavailable` if nothing answers there."""
+    try:
+        socket.create_connection(endpoint.peer, timeout=REACH_SECONDS).close()
+    except OSError as error:
+        raise Unavailable(
+            f"nothing answers at {endpoint}: {(error.strerror or str(error)).lower()}",
+            hint="is the device switched on, and is the address right?",
+        ) from error
 
 
 def _run(checks: Sequence[Check], target: Target) -> Report:

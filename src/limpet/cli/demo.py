@@ -37,6 +37,10 @@ def demo(
     from limpet.demo.performance import perform
 
     source = _product()
+    if json is not None and not json.absolute().parent.is_dir():
+        raise Unavailable(
+            f"there is no directory {json.parent} for {json.name}", hint="make it first"
+        )
     signal.signal(signal.SIGTERM, _interrupt)
     console = Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS)
     with ExitStack() as stack:

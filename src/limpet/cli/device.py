@@ -11,6 +11,7 @@ import typer
 from limpet.cli._frame import emit, make_app, print_table, show_examples
 from limpet.device.link.identity import DeviceIdentity, load_identity
 from limpet.device.link.journal import Entry, read_journal
+from limpet.device.link.start import parse_address
 from limpet.device.supervisor.status import (
     DeviceStatus,
     Listening,
@@ -18,6 +19,7 @@ from limpet.device.supervisor.status import (
     read_status,
 )
 from limpet.errors import Unavailable
+from limpet.https.server import open_listener
 
 __all__ = ["app"]
 
@@ -46,14 +48,26 @@ def run(
     trial_deadline: float = typer.Option(0.0, help="Seconds for a new firmware; 0: product's."),
 ) -> None:
     """Run a device until it is stopped (Ctrl-C); this process becomes its boot."""
+    if not _is_running(directory):
+        _verify_free(listen)
     command = [sys.executable, "-I", "-m", "limpet.device.boot", str(directory.absolute())]
     command += ["--listen", listen]
     for entry in resolve:
         command += ["--resolve", entry]
     if trial_deadline > 0:
         command += ["--trial-deadline", str(trial_deadline)]
+    print(f"starting; `limpet device status {directory}` says where it listens, Ctrl-C ends it")
     sys.stdout.flush()
     os.execv(sys.executable, command)  # noqa: S606
+
+
+def _verify_free(listen: str) -> None:
+    """Raise `Unavailable` if nobody can listen there now.
+
+    A device itself keeps trying (its address may come later), but a person wants to be told.
+    """
+    host, port = parse_address(listen)
+    open_listener(host, port, backlog=1).close()
 
 
 @app.command(epilog=show_examples("limpet device status devices/th-a1b2c3d4 --confinement"))

@@ -26,7 +26,8 @@ from limpet.cli._owner_parts import (
     read_passwords,
     when,
 )
-from limpet.errors import Rejected
+from limpet.crypto.chains import load_certificates
+from limpet.errors import Rejected, naming
 from limpet.owner import flows
 from limpet.owner.answers import DeviceIdentity, UpdateAnswer
 from limpet.owner.store import DeviceRecord
@@ -311,7 +312,10 @@ def _root_pem(root: Path | None) -> bytes:
             "the maker's root certificate is needed to know the device",
             hint="get it from the maker's product page and give --root FILE",
         )
-    return read_bounded(root, max_bytes=ROOT_BYTES)
+    with naming(root, hint="get it from the maker's product page and give --root FILE"):
+        pem = read_bounded(root, max_bytes=ROOT_BYTES)
+        load_certificates(pem)
+        return pem
 
 
 def _session(record: DeviceRecord) -> _Session:

@@ -21,7 +21,7 @@ __all__ = ["app"]
 
 app = make_app(
     "Phase a release in; pause, resume or withdraw it.",
-    examples=["limpet rollout start 1.2.0 --vendor vendor --steps 1,10,50,100 --wait 3600"],
+    examples=["limpet rollout start 1.2.0 --vendor vendor --steps 1,10,25,50,75,100 --wait 3600"],
 )
 
 PPM_PER_PERCENT = 10_000
@@ -34,7 +34,7 @@ _version = typer.Argument(..., help="A published version.")
 
 @app.command(
     epilog=show_examples(
-        "limpet rollout start 1.2.0 --vendor vendor --canary TH-A1B2C3D4 --steps 10,50,100"
+        "limpet rollout start 1.2.0 --vendor vendor --canary TH-A1B2C3D4 --steps 10,30,50,75,100"
     )
 )
 def start(
@@ -135,7 +135,11 @@ def _ppm(text: str) -> int:
             return int(ppm)
     except (InvalidOperation, ValueError, OverflowError):
         pass
-    raise Rejected("bad-steps", f"{text!r} is not a share in percent", hint="say --steps 1,10,100")
+    raise Rejected(
+        "bad-steps",
+        f"{text!r} is not a share in percent",
+        hint="say --steps 1,10,25,50,75,100",
+    )
 
 
 def _print(status: "RolloutStatus") -> None:

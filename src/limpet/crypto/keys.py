@@ -9,10 +9,12 @@ import base64
 import hashlib
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
+from limpet.crypto.suites import CURRENT, Suite, verify_firmware_schemes
 from limpet.errors import Rejected
 
 __all__ = [
@@ -59,11 +61,18 @@ def tls_key_from_pem(pem: bytes, *, passphrase: bytes | None = None) -> TlsKey:
     return key
 
 
-def signing_key_from_pem(pem: bytes, *, passphrase: bytes | None = None) -> SigningKey:
-    """The Ed25519 key in `pem`. Raises `Rejected("bad-key")`."""
+def signing_key_from_pem(
+    pem: bytes, *, passphrase: bytes | None = None, suite: Suite = CURRENT
+) -> SigningKey:
+    """The Ed25519 key in `pem`, if the suite still signs firmware with Ed25519.
+
+    Raises `Rejected("weak-key")` for a private key of another scheme, `Rejected("bad-key")` for
+    what is none.
+    """
     key = _load(pem, passphrase)
     if not isinstance(key, ed25519.Ed25519PrivateKey):
-        raise Rejected("bad-key", "the file does not hold an Ed25519 key")
+        raise Rejected("weak-key", "the file does not hold an Ed25519 key")
+    verify_firmware_schemes(("ed25519",), what="the file", suite=suite)
     return key
 
 
@@ -88,5 +97,5 @@ def _load(pem: bytes, passphrase: bytes | None) -> object:
         raise Rejected(
             "bad-key", "the key's passphrase is missing, or given for a key without one"
         ) from error
-    except ValueError as error:
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise Rejected("bad-key", "not a private key in PEM, or a wrong passphrase") from error

@@ -1,7 +1,7 @@
 """Random numbers of cryptographic quality: the kernel's generator, and only once it is ready.
 
 Owns every secret that limpet draws. Uses `getrandom(2)` without flags, which
-blocks until the kernel's generator is seeded (R3.1a; RFC 4086).
+blocks until the kernel's generator is seeded (draft-moore, 3.1; RFC 4086).
 """
 
 import base64

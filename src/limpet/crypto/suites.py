@@ -1,10 +1,11 @@
 """Named, versioned sets of algorithms, and the refusal of whatever is below them.
 
 A suite is data: raising a bound or retiring an algorithm is a new suite in a
-firmware update, not a new design (algorithm agility, RFC 7696; R2.1.4).
+firmware update, not a new design (algorithm agility, RFC 7696; draft-moore, 2.1.4).
 """
 
 import ssl
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cryptography import x509
@@ -13,7 +14,14 @@ from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
 from limpet.errors import Rejected
 
-__all__ = ["CURRENT", "SUITE_2026", "Suite", "verify_certificate_algorithms", "verify_key"]
+__all__ = [
+    "CURRENT",
+    "SUITE_2026",
+    "Suite",
+    "verify_certificate_algorithms",
+    "verify_firmware_schemes",
+    "verify_key",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +34,7 @@ class Suite:
     certificate_hashes: frozenset[str]  # for signatures on certificates and requests
     curves: frozenset[str]  # for ECDSA keys
     rsa_minimum_bits: int  # for peers' certificates; limpet makes none
-    firmware_schemes: frozenset[str]  # securesystemslib scheme names
+    firmware_schemes: frozenset[str]  # of metadata keys, by securesystemslib's names
 
 
 SUITE_2026 = Suite(
@@ -55,6 +63,18 @@ def verify_key(key: PublicKeyTypes, suite: Suite = CURRENT) -> None:
             return
     size = getattr(key, "key_size", 0)
     raise Rejected("weak-key", f"{type(key).__name__} of {size} bits is not in suite {suite.name}")
+
+
+def verify_firmware_schemes(schemes: Iterable[str], *, what: str, suite: Suite = CURRENT) -> None:
+    """Raise `Rejected("weak-key")` unless every key's scheme may sign firmware metadata.
+
+    python-tuf takes whatever it can verify, RSA and ECDSA too: this is what keeps them out.
+    `what` names the holder of the keys in the message.
+    """
+    for scheme in sorted(set(schemes) - suite.firmware_schemes):
+        raise Rejected(
+            "weak-key", f"{what} has a key for {scheme[:64]!r}, which is not in suite {suite.name}"
+        )
 
 
 def verify_certificate_algorithms(

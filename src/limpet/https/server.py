@@ -9,11 +9,12 @@ a request in the clear is read, let alone answered.
 import asyncio
 import asyncio.sslproto
 import contextlib
+import errno
 import random
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from limpet.errors import Unavailable
 from limpet.https.admission import FRONT, Admission, Drop
@@ -21,13 +22,18 @@ from limpet.https.connection import Connection, Event
 from limpet.https.limits import Limits
 from limpet.https.message import Handler, Peer
 
-__all__ = ["Server", "serve", "shrink_tls_buffers"]
+__all__ = ["Server", "open_listener", "serve", "shrink_tls_buffers"]
 
 TLS_HANDSHAKE_RECORD = 0x16  # RFC 8446, 5.1: the content type that a ClientHello begins with
 PLAIN_REPLY = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 _ACCEPT_AT_ONCE = 16
 _ACCEPT_PAUSE_SECONDS = 0.2  # when the process is out of descriptors
 _TLS_BUFFER_BYTES = 16384  # one TLS record
+_ADDRESS_ADVICE = "give an address of this machine, as 127.0.0.1 or 0.0.0.0"
+_LISTEN_ADVICE: Mapping[int | None, str] = {
+    errno.EADDRINUSE: "choose another port, or stop what listens there",
+    errno.EACCES: "choose a port from 1024 on, or grant CAP_NET_BIND_SERVICE",
+}
 
 
 def shrink_tls_buffers() -> None:
@@ -215,6 +221,20 @@ def _wake(ready: asyncio.Future[None]) -> None:
         ready.set_result(None)
 
 
+def open_listener(host: str, port: int, *, backlog: int) -> socket.socket:
+    """A listening TCP socket. Raises `Unavailable`, with what to do."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=backlog)
+    except (OSError, OverflowError, UnicodeError) as error:
+        # Python adds "(while attempting to bind …)", which says nothing new.
+        reason = (getattr(error, "strerror", None) or "not a usable address").partition(" (")[0]
+        raise Unavailable(
+            f"cannot listen on {host} port {port}: {reason.lower()}",
+            hint=_LISTEN_ADVICE.get(getattr(error, "errno", None), _ADDRESS_ADVICE),
+        ) from error
+
+
 async def serve(
     handler: Handler,
     *,
@@ -232,14 +252,7 @@ async def serve(
     """
     shrink_tls_buffers()
     limits = limits or Limits()
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.create_server((host, port), family=family, backlog=limits.backlog)
-    except (OSError, OverflowError) as error:
-        reason = (getattr(error, "strerror", None) or "not a usable address").lower()
-        raise Unavailable(
-            f"cannot listen on {host} port {port}: {reason}", hint="choose another port"
-        ) from error
+    listener = open_listener(host, port, backlog=limits.backlog)
     listener.setblocking(False)
     server = Server(
         handler,

@@ -43,7 +43,7 @@ class SupportAnswer(_Answer, frozen=True):
 
 
 class DeviceIdentity(_Answer, frozen=True):
-    """Who a device says it is (R5.3b)."""
+    """Who a device says it is (draft-moore, 5.3)."""
 
     maker: str
     model: str

@@ -221,10 +221,13 @@ def _explain_trust(error: Rejected, serial: str) -> Rejected:
             f"the certificate of {serial} is not valid at this time",
             hint="check this computer's clock; a device renews its certificate when it is online",
         )
+    elsewhere = "mismatch" in text
     return Rejected(
         "untrusted-device",
         f"the peer does not prove that it is {serial}: {error.message.rpartition(': ')[2]}",
-        hint="a new device needs its maker's certificate first: is it online? is the root right?",
+        hint="another device answers at this address: is the address right?"
+        if elsewhere
+        else "a new device needs its maker's certificate first: is it online? is the root right?",
     )
 
 

@@ -4,14 +4,16 @@ Owns the order of the steps, so that an interruption between any two leaves the
 owner with a way on. The command line only parses and prints.
 """
 
-from collections.abc import Sequence
-from typing import Any
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
 from limpet.crypto.randomness import normalise_code
-from limpet.errors import LimpetError, Rejected
-from limpet.owner.answers import FunctionAnswer, Policy, SessionAnswer, WindowAnswer
+from limpet.errors import LimpetError, Rejected, Unavailable
+from limpet.owner.answers import FunctionAnswer, Policy, SessionAnswer, UpdateAnswer, WindowAnswer
 from limpet.owner.client import DeviceClient
 from limpet.owner.store import DeviceRecord, Store
 from limpet.owner.trust import DeviceAddress, VerifiedRoot, parse_device_url, verify_root
@@ -26,10 +28,17 @@ __all__ = [
     "parse_clock_range",
     "parse_days",
     "reset_device",
+    "update_after",
 ]
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY_MINUTES = 1440
+RESTART_SECONDS = 30.0
+RESTART_POLL_SECONDS = 0.25
+_PASSING = frozenset({"unavailable", "not-ready", "not-served"})
+"""The gateway's reasons while a role behind it is being stopped or started."""
+
+T = TypeVar("T")
 
 
 def connect(record: DeviceRecord) -> DeviceClient:
@@ -115,6 +124,39 @@ def logout_device(store: Store, record: DeviceRecord) -> bool:
     finally:
         store.save(msgspec.structs.replace(record, token="", expires_at=None))
     return told
+
+
+def update_after(
+    client: DeviceClient, path: str, *, sleep: Callable[[float], None] = time.sleep
+) -> UpdateAnswer:
+    """POST `path` (a check, or consent to an update), then where updates stand.
+
+    Either may end in a restart into new firmware: then this waits until the device answers
+    again, for `RESTART_SECONDS` at most. Raises as `DeviceClient.request` does.
+    """
+    client.update()  # a device that cannot be reached at all is said so at once
+    with contextlib.suppress(_Restarting):
+        _unless_restarting(lambda: client.request("POST", path))
+    for _ in range(round(RESTART_SECONDS / RESTART_POLL_SECONDS)):
+        with contextlib.suppress(_Restarting):
+            return _unless_restarting(client.update)
+        sleep(RESTART_POLL_SECONDS)
+    return client.update()
+
+
+class _Restarting(Exception):
+    """The device does not answer just now."""
+
+
+def _unless_restarting(ask: Callable[[], T]) -> T:
+    try:
+        return ask()
+    except Unavailable as error:
+        raise _Restarting from error
+    except Rejected as error:
+        if error.reason in _PASSING:
+            raise _Restarting from error
+        raise
 
 
 def reset_device(store: Store, record: DeviceRecord, *, password: str) -> None:

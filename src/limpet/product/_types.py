@@ -142,7 +142,7 @@ class Confinement(StrEnum):
 
 
 class Maker(_Part, frozen=True):
-    """Who makes the product, as printed on the label (R5.3a)."""
+    """Who makes the product, as printed on the label (draft-moore, 5.3)."""
 
     name: Line
     url: Url | None = None
@@ -164,7 +164,7 @@ class AppModule(_Part, frozen=True):
 
 
 class VendorServices(_Part, frozen=True):
-    """The only hosts that a device calls; the egress policy is made from it (R2.1d)."""
+    """The only hosts that a device calls; the egress policy is made from it (draft-moore, 2.1)."""
 
     hosts: tuple[Host, ...]
 
@@ -215,7 +215,7 @@ class Acceptance(_Part, frozen=True):
 
 
 class Threat(_Part, frozen=True):
-    """A specific threat considered (R2.1.1a), and what is done about it (R2.1.1b)."""
+    """A specific threat considered, and what is done about it (draft-moore, 2.1.1)."""
 
     id: Id
     description: Prose
@@ -250,7 +250,7 @@ class Deviation(_Part, frozen=True):
 
 
 class Decisions(_Part, frozen=True):
-    """The choices that the standard asks to be explicit (R1b, R2.2.3b, R2.6.1b)."""
+    """The choices that the standard asks to be explicit (draft-moore, 1, 2.2.3, 2.6.1)."""
 
     memory_protection: Decision
     flood_handling: Decision
@@ -269,7 +269,7 @@ class Update(_Part, frozen=True):
     """How a device of this product keeps itself up to date, until its owner says otherwise.
 
     An interval between two checks is drawn from `check_interval_min_seconds` to
-    `check_interval_max_seconds`, around `check_interval_seconds` (R2.4.1b).
+    `check_interval_max_seconds`, around `check_interval_seconds` (draft-moore, 2.4.1).
     """
 
     check_interval_seconds: Interval
@@ -282,7 +282,7 @@ class Update(_Part, frozen=True):
 
 
 class Support(_Part, frozen=True):
-    """The commitment made before selling (R5.1a, R5.1b)."""
+    """The commitment made before selling (draft-moore, 5.1)."""
 
     until: date
     after: AfterSupport
@@ -290,7 +290,7 @@ class Support(_Part, frozen=True):
 
 
 class SecurityContact(_Part, frozen=True):
-    """How to report a security bug, free of charge (R5.2; RFC 9116)."""
+    """How to report a security bug, free of charge (draft-moore, 5.2; RFC 9116)."""
 
     contacts: tuple[ContactUri, ...]
     policy_url: Url
@@ -299,7 +299,7 @@ class SecurityContact(_Part, frozen=True):
 
 
 class ConfinementGap(_Part, frozen=True):
-    """A mechanism that the hardware or its kernel lacks, and why that is borne (R2.6.1b)."""
+    """A mechanism that hardware or kernel lacks, and why that is borne (draft-moore, 2.6.1)."""
 
     mechanism: Confinement
     rationale: Prose

@@ -57,7 +57,7 @@ class LabelClaim(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Label(msgspec.Struct, frozen=True, kw_only=True):
-    """All that is printed on one device: maker, model, hardware revision (R5.3a), and its claim.
+    """All that is printed on one device: maker, model, hardware revision, and its claim.
 
     Raises `Rejected("label")` where a part has not its form.
     """

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from limpet.errors import Rejected, Unavailable
+from limpet.errors import Rejected, Unavailable, naming
 from limpet.firmware.description import FirmwareDescription
 from limpet.firmware.image import build_image
 from limpet.product import PRODUCT_FILE, load_product
@@ -134,7 +134,8 @@ def load_built(out: Path) -> Built:
             f"there is no release in {out}", hint="make one: limpet release build … --out DIR"
         )
     data = read_bounded(out / MANIFEST_FILE, max_bytes=MANIFEST_BYTES)
-    manifest = decode_json(data, ReleaseManifest, max_bytes=MANIFEST_BYTES)
+    with naming(out / MANIFEST_FILE, hint="build the release again"):
+        manifest = decode_json(data, ReleaseManifest, max_bytes=MANIFEST_BYTES)
     if manifest.image.path != f"images/{_hash_file(out / IMAGE_FILE)}.img":
         raise Rejected(
             "tampered-image",

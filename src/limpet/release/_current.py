@@ -13,9 +13,10 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from tuf.api.exceptions import DownloadError, DownloadHTTPError, RepositoryError
-from tuf.api.metadata import DelegatedRole, Metadata, Targets
+from tuf.api.metadata import DelegatedRole, Metadata, Root, Targets
 from tuf.ngclient import FetcherInterface, Updater
 
+from limpet.crypto.suites import verify_firmware_schemes
 from limpet.errors import Rejected, Unavailable
 from limpet.storage import read_bounded
 from limpet.wire.release import manifest_path
@@ -44,7 +45,8 @@ def load_current(repository: Path, *, root: Path, model: str) -> CurrentReleases
     """The current metadata of `releases/<model>`, verified from `root` (TUF 1.0.33, 5.3 to 5.6).
 
     Raises `Rejected("bad-repository")` when a signature, version or expiry does not hold,
-    `Unavailable` when files are missing.
+    `Rejected("weak-key")` when devices would refuse whatever is signed, for the scheme of a key of
+    root or of the role, `Unavailable` when files are missing.
     """
     trusted = read_bounded(root, max_bytes=_ROOT_BYTES)
     name = releases_role(model)
@@ -53,6 +55,7 @@ def load_current(repository: Path, *, root: Path, model: str) -> CurrentReleases
             updater = Updater(cache, _BASE, fetcher=_Files(repository), bootstrap=trusted)
             updater.refresh()
             updater.get_targetinfo(manifest_path(model, "0.0.0"))  # loads the delegated role
+            top: Metadata[Root] = Metadata.from_file(f"{cache}/root.json")
             parent: Metadata[Targets] = Metadata.from_file(f"{cache}/targets.json")
             current: Metadata[Targets] = Metadata.from_file(
                 f"{cache}/{name.replace('/', '%2F')}.json"
@@ -69,6 +72,9 @@ def load_current(repository: Path, *, root: Path, model: str) -> CurrentReleases
     role = delegations.roles.get(name) if delegations and delegations.roles else None
     if role is None:
         raise Rejected("unknown-model", f"{repository} delegates no {name}")
+    verify_firmware_schemes((key.scheme for key in top.signed.keys.values()), what="root")
+    keys = (parent.signed.get_key(keyid) for keyid in role.keyids)
+    verify_firmware_schemes((key.scheme for key in keys), what=name)
     return CurrentReleases(role, current.signed)
 
 

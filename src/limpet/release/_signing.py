@@ -15,7 +15,7 @@ from tuf.api.metadata import Metadata, TargetFile, Targets
 from tuf.api.serialization import DeserializationError
 
 from limpet.crypto.keys import signing_key_from_pem
-from limpet.errors import LimpetError, Rejected
+from limpet.errors import Rejected
 from limpet.release._build import MANIFEST_FILE, METADATA_FILE, SUPPORT_FILE, load_built
 from limpet.release._current import CurrentReleases, load_current
 from limpet.storage import make_directory, read_bounded, write_atomic
@@ -55,7 +55,8 @@ class Signed:
 def sign_release(out: Path, order: SigningOrder, *, now: datetime) -> Signed:
     """Add the release in `out` to the next metadata, and sign it into `out/releases.json`.
 
-    Raises `Rejected("wrong-key")` for a key that the role does not name,
+    Raises `Rejected("weak-key")` for a key of a scheme that no device accepts,
+    `Rejected("wrong-key")` for one that the role does not name,
     `Rejected("already-published")` for a version that exists, and as `load_current` does.
     """
     built = load_built(out)
@@ -138,8 +139,8 @@ def _load_signer(file: Path, current: CurrentReleases, passphrase: bytes | None)
     pem = read_bounded(file, max_bytes=_KEY_BYTES)
     try:
         signer = CryptoSigner(signing_key_from_pem(pem, passphrase=_needed(pem, passphrase)))
-    except LimpetError as error:
-        raise Rejected("bad-key", f"{file}: {error.message}", hint=error.hint) from error
+    except Rejected as error:
+        raise Rejected(error.reason, f"{file}: {error.message}", hint=error.hint) from error
     if signer.public_key.keyid not in current.role.keyids:
         raise Rejected("wrong-key", f"{file} may not sign for {current.role.name}")
     return signer

@@ -73,7 +73,7 @@ class ReleaseManifest(Message, frozen=True, kw_only=True):
     hardware_revisions: tuple[str, ...]
     version: Version
     security_counter: Count  # a device never goes below the highest that it confirmed
-    interface_version: Count  # a change is never installed automatically (R2.4.3)
+    interface_version: Count  # a change is never installed automatically (draft-moore, 2.4.3)
     minimum_version: Version  # the oldest version to come from
     built_at: datetime  # UTC
     image: Image

@@ -35,7 +35,7 @@ class Desk:
         self.again()
 
     def again(self) -> None:
-        store = Store.load(self.directory)
+        store = Store.load(self.directory, fresh=True)
         log = SecurityLog(self.directory, lambda: datetime.fromtimestamp(self.now, UTC))
         worker = HashWorker()
         records = store.records

@@ -1,24 +1,54 @@
-"""The real accounts process: what it refuses to start with."""
+"""The real accounts process: what it does with damaged records."""
 
 from pathlib import Path
 
 import pytest
-from tests.device.gateway.conftest import Stand
+from tests.device.gateway.conftest import PASSWORD, Person, Stand
 
 from limpet.device.link.permits import Role
 
 
-def test_a_damaged_record_file_stops_the_process_with_one_clear_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", ["cut", "missing"])
+def test_damaged_records_lock_the_accounts_say_so_once_and_stay_as_they_are(
+    tmp_path: Path, damage: str
+) -> None:
     stand = Stand(tmp_path)
     try:
         stand.mint()
         path = tmp_path / "accounts" / "accounts.json"
-        path.write_bytes(path.read_bytes()[:-20])
+        left = path.read_bytes()[:-20]
+        path.write_bytes(left) if damage == "cut" else path.unlink()
+        for role in (Role.ACCOUNTS, Role.APP, Role.GATEWAY):
+            stand.start(role)
+        person = Person(stand)
+        body = {"code": stand.code, "name": "owner", "password": PASSWORD}
+        for method, where, sent in (
+            ("GET", "/v1/identity", None),
+            ("POST", "/v1/claim", body),
+            ("GET", "/v1/functions", None),
+        ):
+            status, answer, _ = person.ask(method, where, sent, token="x" * 43)
+            assert (status, answer["reason"]) == (503, "accounts-locked")
+        assert person.ask("GET", "/.well-known/security.txt")[0] == 200
+        said = [line for line in stand.stderr if "accounts are locked" in line]
+        assert len(said) == 1
+        assert "accounts.json" in said[0]
+        assert "restore it" in said[0]
+        assert "Traceback" not in "".join(stand.stderr)
+        assert [event.event for event in stand.log].count("accounts-locked") == 1
+        assert path.exists() is (damage == "cut")
+        assert damage == "missing" or path.read_bytes() == left
+    finally:
+        stand.close()
+
+
+def test_a_factory_does_not_finish_a_device_with_damaged_records(tmp_path: Path) -> None:
+    stand = Stand(tmp_path)
+    try:
+        (tmp_path / "accounts" / "accounts.json").write_bytes(b"{")
         with pytest.raises(AssertionError):
-            stand.start(Role.ACCOUNTS)
-        crashes = [line for line in stand.stderr if "damaged" in line]
-        assert len(crashes) == 1
-        assert "Traceback" not in crashes[0]
+            stand.start(Role.ACCOUNTS, factory=True)
+        assert [line for line in stand.stderr if "is damaged" in line]
     finally:
         stand.close()
 

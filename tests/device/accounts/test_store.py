@@ -8,6 +8,7 @@ import pytest
 from tests.device.accounts.conftest import Desk
 
 from limpet.device.accounts.events import CURRENT, PREVIOUS, ROTATE_BYTES, SecurityLog
+from limpet.device.accounts.locked import REQUESTS
 from limpet.device.accounts.store import FILE, Store
 from limpet.device.link import messages as m
 from limpet.errors import Rejected
@@ -49,12 +50,24 @@ def test_a_claimed_device_cannot_be_reopened_by_editing_one_word(desk: Desk, sta
         Store.load(desk.directory)
 
 
-def test_a_missing_file_is_a_device_that_nobody_can_claim(desk: Desk) -> None:
+def test_a_missing_file_never_makes_a_device_unclaimed(desk: Desk) -> None:
     desk.claim()
     (desk.directory / FILE).unlink()
-    records = Store.load(desk.directory).records
+    with pytest.raises(Rejected, match="is missing") as caught:
+        Store.load(desk.directory)
+    assert caught.value.reason == "damaged-accounts"
+    assert not (desk.directory / FILE).exists()
+
+
+def test_the_factory_begins_a_file_without_a_claim_code(desk: Desk) -> None:
+    (desk.directory / FILE).unlink(missing_ok=True)
+    records = Store.load(desk.directory, fresh=True).records
     assert records.state is m.ClaimState.FACTORY
     assert records.claim is None
+
+
+def test_locked_accounts_refuse_all_that_open_ones_serve(desk: Desk) -> None:
+    assert set(REQUESTS) == set(desk.service.handlers())
 
 
 def log_of(path: Path) -> SecurityLog:

@@ -171,6 +171,15 @@ def test_a_clock_that_is_turned_back_gives_no_guess(steps: list[float]) -> None:
     assert attacked.checked <= most_guesses(PASSWORD, furthest / 3600) + 1e-6
 
 
+def test_a_clock_that_swings_to_and_fro_earns_no_tries() -> None:
+    """A guess stamped in the past would let the same hours be counted again and again."""
+    attacked = Attacked()
+    for number in range(400):
+        attacked.now = 8 * 3600.0 * (number % 2)
+        attacked.guess(f"s{number}")
+    assert attacked.checked <= most_guesses(PASSWORD, 8)
+
+
 def test_a_refused_guess_changes_nothing_so_that_a_flood_writes_nothing() -> None:
     attacked = Attacked()
     for number in range(10):

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 import msgspec
 import pytest
+from tests.device.workshop import example_product
 
 import limpet
 from limpet.crypto.certificates import issue_operational, make_root
@@ -35,7 +36,7 @@ from limpet.firmware.description import DESCRIPTION_FILE, FirmwareDescription
 from limpet.https.client import ClientResponse, HttpsClient
 from limpet.product import load_product
 
-EXAMPLE = Path(__file__).parents[3] / "examples" / "thermostat"
+EXAMPLE = example_product()
 SERIAL = "TH-A1B2C3D4"
 PASSWORD = "violet anchors drift slowly"
 RUNTIME = ("__init__.py", "py.typed", "errors.py", "storage.py", "crypto", "https", "product",

@@ -12,6 +12,7 @@ from limpet.device.link import journal as journal_module
 from limpet.device.link import messages as m
 from limpet.device.link.journal import Journal, read_journal
 from limpet.device.link.permits import PERMITS, Role, peers_of
+from limpet.device.link.role import CANNOT_RUN
 from limpet.device.link.start import Start
 from limpet.device.supervisor._policy import (
     GIVE_UP_AFTER,
@@ -42,7 +43,7 @@ def test_quick_deaths_wait_longer_each_time_and_then_the_slot_is_given_up() -> N
 def test_the_products_code_is_started_again_for_ever_with_the_longest_wait() -> None:
     restarts, delay = Restarts(), None
     for _ in range(5000):
-        restarts, delay = decide_restart(restarts, lived=0.1, forever=True)
+        restarts, delay = decide_restart(restarts, lived=0.1, status=CANNOT_RUN, forever=True)
         assert delay is not None
         assert delay <= LONGEST_DELAY
     assert delay == LONGEST_DELAY
@@ -62,6 +63,11 @@ def test_a_role_that_lives_long_between_deaths_is_never_given_up(lives: list[flo
         assert delay is not None
         assert delay <= LONGEST_DELAY
     assert restarts.total == len(lives)
+
+
+def test_a_role_that_the_system_cannot_confine_is_not_tried_again() -> None:
+    assert decide_restart(Restarts(), lived=1, status=CANNOT_RUN)[1] is None
+    assert decide_restart(Restarts(), lived=1, status=1)[1] is not None
 
 
 def test_nobody_is_started_before_whom_it_asks() -> None:

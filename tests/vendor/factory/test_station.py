@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
+from tests.device.workshop import example_product
 
 from limpet.crypto.chains import load_certificates, verify_chain
 from limpet.crypto.keys import tls_key_from_pem
@@ -35,7 +36,7 @@ from limpet.wire.factory import CertificateRequest, Identify, InstallIdentity
 from limpet.wire.release import Bounds
 
 pytestmark = pytest.mark.end_to_end
-PRODUCT = Path(__file__).parents[3] / "examples" / "thermostat"
+PRODUCT = example_product()
 NOW = datetime.now(UTC).replace(microsecond=0)
 
 
@@ -201,7 +202,7 @@ def test_a_missing_image_is_one_clear_error(tmp_path: Path) -> None:
 
 
 def test_a_serial_number_is_never_given_twice(tmp_path: Path) -> None:
-    register = Register(tmp_path / "r.sqlite")
+    register = Register.create(tmp_path / "r.sqlite")
     first = register.reserve("TH-1", model="t", hardware_revision="A1", at=NOW)
     register.failed("TH-1")
     again = register.reserve("TH-1", model="t", hardware_revision="A1", at=NOW)
@@ -214,8 +215,29 @@ def test_a_damaged_register_is_one_clear_error(tmp_path: Path) -> None:
         Register(tmp_path / "r.sqlite")
 
 
+@pytest.mark.parametrize("what", ["missing", "empty"])
+def test_a_lost_register_is_not_begun_anew(tmp_path: Path, what: str) -> None:
+    file = tmp_path / "r.sqlite"
+    if what == "empty":
+        file.touch()
+    with pytest.raises(Unavailable, match="no factory's register"):
+        Register(file)
+    assert file.exists() is (what == "empty")
+
+
+def test_an_image_that_was_built_for_another_vendor_makes_no_device(
+    image: FactoryImage, tmp_path: Path
+) -> None:
+    station = _station(create(tmp_path / "other", PRODUCT, now=NOW))
+    with pytest.raises(Rejected) as caught:
+        list(station.make(image, tmp_path / "out", count=1))
+    assert caught.value.reason == "wrong-vendor"
+    assert "--trust" in caught.value.hint
+    assert list((tmp_path / "out").iterdir()) == [tmp_path / "out" / "labels"]
+
+
 def test_a_register_that_another_station_holds_is_waited_for(tmp_path: Path) -> None:
-    register = Register(tmp_path / "r.sqlite")
+    register = Register.create(tmp_path / "r.sqlite")
     other = sqlite3.connect(tmp_path / "r.sqlite", check_same_thread=False, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     release = threading.Timer(0.3, lambda: other.execute("COMMIT"))

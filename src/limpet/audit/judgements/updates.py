@@ -44,6 +44,7 @@ SIGNATURES = frozenset(
 REFUSALS = frozenset(
     {
         "bad-signature",
+        "weak-key",
         "unsigned-release",
         "rollback",
         "wrong-model",
@@ -58,7 +59,9 @@ REFUSALS = frozenset(
         "minimum-version",
     }
 )
-UNAUTHENTIC = frozenset({"bad-signature", "unsigned-release", "tampered-image", "tampered-tree"})
+UNAUTHENTIC = frozenset(
+    {"bad-signature", "weak-key", "unsigned-release", "tampered-image", "tampered-tree"}
+)
 FREQUENT_SECONDS = 7 * 86400  # "frequent": at least weekly
 IRREGULAR = 0.02  # least spread of the waits, as a share of the longest
 

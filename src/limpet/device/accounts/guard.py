@@ -15,6 +15,7 @@ from limpet.crypto.randomness import random_bytes
 from limpet.device.accounts.clock import GuardedClock
 from limpet.device.accounts.store import Store
 from limpet.device.accounts.throttle import (
+    Allowed,
     Delayed,
     Policy,
     decide_attempt,
@@ -76,17 +77,7 @@ class Guard:
         if mark in self._wrong:
             return _wrong(attempt)
         # 2.
-        now = self._clock()
-        records = self._store.records
-        decision = decide_attempt(
-            records.throttle,
-            attempt.account,
-            attempt.source,
-            known=attempt.known,
-            now=now,
-            policy=attempt.policy,
-            key=records.throttle_key,
-        )
+        decision = self._decide(attempt)
         if isinstance(decision, Delayed):
             self._count_refusal(decision)
             return _delayed(decision)
@@ -104,6 +95,26 @@ class Guard:
                 reason="busy", message="too many at once", retry_after_seconds=BUSY_SECONDS
             )
         # 5.
+        self._take_back(attempt)
+        return None
+
+    def forget_guesses(self) -> None:
+        """A secret was replaced: what was wrong may be right now."""
+        self._wrong.clear()
+
+    def _decide(self, attempt: Attempt) -> Allowed | Delayed:
+        records = self._store.records
+        return decide_attempt(
+            records.throttle,
+            attempt.account,
+            attempt.source,
+            known=attempt.known,
+            now=self._clock(),
+            policy=attempt.policy,
+            key=records.throttle_key,
+        )
+
+    def _take_back(self, attempt: Attempt) -> None:
         records = self._store.records
         cleared = record_success(
             records.throttle,
@@ -114,11 +125,6 @@ class Guard:
             key=records.throttle_key,
         )
         self._store.save(throttle=cleared, throttle_wall=self._wall())
-        return None
-
-    def forget_guesses(self) -> None:
-        """A secret was replaced: what was wrong may be right now."""
-        self._wrong.clear()
 
     def _mark(self, attempt: Attempt) -> bytes:
         text = f"{attempt.account}\0{attempt.secret}".encode("utf-8", "surrogatepass")

@@ -1,6 +1,7 @@
 """The start of the accounts role: load, confine, serve, finish what power cut off.
 
-Owns the order of the start. A damaged record file ends it here, with one line.
+Owns the order of the start. Damaged records lock the accounts, with one line: nobody
+gets in, and the product goes on with its work.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from limpet.crypto.randomness import wait_until_ready
 from limpet.device.accounts.clock import GuardedClock
 from limpet.device.accounts.events import SecurityLog
 from limpet.device.accounts.guard import Guard
+from limpet.device.accounts.locked import serve_locked
 from limpet.device.accounts.service import AccountsService
 from limpet.device.accounts.store import Store
 from limpet.device.accounts.worker import HashWorker
@@ -24,7 +26,7 @@ from limpet.device.link import messages as m
 from limpet.device.link.bus import Bus
 from limpet.device.link.permits import Role
 from limpet.device.link.start import Start
-from limpet.errors import LimpetError, Unavailable
+from limpet.errors import LimpetError, Rejected, Unavailable
 from limpet.product import PRODUCT_FILE, load_product
 from limpet.storage import make_directory
 
@@ -40,7 +42,13 @@ async def serve(start: Start, bus: Bus) -> None:
     """Run the role until it is stopped."""
     wait_until_ready()
     eraser = _Eraser(bus)
-    service = build_service(start, bus=bus, erase=eraser.begin)
+    try:
+        service = build_service(start, bus=bus, erase=eraser.begin)
+    except (Rejected, Unavailable) as error:
+        if start.factory:
+            raise
+        await serve_locked(start, bus, error)
+        return
     eraser.service = service
     for kind, handler in service.handlers().items():
         bus.on(kind, handler)
@@ -53,10 +61,10 @@ async def serve(start: Start, bus: Bus) -> None:
 def build_service(start: Start, *, bus: Bus | None, erase: Callable[[], None]) -> AccountsService:
     """The service on the records below the role's directory.
 
-    Raises `Rejected("damaged-accounts")` for records that cannot be read.
+    Raises `Rejected("damaged-accounts")` or `Unavailable` for records that cannot be read.
     """
     directory = make_directory(start.private)
-    store = Store.load(directory)
+    store = Store.load(directory, fresh=start.factory)
     log = SecurityLog(directory, lambda: datetime.now(UTC))
     records = store.records
     worker = HashWorker()

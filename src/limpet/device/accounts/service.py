@@ -5,6 +5,7 @@ Owns the order of checks within a request. Compares no secret itself (see
 """
 
 import contextlib
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -326,6 +327,10 @@ def _refusing(handler: Callable[..., Awaitable[m.Reply]]) -> Callable[..., Await
         except Rejected as error:
             return m.Refused(reason=error.reason, message=error.message)
         except Unavailable as error:
-            return m.Refused(reason="unavailable", message=error.message)
+            print(error, file=sys.stderr, flush=True)  # for the log: the caller may be anybody
+            return m.Refused(
+                reason="unavailable",
+                message="the device cannot keep its records now: its storage is full or failing",
+            )
 
     return answer

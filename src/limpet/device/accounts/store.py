@@ -1,9 +1,7 @@
 """What accounts keeps on disk: one file, replaced whole, durable before any answer.
 
-Owns the format and the file. A file that is there but cannot be read stops the
-role: a device must never fall back to unclaimed because its records are damaged.
-A missing file is a device fresh from assembly, which has no claim code and so
-cannot be claimed by anybody.
+Owns the format and the file. A device must never fall back to unclaimed because its
+records are damaged or gone: only the factory begins a new file.
 """
 
 from pathlib import Path
@@ -31,6 +29,8 @@ __all__ = [
 
 FILE = "accounts.json"
 MAX_FILE_BYTES = 1 << 20
+
+_ADVICE = "restore it from a copy and start the device again; its accounts stay locked until then"
 
 Digest = Annotated[bytes, Meta(min_length=32, max_length=32)]
 
@@ -96,14 +96,16 @@ class Store:
         self.records = records
 
     @classmethod
-    def load(cls, directory: Path) -> "Store":
-        """Read the file below `directory`, or begin a new one.
+    def load(cls, directory: Path, *, fresh: bool = False) -> "Store":
+        """Read the file below `directory`; begin a new one where there is none and it is `fresh`.
 
-        Raises `Rejected("damaged-accounts")` for a file that does not hold its format.
+        Raises `Rejected("damaged-accounts")` for a file that is gone or does not hold its format.
         """
         path = directory / FILE
         if not path.exists():
-            return cls(path, Records(throttle_key=random_bytes(32)))
+            if fresh:
+                return cls(path, Records(throttle_key=random_bytes(32)))
+            raise Rejected("damaged-accounts", f"{path} is missing", hint=_ADVICE)
         try:
             data = read_bounded(path, max_bytes=MAX_FILE_BYTES)
             records = decode_json(data, Records, max_bytes=MAX_FILE_BYTES)
@@ -111,8 +113,7 @@ class Store:
             raise Rejected(
                 "damaged-accounts",
                 f"{path} is damaged: {error.message}",
-                hint="restore it from a copy, or have the device reset by its maker; "
-                "it stays locked until then",
+                hint=_ADVICE,
             ) from error
         _verify_consistent(records, path)
         return cls(path, records)
@@ -134,5 +135,5 @@ def _verify_consistent(records: Records, path: Path) -> None:
         raise Rejected(
             "damaged-accounts",
             f"{path} contradicts itself: state {records.state.value}, owner {owners}",
-            hint="restore it from a copy; the device stays locked until then",
+            hint=_ADVICE,
         )

@@ -145,7 +145,13 @@ class Program:
                 )
 
 
-async def serve(start: Start, bus: Bus) -> None:
+async def serve(
+    start: Start,
+    bus: Bus,
+    *,
+    call_seconds: float = CALL_SECONDS,
+    hung_seconds: float = HUNG_SECONDS,
+) -> None:
     """The app's work (see `limpet.device.link.role.Serve`)."""
     log = _logger(asyncio.get_running_loop(), bus)
     app = load_app(start.slot_path)
@@ -160,6 +166,8 @@ async def serve(start: Start, bus: Bus) -> None:
         worker=Worker(),
         clock=device.clock,
         declarations=app.declarations(),
+        call_seconds=call_seconds,
+        hung_seconds=hung_seconds,
     )
     try:
         guard.start(functools.partial(confine_to_open_files, start))  # while there is one thread

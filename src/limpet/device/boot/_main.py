@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from limpet.device.boot._lock import hold_device
 from limpet.device.boot._run import Boot
-from limpet.device.link.identity import has_identity
+from limpet.device.link.identity import has_identity, load_identity
 from limpet.device.link.journal import Journal
 from limpet.device.link.launch import tie_to_parent
 from limpet.device.link.start import parse_address, parse_resolve
@@ -74,9 +74,12 @@ def _verify_device(root: Path, *, factory: bool) -> None:
         raise Unavailable(
             f"{root} is no device directory", hint="make one: limpet factory make --out DIR"
         )
-    if not factory and not has_identity(root):
+    if factory:
+        return
+    if not has_identity(root):
         raise Rejected(
             "no-identity",
-            f"the device in {root} was never finished by the factory",
-            hint="make it again: limpet factory make",
+            f"the device in {root} has no identity.json: the factory did not finish it",
+            hint="make it again: limpet factory make; or restore the file, if it was there",
         )
+    load_identity(root)

@@ -1,8 +1,8 @@
 """What a role gives up before it serves.
 
 Owns the policy about what is missing: a mechanism that the kernel lacks stops the
-start, unless the product's design file carries a written rationale for it (R2.6.1b made
-executable). Never gives anything back, and never runs after a thread was started
+start, unless the product's design file carries a written rationale for it (draft-moore,
+2.6.1, made executable). Never gives anything back, and never runs after a thread was started
 (Landlock and capabilities hold for the calling thread and its children only).
 """
 

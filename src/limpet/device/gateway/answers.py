@@ -38,6 +38,7 @@ STATUS_OF: Mapping[str, int] = {
     "not-served": 503,
     "resetting": 503,
     "unavailable": 503,
+    "accounts-locked": 503,
     "app-timeout": 503,
     "app-memory": 503,
 }

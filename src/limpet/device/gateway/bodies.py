@@ -107,7 +107,7 @@ class TokenMadeBody(Message, frozen=True, kw_only=True):
 
 
 class SupportBody(Message, frozen=True, kw_only=True):
-    """The support commitment (R5.1)."""
+    """The support commitment (draft-moore, 5.1)."""
 
     until: date
     over: bool
@@ -115,7 +115,7 @@ class SupportBody(Message, frozen=True, kw_only=True):
 
 
 class IdentityBody(Message, frozen=True, kw_only=True):
-    """What the device is (R5.3b); public."""
+    """What the device is (draft-moore, 5.3); public."""
 
     maker: str
     model: str

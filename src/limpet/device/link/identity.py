@@ -7,6 +7,7 @@ last and durably; nothing in it is secret (0644).
 from datetime import datetime
 from pathlib import Path
 
+from limpet.errors import naming
 from limpet.storage import read_bounded, write_atomic
 from limpet.wire.codec import Message, decode_json, encode_json
 
@@ -17,7 +18,7 @@ _NAME = "identity.json"
 
 
 class DeviceIdentity(Message, frozen=True, kw_only=True):
-    """The identity that the label carries too (R5.3a, R5.3b)."""
+    """The identity that the label carries too (draft-moore, 5.3)."""
 
     maker: str
     model: str
@@ -33,8 +34,9 @@ def has_identity(root: Path) -> bool:
 
 def load_identity(root: Path) -> DeviceIdentity:
     """The identity of the device at `root`. Raises `Unavailable`, `Rejected("malformed")`."""
-    data = read_bounded(root / _NAME, max_bytes=_BYTES)
-    return decode_json(data, DeviceIdentity, max_bytes=_BYTES)
+    path = root / _NAME
+    with naming(path, hint="is it a device's directory? restore the file if it was damaged"):
+        return decode_json(read_bounded(path, max_bytes=_BYTES), DeviceIdentity, max_bytes=_BYTES)
 
 
 def save_identity(root: Path, identity: DeviceIdentity) -> None:

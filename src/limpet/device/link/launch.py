@@ -95,6 +95,16 @@ def crash_line(error: BaseException) -> str:
     return msgspec.json.encode(line).decode()
 
 
+def readable(line: str) -> str:
+    """What a role said on stderr, for a person: of a crash report, its last line."""
+    try:
+        report = msgspec.json.decode(line, type=dict[str, str])
+    except msgspec.DecodeError:
+        return line
+    last = (report.get("detail", "").strip().splitlines() or [""])[-1]
+    return f"stopped: {last}" if report.get("event") == "crash" else line
+
+
 def _report_crash(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:

@@ -20,12 +20,15 @@ from limpet.device.link.bus import Bus
 from limpet.device.link.launch import crash_line
 from limpet.device.link.permits import Role
 from limpet.device.link.start import Start, parse_start
-from limpet.errors import LimpetError, Misuse
+from limpet.errors import Misuse, Rejected
 
-__all__ = ["STOP_SECONDS", "Bus", "Serve", "run_role"]
+__all__ = ["CANNOT_RUN", "STOP_SECONDS", "Bus", "Serve", "run_role"]
 
 STOP_SECONDS = 2.0
 """How long `serve` may take to end after it was cancelled."""
+
+CANNOT_RUN = 78
+"""EX_CONFIG of sysexits.h."""
 
 Serve = Callable[[Start, Bus], Awaitable[None]]
 """A role's work."""
@@ -34,7 +37,8 @@ Serve = Callable[[Start, Bus], Awaitable[None]]
 def run_role(role: Role, serve: Serve) -> NoReturn:
     """Run `serve` as the process of `role`, by the arguments of this process; never returns.
 
-    Exit status 0 after `Stop` or the supervisor's end, 1 after an error, which is then one
+    Exit status 0 after `Stop` or the supervisor's end, `CANNOT_RUN` if the system cannot
+    confine the role (another try would not help), 1 after any other error, which is then one
     line of JSON on stderr (the supervisor copies stderr to the device's log).
     """
     status = 1
@@ -49,8 +53,9 @@ def run_role(role: Role, serve: Serve) -> NoReturn:
         status = 0
     except SystemExit:
         status = 0
-    except LimpetError as error:
+    except Rejected as error:
         print(crash_line(error), file=sys.stderr, flush=True)
+        status = CANNOT_RUN if error.reason == "not-confined" else 1
     except BaseException as error:
         print(crash_line(error), file=sys.stderr, flush=True)
     sys.stderr.flush()

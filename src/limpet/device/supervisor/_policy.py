@@ -6,6 +6,7 @@ Pure: no clock, no process.
 from dataclasses import dataclass, replace
 
 from limpet.device.link.permits import Role
+from limpet.device.link.role import CANNOT_RUN
 
 __all__ = ["FACTORY_ORDER", "ORDER", "Restarts", "decide_patience", "decide_restart"]
 
@@ -39,14 +40,15 @@ def decide_patience(role: Role, *, on_trial: bool) -> float | None:
 
 
 def decide_restart(
-    restarts: Restarts, *, lived: float, forever: bool = False
+    restarts: Restarts, *, lived: float, status: int = 1, forever: bool = False
 ) -> tuple[Restarts, float | None]:
-    """After a death: what to remember, and the delay before the next start.
+    """After a death with exit `status`: what to remember, and the delay before the next start.
 
     None: do not start it alone any more, the whole slot is unwell; never with `forever`.
     """
     quick = 1 if lived >= STEADY_SECONDS else restarts.quick + 1
     after = replace(restarts, quick=quick, total=restarts.total + 1)
-    if quick > GIVE_UP_AFTER and not forever:
+    # The product's code chooses its own exit status, so that must not end the others either.
+    if not forever and (quick > GIVE_UP_AFTER or status == CANNOT_RUN):
         return after, None
     return after, float(min(FIRST_DELAY * 2 ** min(quick - 1, 16), LONGEST_DELAY))

@@ -16,6 +16,7 @@ from typing import Any
 
 from limpet.device.link import messages as m
 from limpet.device.link.journal import Journal
+from limpet.device.link.launch import readable
 from limpet.device.link.permits import Role, peers_of
 from limpet.device.link.start import Start
 from limpet.device.supervisor._child import Child
@@ -133,6 +134,7 @@ class Supervision:
             restarts, delay = decide_restart(
                 self._restarts.get(role, Restarts()),
                 lived=loop.time() - child.started_at,
+                status=status,
                 # The product's code alone brings nobody down, unless it is what is on trial.
                 forever=role is Role.APP and not self._slots.is_on_trial(),
             )
@@ -224,7 +226,7 @@ class Supervision:
         level = "error" if '"event":"crash"' in line else "warning"
         self._journal.write(role.value, "stderr", line, level=level)
         with contextlib.suppress(OSError):
-            print(f"{role.value}: {line}", file=sys.stderr, flush=True)
+            print(f"{role.value}: {readable(line)}", file=sys.stderr, flush=True)
 
     async def _ask(self, role: Role, request: m.Request) -> m.Reply:
         return await self._children[role].channel.call(request)

@@ -188,7 +188,9 @@ class _Run:
             if done == total:
                 check.state("installing")
 
-        install_image(image, read, check.staging / slot, journal=check.journal, on_progress=progress)
+        install_image(
+            image, read, check.staging / slot, journal=check.journal, on_progress=progress
+        )
 
     def _activation(self, verified: VerifiedRelease) -> m.Activate:
         return m.Activate(

@@ -32,7 +32,7 @@ _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Su
 
 
 def default_policy(update: Update) -> UpdatePolicy:
-    """What holds until the owner decides: automatic unless the design says otherwise (R2.4.2)."""
+    """Until the owner decides: automatic unless the design says otherwise (draft-moore, 2.4.2)."""
     window = Window()
     if update.default_window is not None:
         window = Window(

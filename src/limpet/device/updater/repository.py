@@ -1,9 +1,9 @@
 """What the vendor offers now: TUF metadata, the plan, the manifest, the support statement.
 
 Owns the use of python-tuf's client and what limpet adds to it: the root of trust
-always comes from the firmware, expiry is judged by a clock that cannot fall behind
-the time floor, and every version is compared with the floor. Never installs, and
-never reads an image.
+always comes from the firmware, keys are of the suite's schemes only, expiry is judged
+by a clock that cannot fall behind the time floor, and every version is compared with
+the floor. Never installs, and never reads an image.
 
 Order: refresh (TUF 1.0.33, 5.3 to 5.6), floor raised and durable, then targets. A
 plan is looked at only after the floor holds what it was signed with.
@@ -20,10 +20,12 @@ from typing import IO, TypeVar
 from urllib.parse import quote
 
 from tuf.api import exceptions
-from tuf.api.metadata import Metadata, Root, Targets
+from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
+from limpet.crypto.suites import CURRENT, Suite
 from limpet.device.updater.floor import Floor, SeenRole, raise_floor
+from limpet.device.updater.schemes import ROOT_BYTES, verify_delegations, verify_roots
 from limpet.device.updater.source import NotFound, Source
 from limpet.errors import LimpetError, Rejected, Unavailable
 from limpet.storage import make_directory, read_bounded
@@ -34,7 +36,6 @@ from limpet.wire.support import SUPPORT_BYTES, SupportStatement, support_path
 
 __all__ = ["Offer", "Repository"]
 
-_ROOT_BYTES = 1 << 19
 _CACHED_BYTES = 1 << 22
 _BASE = "https://repository.invalid/"  # names the fetcher's namespace; nothing resolves it
 _METADATA, _TARGETS = "metadata/", "targets/"
@@ -42,7 +43,7 @@ _METADATA, _TARGETS = "metadata/", "targets/"
 _CONFIG = {
     "max_root_rotations": 64,
     "max_delegations": 8,
-    "root_max_length": _ROOT_BYTES,
+    "root_max_length": ROOT_BYTES,
     "timestamp_max_length": 16 << 10,
     "snapshot_max_length": 64 << 10,
     "targets_max_length": 1 << 20,
@@ -76,8 +77,17 @@ class Offer:
 class Repository:
     """The client side of one model's repository."""
 
-    def __init__(self, source: Source, *, model: str, directory: Path, trusted_root: bytes) -> None:
+    def __init__(
+        self,
+        source: Source,
+        *,
+        model: str,
+        directory: Path,
+        trusted_root: bytes,
+        suite: Suite = CURRENT,
+    ) -> None:
         self._source, self._model, self._root = source, model, trusted_root
+        self._suite = suite
         self._cache, self._targets = directory / "metadata", directory / "targets"
         make_directory(self._cache)
         make_directory(self._targets)
@@ -86,7 +96,7 @@ class Repository:
         """What is offered, verified at `now` (UTC, not before the time floor).
 
         `keep` makes a raised floor durable before the plan is believed. Raises `Rejected` with
-        `bad-signature`, `expired-metadata`, `rollback`, `malformed`, `too-large` or
+        `bad-signature`, `weak-key`, `expired-metadata`, `rollback`, `malformed`, `too-large` or
         `unsigned-release`, and `Unavailable`.
         """
         with _tuf_errors():
@@ -123,14 +133,22 @@ class Repository:
             config=UpdaterConfig(**_CONFIG),  # type: ignore[arg-type]
             bootstrap=self._root,
         )
+        first = client._trusted_set.root.version
         # python-tuf judges expiry by the system's clock alone. A test holds this attribute.
         client._trusted_set.reference_time = now
         client.refresh()
+        verify_roots(self._cache, first, client._trusted_set.root.version, self._suite)
         return client
+
+    def _info(self, client: Updater, path: str) -> TargetFile | None:
+        """What is signed of the target at `path`, with keys of the suite's schemes only."""
+        info = client.get_targetinfo(path)
+        verify_delegations(client._trusted_set, path, self._suite)
+        return info
 
     def _manifest(self, client: Updater, planned: PlannedRelease) -> bytes:
         path = manifest_path(self._model, planned.version)
-        info = client.get_targetinfo(path)
+        info = self._info(client, path)
         if info is None or info.hashes.get("sha256") != planned.manifest_sha256:
             raise Rejected(
                 "unsigned-release",
@@ -144,7 +162,7 @@ class Repository:
 
     def _bytes(self, client: Updater, path: str, max_bytes: int) -> bytes | None:
         """A target's content, from the cache if it still has its signed hash."""
-        info = client.get_targetinfo(path)
+        info = self._info(client, path)
         if info is None:
             return None
         if info.length > max_bytes or "sha256" not in info.hashes:

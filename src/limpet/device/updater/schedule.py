@@ -1,7 +1,7 @@
 """When the updater checks next: irregular, patient after failures, obedient to the server.
 
 Pure. A fleet that was switched on together (after a power cut in a city) spreads
-by itself, because every wait is drawn anew, the first one too (R2.4.1b).
+by itself, because every wait is drawn anew, the first one too (draft-moore, 2.4.1).
 """
 
 from collections.abc import Callable

@@ -96,7 +96,7 @@ def make_client(
     allowed: tuple[str, ...],
     resolve: Mapping[str, str],
 ) -> HttpsClient:
-    """A client for `host`, which must be one of the product's (R2.1d)."""
+    """A client for `host`, which must be one of the product's (draft-moore, 2.1)."""
     if host not in allowed:
         raise Rejected("host-not-allowed", f"{host} is not a host of this product")
     return HttpsClient(f"https://{host}", tls=tls, resolve=resolve, timeouts=_TIMEOUTS)

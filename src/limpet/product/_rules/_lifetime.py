@@ -15,7 +15,7 @@ __all__ = [
 
 
 def intervals_are_irregular(product: Product, _: Context) -> Iterator[Finding]:
-    """The bounds enclose the base and leave room between them (R2.4.1b)."""
+    """The bounds enclose the base and leave room between them (draft-moore, 2.4.1)."""
     update = product.update
     low, high = update.check_interval_min_seconds, update.check_interval_max_seconds
     if not low <= update.check_interval_seconds <= high:

@@ -17,7 +17,7 @@ __all__ = [
 ]
 
 MIN_ENTROPY_BITS = 80
-"""Least entropy of a generated credential: no search finds it, throttled or not (R2.2.1)."""
+"""Least entropy of a generated credential: throttled or not, no search finds it."""
 
 MIN_SECRET_LENGTH = 15
 """Least length of a secret that a person chooses, where it is the only factor
@@ -35,7 +35,7 @@ def transports_fit(product: Product, _: Context) -> Iterator[Finding]:
 
 
 def outbound_has_hosts(product: Product, _: Context) -> Iterator[Finding]:
-    """A flow out of the device names its hosts, or peers that have no name (R2.1d)."""
+    """A flow out of the device names its hosts, or peers that have no name (draft-moore, 2.1)."""
     for index, interface in enumerate(product.interfaces):
         at: Path = ("interfaces", index, "hosts")
         calls_out = (
@@ -59,7 +59,7 @@ def outbound_has_hosts(product: Product, _: Context) -> Iterator[Finding]:
 
 
 def open_doors_have_reasons(product: Product, _: Context) -> Iterator[Finding]:
-    """A way in without authentication says why (R2.1e, R2.2.4a)."""
+    """A way in without authentication says why (draft-moore, 2.1 and 2.2.4)."""
     for index, interface in enumerate(product.interfaces):
         at: Path = ("interfaces", index)
         if interface.direction is not Direction.IN:
@@ -73,7 +73,7 @@ def open_doors_have_reasons(product: Product, _: Context) -> Iterator[Finding]:
 
 
 def secrets_are_not_guessable(product: Product, _: Context) -> Iterator[Finding]:
-    """A generated secret has entropy enough; a chosen one is long and throttled (R2.2.1)."""
+    """A generated secret has entropy enough; a chosen one is long and throttled."""
     for index, credential in enumerate(product.credentials):
         at: Path = ("credentials", index)
         if credential.origin is Origin.CHOSEN_BY_OWNER:
@@ -90,7 +90,7 @@ def secrets_are_not_guessable(product: Product, _: Context) -> Iterator[Finding]
 
 
 def credentials_are_not_shared(product: Product, _: Context) -> Iterator[Finding]:
-    """No credential opens more than one device (R2.2.5a, R2.2.5b)."""
+    """No credential opens more than one device (draft-moore, 2.2.5)."""
     for index, credential in enumerate(product.credentials):
         if credential.uniqueness is Uniqueness.SHARED:
             hint = "let each device make its own"

@@ -1,4 +1,4 @@
-"""Threats, the measures against them, and what is knowingly left (R2.1.1)."""
+"""Threats, the measures against them, and what is knowingly left (draft-moore, 2.1.1)."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -18,7 +18,7 @@ __all__ = [
 
 
 def interfaces_have_threats(product: Product, _: Context) -> Iterator[Finding]:
-    """Every interface was thought about by an attacker's eye (R2.1.1a)."""
+    """Every interface was thought about by an attacker's eye."""
     threatened = {name for threat in product.threats for name in threat.interfaces}
     for index, interface in enumerate(product.interfaces):
         if interface.id not in threatened:
@@ -34,7 +34,7 @@ def threats_name_interfaces(product: Product, _: Context) -> Iterator[Finding]:
 
 
 def threats_are_answered(product: Product, _: Context) -> Iterator[Finding]:
-    """Every threat has a measure against it, or is accepted by someone (R2.1.1b)."""
+    """Every threat has a measure against it, or is accepted by someone."""
     for index, threat in enumerate(product.threats):
         if not threat.measures and threat.acceptance is None:
             hint = "name its measures, or write [threats.acceptance] with owner and review_by"

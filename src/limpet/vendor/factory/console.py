@@ -27,6 +27,7 @@ CONVERSATION_SECONDS = 90.0
 """How long a device may take to be made; starting its processes is most of it."""
 
 EXIT_SECONDS = 10.0
+_CLOCK_ADVICE = "set this computer's clock: what it signs is not valid yet, or no more"
 _READ_BYTES = 4096
 _STDERR_CHARACTERS = 600
 
@@ -55,7 +56,11 @@ class Console:
         """The device's next line, of `kind`. Raises `Rejected`, `Unavailable`."""
         reply: DeviceReply = decode_json(self._read_line(), _REPLY, max_bytes=LINE_BYTES)
         if isinstance(reply, Failure):
-            raise Rejected(reply.reason, f"the device could not go on: {reply.message}")
+            raise Rejected(
+                reply.reason,
+                f"the device could not go on: {reply.message}",
+                hint=_CLOCK_ADVICE if "not valid at" in reply.message else "",
+            )
         if not isinstance(reply, kind):
             raise Rejected("malformed", f"the device sent {type(reply).__name__}")
         return reply

@@ -32,7 +32,7 @@ HEIGHT_MM = 29.0
 MIN_MODULE_MM = 0.4
 """Least side of one square of the QR code: what a phone's camera reads reliably."""
 MIN_TEXT_PT = 6.0
-"""Least size of any text (R5.3a asks for legible print)."""
+"""Least size of any text (draft-moore, 5.3, asks for legible print)."""
 MAX_LABELS = 1000
 """Pages of one PDF."""
 

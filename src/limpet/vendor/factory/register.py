@@ -15,9 +15,10 @@ from limpet.errors import Rejected, Unavailable
 __all__ = ["Register"]
 
 BUSY_SECONDS = 10.0
+_ADVICE = "restore it from a backup if it is damaged or gone: it keeps serial numbers unique"
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS device (
+CREATE TABLE device (
     serial TEXT PRIMARY KEY,
     model TEXT NOT NULL,
     hardware_revision TEXT NOT NULL,
@@ -31,12 +32,31 @@ CREATE TABLE IF NOT EXISTS device (
 
 
 class Register:
-    """The register in the file `path`, made where missing."""
+    """The register in the file `path`.
+
+    Raises `Unavailable` if there is none: one that begins anew could give a serial number twice.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        if not path.is_file() or path.stat().st_size == 0:
+            raise Unavailable(f"there is no factory's register {path}", hint=_ADVICE)
         with self._open() as connection:
-            connection.execute(_SCHEMA)
+            connection.execute("SELECT count(*) FROM device").fetchone()
+
+    @classmethod
+    def create(cls, path: Path) -> "Register":
+        """A new register, with the vendor's directory. Raises `Unavailable` if it exists."""
+        if path.exists():
+            raise Unavailable(f"{path} exists already", hint="never make a second register")
+        try:
+            path.touch(mode=0o600)
+            with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+                connection.execute("PRAGMA synchronous = FULL")
+                connection.execute(_SCHEMA)
+        except (OSError, sqlite3.Error) as error:
+            raise Unavailable(f"cannot create {path}: {error}") from error
+        return cls(path)
 
     def reserve(self, serial: str, *, model: str, hardware_revision: str, at: datetime) -> bool:
         """Take `serial`; False if it was given before."""
@@ -94,8 +114,12 @@ class Register:
                     yield connection
             finally:
                 connection.close()
-        except sqlite3.DatabaseError as error:
+        except sqlite3.OperationalError as error:
             raise Unavailable(
                 f"cannot use the factory's register {self._path}: {error}",
-                hint="restore it from a backup if it is damaged",
+                hint="is it locked, or the disk full? then try again; it is not damaged",
+            ) from error
+        except sqlite3.DatabaseError as error:
+            raise Unavailable(
+                f"cannot use the factory's register {self._path}: {error}", hint=_ADVICE
             ) from error

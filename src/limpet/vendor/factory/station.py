@@ -22,7 +22,7 @@ from limpet.crypto.chains import load_certificates
 from limpet.crypto.keys import pin_text, spki_sha256
 from limpet.crypto.randomness import new_claim_code
 from limpet.crypto.requests import Purpose, VerifiedRequest, verify_request
-from limpet.errors import Rejected, Unavailable
+from limpet.errors import Rejected, Unavailable, naming
 from limpet.firmware.image import range_reader
 from limpet.firmware.installation import install_image
 from limpet.firmware.slots import BOOT_FILE, SlotRecord, factory_state, save_boot_state
@@ -32,7 +32,7 @@ from limpet.storage import make_directory, read_bounded, sync_directory, write_a
 from limpet.vendor.factory.console import open_console
 from limpet.vendor.factory.label import render_pdf, render_svg
 from limpet.vendor.factory.register import Register
-from limpet.vendor.home import Home
+from limpet.vendor.home import REGISTER_FILE, Home
 from limpet.wire.codec import decode_json
 from limpet.wire.factory import CertificateRequest, Identify, InstallIdentity, Manufactured
 from limpet.wire.release import MANIFEST_BYTES, ReleaseManifest
@@ -45,6 +45,7 @@ AT_ONCE = 2
 MOST_AT_ONE_GO = 10_000
 _SERIAL_TRIES = 5
 _PEM_BYTES = 64 << 10
+_ADVICE = "restore factory/ and trust/ from a backup"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +69,10 @@ class MadeDevice(msgspec.Struct, frozen=True, kw_only=True):
 
 def load_factory_image(directory: Path) -> FactoryImage:
     """The release in `directory`. Raises `Unavailable`, `Rejected`."""
-    data = read_bounded(directory / "manifest.json", max_bytes=MANIFEST_BYTES)
-    manifest = decode_json(data, ReleaseManifest, max_bytes=MANIFEST_BYTES)
+    file = directory / "manifest.json"
+    with naming(file, hint="name a release: limpet release build … --out DIR makes one"):
+        data = read_bounded(file, max_bytes=MANIFEST_BYTES)
+        manifest = decode_json(data, ReleaseManifest, max_bytes=MANIFEST_BYTES)
     digest = hashlib.sha256(data).hexdigest()
     return FactoryImage(manifest=manifest, manifest_sha256=digest, image=directory / "image.img")
 
@@ -79,16 +82,17 @@ class Station:
 
     def __init__(self, home: Home, *, clock: Callable[[], datetime]) -> None:
         factory = home.factory
-        self._issuer: Issuer = load_issuer(
-            read_bounded(factory / "factory-ca.pem", max_bytes=_PEM_BYTES),
-            read_bounded(factory / "factory-ca.key", max_bytes=_PEM_BYTES),
-        )
+        with naming(factory / "factory-ca.pem and .key", hint=_ADVICE):
+            self._issuer: Issuer = load_issuer(
+                read_bounded(factory / "factory-ca.pem", max_bytes=_PEM_BYTES),
+                read_bounded(factory / "factory-ca.key", max_bytes=_PEM_BYTES),
+            )
         self._product: Product = load_product(factory / "product.toml")
-        self._register = Register(factory / "manufactured.sqlite")
-        roots = load_certificates(
-            read_bounded(home.trust / "device-root.pem", max_bytes=_PEM_BYTES)
-        )
-        self._root_pin = pin_text(spki_sha256(roots[0]))
+        self._register = Register(factory / REGISTER_FILE)
+        trust = home.trust / "device-root.pem"
+        with naming(trust, hint=_ADVICE):
+            self._root_pem = read_bounded(trust, max_bytes=_PEM_BYTES)
+            self._root_pin = pin_text(spki_sha256(load_certificates(self._root_pem)[0]))
         self._clock = clock
 
     def make(
@@ -122,6 +126,7 @@ class Station:
         try:
             make_directory(directory)
             _install(image, directory)
+            self._verify_trust(image, directory / "slots" / "a")
             label = self._converse(directory, serial, revision)
             made = _print_label(label, out / "labels", directory)
         except BaseException:
@@ -144,6 +149,16 @@ class Station:
             raise Rejected("wrong-hardware", f"no hardware revision {revision}; there is {known}")
         if revision not in manifest.hardware_revisions:
             raise Rejected("wrong-hardware", f"the image is not for hardware revision {revision}")
+
+    def _verify_trust(self, image: FactoryImage, slot: Path) -> None:
+        """A device that trusts another root could not be given an identity."""
+        file = slot / "trust" / "device-root.pem"
+        if not file.is_file() or read_bounded(file, max_bytes=_PEM_BYTES) != self._root_pem:
+            raise Rejected(
+                "wrong-vendor",
+                f"{image.image.parent} was built for another vendor: it trusts another device root",
+                hint="build it with --trust of this vendor: limpet release build … --trust DIR",
+            )
 
     def _reserve(self, revision: str) -> str:
         model = self._product.model.name
@@ -199,9 +214,10 @@ def _install(image: FactoryImage, directory: Path) -> None:
     """Fill slot a and write boot's first record, both durable."""
     slots = make_directory(directory / "slots", mode=0o755)
     manifest = image.manifest
-    installed = install_image(
-        manifest.image, range_reader(image.image), slots / "a", journal=slots / "a.journal"
-    )
+    with naming(image.image, hint="it is damaged: build the release again"):
+        installed = install_image(
+            manifest.image, range_reader(image.image), slots / "a", journal=slots / "a.journal"
+        )
     record = SlotRecord(
         version=manifest.version,
         manifest_sha256=image.manifest_sha256,

@@ -72,9 +72,11 @@ class Service:
         repository = Repository(home, clock)
         repository.verify_keys()
         authority = Authority.load(home)
+        with naming(home.product_file, hint="restore online/ from a backup"):
+            product = load_product(home.product_file)
         return cls(
             home=home,
-            product=load_product(home.product_file),
+            product=product,
             database=database,
             repository=repository,
             rollout=Rollout(home=home, database=database, repository=repository, clock=clock),

@@ -7,11 +7,12 @@ secret and may be served by anything.
 """
 
 from ._create import create
-from ._layout import LOCAL_ADDRESSES, SERVICE_DAYS, Home, Settings, open_home
+from ._layout import LOCAL_ADDRESSES, REGISTER_FILE, SERVICE_DAYS, Home, Settings, open_home
 from ._lock import hold_lock
 
 __all__ = [
     "LOCAL_ADDRESSES",
+    "REGISTER_FILE",
     "SERVICE_DAYS",
     "Home",
     "Settings",

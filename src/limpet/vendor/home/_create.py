@@ -23,11 +23,13 @@ from limpet.wire.codec import encode_json
 
 from ._layout import (
     LOCAL_ADDRESSES,
+    REGISTER_FILE,
     SERVICE_DAYS,
     SETTINGS_FILE,
     Home,
     Settings,
     staging_of,
+    verify_hostname,
 )
 
 __all__ = ["create"]
@@ -53,6 +55,8 @@ def create(
     file = product / PRODUCT_FILE if product.is_dir() else product
     design = load_product(file)
     names = tuple(dict.fromkeys([*(hostnames or design.vendor.hosts), *LOCAL_NAMES]))
+    for name in names:
+        verify_hostname(name)
     _verify_free(directory)
     make_directory(directory.parent)
     staging = staging_of(directory)
@@ -62,8 +66,13 @@ def create(
             maker=design.maker.name, model=design.model.name, hostnames=names, created_at=now
         )
         product_toml = read_bounded(file, max_bytes=MAX_PRODUCT_BYTES)
-        _fill(Home(root=staging, settings=settings), product_toml, now, passphrase)
-        _give_name(staging, directory)
+        try:
+            _fill(Home(root=staging, settings=settings), product_toml, now, passphrase)
+            _give_name(staging, directory)
+        except BaseException:
+            # No half-made key stays, not even until the next attempt.
+            shutil.rmtree(staging, ignore_errors=True)
+            raise
     return Home(root=directory, settings=settings)
 
 
@@ -110,6 +119,7 @@ def _give_name(staging: Path, directory: Path) -> None:
 
 
 def _fill(home: Home, product_toml: bytes, now: datetime, passphrase: bytes | None) -> None:
+    from limpet.vendor.factory.register import Register
     from limpet.vendor.repository.founding import found_repository
     from limpet.vendor.store import Database
 
@@ -121,6 +131,7 @@ def _fill(home: Home, product_toml: bytes, now: datetime, passphrase: bytes | No
     for copy in (home.product_file, home.factory / PRODUCT_FILE):
         write_atomic(copy, product_toml, mode=PUBLIC)
     Database.create(home.database).close()
+    Register.create(home.factory / REGISTER_FILE)
     found_repository(home, now=now, passphrase=passphrase)
     write_atomic(home.online / SETTINGS_FILE, encode_json(home.settings), mode=PUBLIC)
 

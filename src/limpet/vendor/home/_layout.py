@@ -3,6 +3,7 @@
 Owns names of files and directories. Never reads a key, and never makes anything.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from limpet.wire.release import ModelName
 
 __all__ = [
     "LOCAL_ADDRESSES",
+    "REGISTER_FILE",
     "SERVICE_DAYS",
     "SETTINGS_BYTES",
     "SETTINGS_FILE",
@@ -24,12 +26,15 @@ __all__ = [
     "Settings",
     "open_home",
     "staging_of",
+    "verify_hostname",
 ]
 
 SERVICE_DAYS = 365  # of the service's certificate; renewing it takes the offline drawer
 LOCAL_ADDRESSES = ("127.0.0.1", "::1")  # that it is valid for, beside its names
 SETTINGS_BYTES = 64 << 10
 SETTINGS_FILE = "vendor.json"
+REGISTER_FILE = "manufactured.sqlite"
+HOSTNAME = re.compile(r"(?=.{1,253}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9-]{1,63}\Z")
 DEFAULT_CERTIFICATE_LIFETIME = 30 * 86400
 CertificateLifetime = Annotated[int, Meta(ge=60, le=366 * 86400)]
 
@@ -112,6 +117,16 @@ def open_home(directory: Path) -> Home:
             "bad-settings", f"{file}: {error.message}", hint="restore the file from a backup"
         ) from error
     return Home(root=directory, settings=settings)
+
+
+def verify_hostname(name: str) -> None:
+    """Raise `Rejected("bad-hostname")` unless `name` is a DNS name in small letters."""
+    if not HOSTNAME.match(name):
+        raise Rejected(
+            "bad-hostname",
+            f"{name!r} is not a host name",
+            hint="write it as updates.vendor.example: small letters, digits, hyphens and dots",
+        )
 
 
 def staging_of(directory: Path) -> Path:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from limpet.errors import Unavailable
+from limpet.storage import advice_for
 
 __all__ = ["LOCK_SECONDS", "hold_lock"]
 
@@ -25,7 +26,8 @@ def hold_lock(file: Path, *, seconds: float = LOCK_SECONDS) -> Iterator[None]:
     try:
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise Unavailable(f"cannot open {file}: {error.strerror}") from error
+        message = f"cannot open {file}: {(error.strerror or 'failed').lower()}"
+        raise Unavailable(message, hint=advice_for(error)) from error
     try:
         deadline = time.monotonic() + seconds
         while not _try(descriptor):

@@ -43,7 +43,7 @@ Site = Mapping[str, Page]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Support:
-    """The commitment as a page says it (R5.1a, R5.1b)."""
+    """The commitment as a page says it (draft-moore, 5.1)."""
 
     until: date
     over: bool
@@ -60,7 +60,10 @@ def render_site(
     An expired security contact leaves `security.txt` out (RFC 9116, 2.5.5: a stale file must
     not be used); the page says so.
     """
-    facts = {"product": product, "support": _support(product, statement, now)}
+    facts: dict[str, object] = {
+        "product": product,
+        "support": _support(product, statement, now),
+    }
     name = product.model.name
     pages = {
         "/": Page(HTML, _render("product.html", facts), "index.html"),
@@ -76,7 +79,7 @@ def render_site(
         pages["/.well-known/security.txt"] = Page(
             "text/plain; charset=utf-8", text, ".well-known/security.txt"
         )
-    facts["reachable"] = bool(text)
+    facts |= {"reachable": bool(text), **_assessment(product), "today": now.date()}
     pages["/security"] = Page(HTML, _render("security.html", facts), "security.html")
     return pages
 
@@ -92,6 +95,29 @@ def write_site(site: Site, directory: Path) -> int:
         write_atomic(path, page.body, mode=PUBLIC_FILE)
         written += 1
     return written
+
+
+def _assessment(product: Product) -> Mapping[str, object]:
+    """The design read backwards: which threats come through an interface or meet a measure."""
+    return {
+        "threats_at": {
+            interface.id: [t.id for t in product.threats if interface.id in t.interfaces]
+            for interface in product.interfaces
+        },
+        "threats_met": {
+            measure.id: [t.id for t in product.threats if measure.id in t.measures]
+            for measure in product.measures
+        },
+    }
+
+
+def _duration(seconds: int) -> str:
+    """In the largest unit that divides it: "6 hours", "1 minute"."""
+    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1)):
+        count, rest = divmod(seconds, length)
+        if count and not rest:
+            return f"{count} {unit}{'' if count == 1 else 's'}"
+    return "no time"
 
 
 def _support(product: Product, statement: SupportStatement | None, now: datetime) -> _Support:
@@ -112,13 +138,15 @@ def _support(product: Product, statement: SupportStatement | None, now: datetime
 
 @cache
 def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda name: _asset(name).decode()),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["duration"] = _duration
+    return environment
 
 
 def _render(template: str, facts: Mapping[str, object]) -> bytes:

@@ -17,7 +17,8 @@ from tuf.api.metadata import Metadata, MetaFile, Root, Signed, Snapshot, Targets
 from tuf.api.serialization import DeserializationError
 
 from limpet.crypto.keys import signing_key_from_pem
-from limpet.errors import Rejected
+from limpet.crypto.suites import verify_firmware_schemes
+from limpet.errors import Rejected, naming
 from limpet.storage import read_bounded
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "rollout_role",
     "sign_metadata",
     "verify_delegated",
+    "verify_schemes",
 ]
 
 METADATA_BYTES = 4 << 20
@@ -86,20 +88,27 @@ def verify_delegated(
         )
 
 
+def verify_schemes(delegator: Root | Targets, *, what: str) -> None:
+    """Raise `Rejected("weak-key")` unless devices accept every key that `delegator` names."""
+    if isinstance(delegator, Root):
+        keys = delegator.keys
+    else:
+        keys = delegator.delegations.keys if delegator.delegations is not None else {}
+    verify_firmware_schemes((key.scheme for key in keys.values()), what=what)
+
+
 def load_signer(file: Path, *, passphrase: bytes | None = None) -> CryptoSigner:
-    """The Ed25519 signer in a PEM file. Raises `Unavailable` or `Rejected("bad-key")`."""
-    pem = read_bounded(file, max_bytes=KEY_BYTES)
-    try:
+    """The Ed25519 signer in a PEM file. Raises `Unavailable` or `Rejected` (bad-key, weak-key)."""
+    with naming(file, hint=KEY_ADVICE):
+        pem = read_bounded(file, max_bytes=KEY_BYTES)
         return CryptoSigner(signing_key_from_pem(pem, passphrase=passphrase))
-    except Rejected as error:
-        raise Rejected(error.reason, f"{file}: {error.message}", hint=KEY_ADVICE) from error
 
 
 def load_role_signer(file: Path, delegator: Root | Targets, role: str) -> CryptoSigner:
     """The signer in `file`, if `delegator` lets its key sign for `role`.
 
     Asked before anything is written: what a wrong key signs is refused by every client, and by
-    the next command too. Raises `Unavailable` or `Rejected("bad-key")`.
+    the next command too. Raises `Unavailable` or `Rejected` (bad-key, weak-key).
     """
     signer = load_signer(file)
     if signer.public_key.keyid not in delegator.get_delegated_role(role).keyids:

@@ -17,7 +17,7 @@ from limpet.wire.codec import decode_json
 from limpet.wire.release import MANIFEST_BYTES, ReleaseManifest, manifest_path
 from limpet.wire.support import SUPPORT_BYTES, SupportStatement, support_path
 
-from ._metadata import parse_metadata, releases_role, verify_delegated
+from ._metadata import parse_metadata, releases_role, verify_delegated, verify_schemes
 from ._state import RepositoryState
 
 __all__ = [
@@ -62,8 +62,8 @@ def verify_release(
 ) -> VerifiedRelease:
     """Verify a release against what is published.
 
-    Numbered as they run: 1. the manifest is well-formed and of this `model`; 2. its metadata
-    passes `_verify_next`; 3. an existing version is never changed. The caller still owes: the
+    Numbered as they run: 1. the manifest is well-formed and of this `model`; 2. an existing
+    version is never changed; 3. its metadata passes `_verify_next`. The caller still owes: the
     image file has the length and hash that the manifest names. Raises `Rejected`.
     """
     # 1.
@@ -74,14 +74,18 @@ def verify_release(
         )
     path = manifest_path(model, manifest.version)
     # 2.
-    metadata = _verify_next(release.metadata, state, model, path, release.manifest, now)
-    # 3.
-    if path in state.role(releases_role(model)).targets:
+    published = state.role(releases_role(model)).targets.get(path)
+    if published is not None:
+        same = published.hashes.get("sha256") == hashlib.sha256(release.manifest).hexdigest()
         raise Rejected(
             "already-published",
             f"{model} {manifest.version} is published; a version's content never changes",
-            hint="build it under a new version",
+            hint="it is this very release: nothing is left to do"
+            if same
+            else "build it under a new version",
         )
+    # 3.
+    metadata = _verify_next(release.metadata, state, model, path, release.manifest, now)
     return VerifiedRelease(manifest=manifest, metadata=metadata)
 
 
@@ -101,7 +105,8 @@ def _verify_next(
 ) -> VerifiedMetadata:
     """The next `releases/<model>`. Numbered as they run:
 
-    1. a threshold of the role's keys signed it (TUF 5.6.3); 2. its version is the next one;
+    1. a threshold of the role's keys signed it (TUF 5.6.3), and devices accept their schemes;
+    2. its version is the next one;
     3. it has not expired; 4. it delegates nothing and stays within its paths (TUF 4.5);
     5. it holds `target` at `path`; 6. every other target is as it was.
     """
@@ -110,6 +115,8 @@ def _verify_next(
     # 1.
     metadata = parse_metadata(data, Targets, what="the release's metadata")
     verify_delegated(state.targets, role, metadata, what="the release")
+    verify_schemes(state.root, what="root")
+    verify_schemes(state.targets, what="targets")
     offered = metadata.signed
     # 2.
     if offered.version != current.version + 1:

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import Root, Signed, TargetFile, Targets
 
-from limpet.errors import Rejected, naming
+from limpet.errors import Rejected, Unavailable, naming
 from limpet.vendor.home import Home, hold_lock
 from limpet.wire.codec import decode_json, encode_json
 from limpet.wire.release import MANIFEST_BYTES, ReleaseManifest, manifest_path, version_key
@@ -37,6 +37,8 @@ from ._shelf import Shelf
 from ._state import ADVICE, RepositoryState, load_state
 
 __all__ = ["PublishedRelease", "Repository"]
+
+CLOCK_SLACK = timedelta(days=1)  # between the clocks of two machines that write here
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,7 @@ class Repository:
         The next root is signed as the current one asks and as it asks itself (TUF 5.3.4, 5.3.5).
         Raises `Rejected`; then clients see nothing of it.
         """
+        self._verify_clock()
         with self._lock():
             state = self.state()
             verified = verify_roots(root, targets, state, now=self._clock())
@@ -211,11 +214,22 @@ class Repository:
 
     def _writable_state(self) -> RepositoryState:
         """The state, once every key that its next version takes is known to fit."""
+        self._verify_clock()
         state = self.state()
         for role in ("snapshot", "timestamp"):
             self._signer(state.root, role)
         self._signer(state.targets, rollout_role(self._model))
         return state
+
+    def _verify_clock(self) -> None:
+        """What a clock that is behind dates would have expired before anybody reads it."""
+        now, made = self._clock(), self._home.settings.created_at
+        if now < made - CLOCK_SLACK:
+            raise Unavailable(
+                f"this computer's clock says {now:%Y-%m-%d}, but this vendor was made on "
+                f"{made:%Y-%m-%d}",
+                hint="set the clock, then try again",
+            )
 
     def _signer(self, delegator: Root | Targets, role: str) -> CryptoSigner:
         own = {rollout_role(self._model): f"rollout-{self._model}.pem"}

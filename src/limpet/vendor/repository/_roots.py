@@ -11,7 +11,7 @@ from tuf.api.metadata import Root, Targets
 
 from limpet.errors import Rejected
 
-from ._metadata import parse_metadata, verify_delegated
+from ._metadata import parse_metadata, verify_delegated, verify_schemes
 from ._state import RepositoryState
 
 __all__ = ["VerifiedRoots", "verify_roots"]
@@ -30,7 +30,9 @@ def verify_roots(
 ) -> VerifiedRoots:
     """Numbered as they run: 1. the next root is signed as the current one says, and as it says
     itself; 2. targets is signed as the next root says; 3. both are the next versions; 4. neither
-    has expired; 5. every role that is published stays delegated. Raises `Rejected`.
+    has expired; 5. every role that is published stays delegated; 6. every key is of a scheme that
+    devices accept: a root that they refuse could never be replaced; 7. neither expires before the
+    version that it replaces. Raises `Rejected`.
     """
     # 1. and 2.
     next_root = parse_metadata(root, Root, what="the next root")
@@ -39,7 +41,8 @@ def verify_roots(
     verify_delegated(next_root.signed, "root", next_root, what="the next root")
     verify_delegated(next_root.signed, "targets", next_targets, what="the next targets")
     # 3.
-    for offered, current in ((next_root.signed, state.root), (next_targets.signed, state.targets)):
+    pairs = ((next_root.signed, state.root), (next_targets.signed, state.targets))
+    for offered, current in pairs:
         if offered.version != current.version + 1:
             raise Rejected("wrong-version", f"{offered.type} is not version {current.version + 1}")
         # 4.
@@ -49,4 +52,16 @@ def verify_roots(
     delegations = next_targets.signed.delegations
     if delegations is None or not set(state.delegated) <= set(delegations.roles or {}):
         raise Rejected("bad-metadata", "the next targets drops a role that devices ask for")
+    # 6.
+    verify_schemes(next_root.signed, what="the next root")
+    verify_schemes(next_targets.signed, what="the next targets")
+    # 7.
+    for offered, current in pairs:
+        if offered.expires < current.expires:
+            raise Rejected(
+                "expired-metadata",
+                f"the next {offered.type} would expire on {offered.expires:%Y-%m-%d}, the current "
+                f"one does on {current.expires:%Y-%m-%d}",
+                hint="is this computer's clock right?",
+            )
     return VerifiedRoots(next_root.signed.version, next_targets.signed.version)

@@ -13,7 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from limpet.errors import Rejected, Unavailable
-from limpet.storage import make_directory, read_bounded, sync_directory, write_atomic
+from limpet.storage import (
+    advice_for,
+    make_directory,
+    read_bounded,
+    sync_directory,
+    write_atomic,
+)
 
 from ._metadata import METADATA_BYTES
 
@@ -73,7 +79,8 @@ class Shelf:
             sync_directory(path.parent)
         except OSError as error:
             reason = (error.strerror or "failed").lower()
-            raise Unavailable(f"cannot copy {source} to {path}: {reason}") from error
+            message = f"cannot copy {source} to {path}: {reason}"
+            raise Unavailable(message, hint=advice_for(error)) from error
         finally:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ unless told to.
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,6 +25,15 @@ __all__ = ["BUSY_SECONDS", "Database"]
 
 BUSY_SECONDS = 10.0
 """How long a transaction waits for another process's."""
+
+_TRANSIENT: Mapping[str, str] = {
+    "database is locked": "another command or the service holds it: try again when it has ended",
+    "disk I/O error": "is the disk full, or failing? free some space, then try again",
+    "database or disk is full": "free some space, then try again",
+    "attempt to write a readonly database": "run it as the user who owns it",
+    "unable to open database file": "run it as its owner, and see that the disk has room",
+}
+"""What a person can do about SQLite's words for what passes."""
 
 ADVICE = "stop the service, move the file away, and restore it from a backup"
 
@@ -92,7 +101,8 @@ class Database:
             with self._engine.begin() as connection:
                 yield connection
         except OperationalError as error:
-            raise Unavailable(f"{self._file}: {_cause(error)}") from error
+            cause = _cause(error)
+            raise Unavailable(f"{self._file}: {cause}", hint=_TRANSIENT.get(cause, "")) from error
         except DatabaseError as error:
             message = f"{self._file} is damaged: {_cause(error)}"
             raise Rejected("bad-database", message, hint=ADVICE) from error

@@ -29,7 +29,7 @@ class Window(Message, frozen=True, kw_only=True):
 
 
 class UpdatePolicy(Message, frozen=True, kw_only=True):
-    """The owner's choice; automatic by default (R2.4.2)."""
+    """The owner's choice; automatic by default (draft-moore, 2.4.2)."""
 
     automatic: bool = True
     window: Window = Window()

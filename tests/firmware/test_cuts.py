@@ -1,0 +1,168 @@
+"""An installation that is cut: a broken line, a power cut, a damaged journal, a full disk."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+from tests.firmware.images import assert_old, install
+
+from limpet.errors import Rejected, Unavailable
+from limpet.firmware import installation
+from limpet.firmware.image import range_reader
+from limpet.firmware.installation import install_image
+from limpet.firmware.tree import digest_tree
+from limpet.wire.release import Image
+
+
+@pytest.mark.parametrize("cut_at", range(3))
+def test_a_broken_line_costs_one_group_at_most(
+    built: tuple[Path, Path, Image], slots: Path, cut_at: int
+) -> None:
+    _, file, image = built
+    whole = range_reader(file)
+    offsets: list[int] = []
+
+    def read(offset: int, length: int) -> bytes:
+        offsets.append(offset)
+        if len(offsets) == cut_at + 1:
+            raise Unavailable("the line broke")
+        return whole(offset, length)
+
+    journal = slots / "journal"
+    with pytest.raises(Unavailable):
+        install_image(image, read, slots / "b", journal=journal)
+    assert_old(slots)
+    install_image(image, read, slots / "b", journal=journal)
+    assert len(offsets) == 4
+    assert digest_tree(slots / "b") == image.tree_sha256
+
+
+def test_a_bad_peer_does_not_cost_what_was_written(
+    built: tuple[Path, Path, Image], slots: Path
+) -> None:
+    _, file, image = built
+    whole, asked = range_reader(file), 0
+
+    def read(offset: int, length: int) -> bytes:
+        nonlocal asked
+        asked += 1
+        if asked == 3:
+            raise Rejected("untrusted-server", "somebody else answers")
+        return whole(offset, length)
+
+    with pytest.raises(Rejected):
+        install_image(image, read, slots / "b", journal=slots / "journal")
+    install_image(image, read, slots / "b", journal=slots / "journal")
+    assert asked == 4
+
+
+class PowerCut(BaseException):
+    """Nothing of the program runs after it."""
+
+
+CUT_POINTS = ("fsync", "rename", "replace", "mkdir", "unlink", "write")
+
+
+@pytest.mark.parametrize("step", range(48))
+def test_a_cut_at_any_step_leaves_the_old_slot_or_the_new_one(
+    built: tuple[Path, Path, Image], slots: Path, step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cut comes before the n-th change of the file system; the next try must succeed."""
+    _, file, image = built
+    count = 0
+
+    def guard(name: str) -> None:
+        nonlocal count
+        if count == step:
+            raise PowerCut(name)
+        count += 1
+
+    for name in CUT_POINTS:
+        real = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *a, _n=name, _r=real, **k: (guard(_n), _r(*a, **k))[1])
+    for name in ("rename", "replace"):
+        method = getattr(Path, name)
+        monkeypatch.setattr(
+            Path, name, lambda *a, _n=name, _r=method, **k: (guard(_n), _r(*a, **k))[1]
+        )
+    was_cut = False
+    try:
+        install(slots, image, file)
+    except PowerCut:
+        was_cut = True
+    monkeypatch.undo()
+    assert was_cut or count <= step, "every step of the installation was reached"
+    if (slots / "b").exists() and (slots / "b" / "old").exists():
+        assert_old(slots)
+    elif (slots / "b").exists():
+        assert digest_tree(slots / "b") == image.tree_sha256
+    else:  # between the two renames of the swap: the other slot runs, this one is made again
+        assert digest_tree(slots / "b.part") == image.tree_sha256
+    assert install(slots, image, file) == image.tree_sha256
+    assert digest_tree(slots / "b") == image.tree_sha256
+
+
+def test_a_journal_that_promises_too_much_leads_to_a_fresh_start(
+    built: tuple[Path, Path, Image], slots: Path
+) -> None:
+    """A cut can keep the journal and lose a directory entry."""
+    _, file, image = built
+    whole, calls = range_reader(file), 0
+
+    def read(offset: int, length: int) -> bytes:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise Unavailable("cut")
+        return whole(offset, length)
+
+    with pytest.raises(Unavailable):
+        install_image(image, read, slots / "b", journal=slots / "journal")
+    (slots / "b.part" / "app" / "deep" / "data.bin").unlink()
+    install_image(image, read, slots / "b", journal=slots / "journal")
+    assert digest_tree(slots / "b") == image.tree_sha256
+
+
+@pytest.mark.parametrize("junk", [b"", b"{}", b"\xff" * 40, b'{"groups": 99}'])
+def test_a_damaged_journal_is_a_fresh_start(
+    built: tuple[Path, Path, Image], slots: Path, junk: bytes
+) -> None:
+    _, file, image = built
+    (slots / "journal").write_bytes(junk)
+    (slots / "b.part").mkdir()
+    (slots / "b.part" / "planted").write_text("x")
+    install(slots, image, file)
+    assert digest_tree(slots / "b") == image.tree_sha256
+
+
+def test_a_full_disk_is_said_and_leaves_nothing_behind(
+    built: tuple[Path, Path, Image], slots: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, file, image = built
+    real = os.write
+
+    def full(descriptor: int, data: bytes) -> int:
+        if len(data) > 100_000:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(descriptor, data)
+
+    monkeypatch.setattr(installation.os, "write", full)
+    with pytest.raises(Unavailable) as failed:
+        install(slots, image, file)
+    monkeypatch.undo()
+    assert "no space left" in failed.value.message
+    assert_old(slots)
+    assert not (slots / "b.part").exists()
+
+
+def test_too_little_space_is_noticed_before_the_first_byte(
+    built: tuple[Path, Path, Image], slots: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, file, image = built
+    real = os.statvfs(slots)
+    small = os.statvfs_result((*real[:3], 10, 10, *real[5:]))
+    monkeypatch.setattr(installation.os, "statvfs", lambda path: small)
+    with pytest.raises(Unavailable):
+        install(slots, image, file)
+    assert_old(slots)

@@ -1,0 +1,46 @@
+"""The vendor's one database: what a person reads when it is held, empty or damaged."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from limpet.errors import Rejected, Unavailable
+from limpet.vendor.store import Database, _database
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "limpet.sqlite"
+    Database.create(path).close()
+    return path
+
+
+def test_a_database_that_another_holds_is_waited_for_and_then_said(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_database, "BUSY_SECONDS", 0.1)
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(Unavailable, match="locked") as caught:
+            Database.open(file)
+    assert "try again" in caught.value.hint
+    Database.open(file).close()
+
+
+def test_an_empty_database_is_damage_and_not_another_version(file: Path) -> None:
+    file.write_bytes(b"")
+    with pytest.raises(Rejected, match="is empty") as caught:
+        Database.open(file)
+    assert "backup" in caught.value.hint
+
+
+def test_damage_is_told_in_one_line_however_much_sqlite_says(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    for page in range(2, len(content) // 4096):
+        content[page * 4096 : page * 4096 + 8] = b"\xff" * 8
+    file.write_bytes(content)
+    with pytest.raises(Rejected, match="damaged") as caught:
+        Database.open(file)
+    assert "\n" not in caught.value.message
