@@ -36,6 +36,7 @@ class CommandSpec(NamedTuple):
 COMMANDS = (
     CommandSpec("demo", "The whole life of a device on this machine, with real processes."),
     CommandSpec("requirements", "The 65 statements, and what in limpet answers each."),
+    CommandSpec("new", "Make a new product that meets the baseline as it stands."),
     CommandSpec("product", "Check and show a product's design file."),
     CommandSpec("vendor", "Set up and run the vendor's services."),
     CommandSpec("factory", "Make devices with their own keys, credentials and labels."),

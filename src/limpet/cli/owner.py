@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from limpet.cli import _owner_tokens, _owner_updates
+from limpet.cli import _owner_notifications, _owner_tokens, _owner_updates
 from limpet.cli._frame import emit, make_app, print_table, show_examples
 from limpet.cli._owner_parts import (
     DeviceOption,
@@ -49,6 +49,7 @@ app = make_app(
 )
 app.add_typer(_owner_updates.app, name="update")
 app.add_typer(_owner_tokens.app, name="token")
+app.add_typer(_owner_notifications.app, name="notifications")
 
 _Url = Annotated[str, typer.Argument(metavar="URL", help="Where the device is.")]
 _Root = Annotated[

@@ -58,7 +58,8 @@ class HttpsClient:
     """Requests to one origin over one kept connection. Not for several threads.
 
     `resolve` maps "host:port" to "address:port" as curl's --resolve does: the
-    name that TLS checks stays the URL's. Raises `Unavailable` when the peer
+    name that TLS checks stays the URL's. `connect`, given seconds, opens the TCP connection in
+    the place of this process. Raises `Unavailable` when the peer
     cannot be reached in time, `Rejected("untrusted-server")` when its
     certificate does not hold, `Rejected("malformed" | "too-large")` for a bad answer.
     """
@@ -70,6 +71,7 @@ class HttpsClient:
         tls: ssl.SSLContext,
         resolve: Mapping[str, str] = _NOTHING,
         timeouts: Timeouts | None = None,
+        connect: Callable[[float], socket.socket] | None = None,
     ) -> None:
         parts = urlsplit(base_url)
         if parts.scheme != "https" or not parts.hostname or parts.query or parts.username:
@@ -79,6 +81,7 @@ class HttpsClient:
         self._authority = parts.netloc
         self._tls, self._timeouts = tls, timeouts or Timeouts()
         self._address = _address(resolve, self._host, self._port)
+        self._open = connect or self._open_directly
         self._socket: ssl.SSLSocket | None = None
         self._http: h11.Connection | None = None
 
@@ -218,7 +221,7 @@ class HttpsClient:
 
     def _connect(self, deadline: float) -> None:
         limit = min(deadline, time.monotonic() + self._timeouts.connect)
-        raw = socket.create_connection(self._address, timeout=_left(limit))
+        raw = self._open(_left(limit))
         try:
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             raw.settimeout(_left(limit))
@@ -232,6 +235,9 @@ class HttpsClient:
         tls.settimeout(_left(limit))
         tls.do_handshake()
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_HEADER_BYTES)
+
+    def _open_directly(self, seconds: float) -> socket.socket:
+        return socket.create_connection(self._address, timeout=seconds)
 
     def _send(self, data: bytes, deadline: float) -> None:
         view = memoryview(data)

@@ -15,6 +15,8 @@ __all__ = [
     "DeviceIdentity",
     "EventsAnswer",
     "FunctionAnswer",
+    "NotificationAnswer",
+    "NotificationsAnswer",
     "Policy",
     "ProblemAnswer",
     "SessionAnswer",
@@ -116,6 +118,24 @@ class TokenAnswer(_Answer, frozen=True):
     label: str
     access: str
     expires_at: datetime
+
+
+class NotificationAnswer(_Answer, frozen=True):
+    """One thing that the product tells its owner."""
+
+    id: int
+    key: str
+    text: str
+    level: str
+    raised_at: datetime
+    count: int = 1
+    acknowledged: bool = False
+
+
+class NotificationsAnswer(_Answer, frozen=True):
+    """The product's notifications, newest last."""
+
+    notifications: tuple[NotificationAnswer, ...]
 
 
 class EventsAnswer(_Answer, frozen=True):

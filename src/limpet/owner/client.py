@@ -17,6 +17,8 @@ from limpet.owner.answers import (
     DeviceIdentity,
     EventsAnswer,
     FunctionAnswer,
+    NotificationAnswer,
+    NotificationsAnswer,
     Policy,
     ProblemAnswer,
     SessionAnswer,
@@ -137,6 +139,14 @@ class DeviceClient:
         """The owner's security log, newest last."""
         lines = self._ask("GET", "/v1/events", EventsAnswer).lines
         return [parse_answer(line.encode(), object) for line in lines]
+
+    def notifications(self) -> tuple[NotificationAnswer, ...]:
+        """What the product tells its owner, newest last."""
+        return self._ask("GET", "/v1/notifications", NotificationsAnswer).notifications
+
+    def acknowledge(self, notification_id: int) -> None:
+        """Say that a notification was seen. Raises `Rejected("no-such-notice")`."""
+        self.request("POST", f"/v1/notifications/{notification_id}/acknowledge")
 
     def revoke_token(self, token_id: str) -> None:
         """End one of the caller's tokens."""

@@ -41,6 +41,7 @@ from ._types import (
     Transport,
     Uniqueness,
     Update,
+    User,
     VendorServices,
     Window,
 )
@@ -78,6 +79,7 @@ __all__ = [
     "Transport",
     "Uniqueness",
     "Update",
+    "User",
     "VendorServices",
     "Window",
     "examine_product",

@@ -55,6 +55,7 @@ __all__ = [
     "Transport",
     "Uniqueness",
     "Update",
+    "User",
     "VendorServices",
     "Window",
 ]
@@ -89,6 +90,13 @@ class Authentication(StrEnum):
     SERVER_CERTIFICATE = "server-certificate"
     SIGNED_CONTENT = "signed-content"
     PHYSICAL_PRESENCE = "physical-presence"
+
+
+class User(StrEnum):
+    """Whose an interface is: limpet's own, or the product's code in the app."""
+
+    PLATFORM = "platform"
+    APP = "app"
 
 
 class Origin(StrEnum):
@@ -178,6 +186,7 @@ class Interface(_Part, frozen=True):
     peers: tuple[Line, ...] = ()
     authentication: tuple[Authentication, ...] = ()
     unauthenticated_because: Prose | None = None
+    used_by: User = User.PLATFORM
 
 
 class Credential(_Part, frozen=True):

@@ -19,6 +19,7 @@ from limpet.device.supervisor._policy import (
     LONGEST_DELAY,
     ORDER,
     Restarts,
+    decide_patience,
     decide_restart,
 )
 from limpet.device.supervisor._slots import SlotKeeper, begin_erasing, finish_erasing
@@ -37,6 +38,21 @@ def test_quick_deaths_wait_longer_each_time_and_then_the_slot_is_given_up() -> N
         delays.append(delay)
     assert delays == sorted(delays)
     assert decide_restart(restarts, lived=1)[1] is None
+
+
+def test_the_products_code_is_started_again_for_ever_with_the_longest_wait() -> None:
+    restarts, delay = Restarts(), None
+    for _ in range(5000):
+        restarts, delay = decide_restart(restarts, lived=0.1, status=CANNOT_RUN, forever=True)
+        assert delay is not None
+        assert delay <= LONGEST_DELAY
+    assert delay == LONGEST_DELAY
+
+
+def test_nobody_waits_for_the_products_code_unless_it_is_on_trial() -> None:
+    waits = {role for role in ORDER if decide_patience(role, on_trial=False) is None}
+    assert waits == {*ORDER} - {Role.APP}
+    assert all(decide_patience(role, on_trial=True) is None for role in ORDER)
 
 
 @given(st.lists(st.floats(60, 1e6), max_size=50))

@@ -184,6 +184,12 @@ BROKEN: dict[str, tuple[tuple[str, str], ...]] = {
             '"tracker.example.net" is not among vendor.hosts',
         ),
     ),
+    "app-door-inwards": (
+        (
+            "port = 8443",
+            'port = 8443\nused_by = "app" #! interfaces.api.used_by: the app calls out by TCP',
+        ),
+    ),
     "inbound-with-hosts": (
         (
             "port = 8443",

@@ -6,14 +6,18 @@ the clock behind it. Never a global: a test hands in other ones.
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from limpet.device.app._dialer import Dialer
 from limpet.device.app._guard import Guard, SafeWrite
 from limpet.device.app._history import SEGMENT_BYTES, SEGMENTS, History
+from limpet.device.app._notices import Level, Notices
+from limpet.device.app._outbound import Outbound
 from limpet.device.app._state import Migration, State
+from limpet.https.client import HttpsClient
 
 __all__ = ["Clock", "Device", "Log", "SystemClock"]
 
@@ -55,6 +59,8 @@ class Device:
     data: Path
     log: Log
     guard: Guard
+    notices: Notices
+    outbound: Outbound = field(default_factory=lambda: Outbound(Dialer((), resolve={})))
 
     def state(
         self,
@@ -83,6 +89,24 @@ class Device:
     ) -> History[R]:
         """The bounded history `name` of records of `kind`."""
         return History(self.data, name, kind, segment_bytes=segment_bytes, segments=segments)
+
+    def notify(self, key: str, text: str, *, level: Level = "info") -> None:
+        """Tell the owner `text`, one line without secrets; durable on return.
+
+        While a notice with the same `key` (kebab-case) is not acknowledged, the same text is
+        only counted and another text takes its place. `level` is `info`, `warning` or `error`.
+        """
+        self.notices.raise_notice(key, text, level)
+
+    def https(
+        self, interface: str, *, host: str | None = None, roots_pem: bytes | None = None
+    ) -> HttpsClient:
+        """A client for the outbound `interface` that product.toml gives to the app.
+
+        TLS 1.3; the peer proves its name against `roots_pem`, by default the vendor's root.
+        Connects when it is first used, after the start. Raises `Misuse` if not declared.
+        """
+        return self.outbound.client(interface, host=host, roots_pem=roots_pem)
 
     def when_this_process_dies(self, write: SafeWrite) -> None:
         """Have `write` done even if this process is killed without warning (see `SafeWrite`)."""

@@ -2,7 +2,8 @@
 
 Owns what happens between the link and the product's own code. Synchronous and
 without a clock of its own, so that the process and the tests run the same thing.
-It lets no exception of the product through but as a `Rejected` with a reason.
+It lets no exception of the product through but as a `Rejected` with a reason, and
+`MemoryError`: what a product hoards stays hoarded, so only a new process helps.
 """
 
 from collections.abc import Callable
@@ -63,6 +64,7 @@ class Instance(Generic[P]):
         except Rejected:
             raise
         except Exception as error:
+            _raise_if_exhausted(error)
             self._device.log("app-error", f"{name}: {_describe(error)}", "error")
             raise Rejected("app-error", f"{name} failed; the device's log says why") from error
         if len(encoded) > RESULT_BYTES:
@@ -103,6 +105,7 @@ class Instance(Generic[P]):
         try:
             loop.turn(self.product)
         except Exception as error:
+            _raise_if_exhausted(error)
             detail = _describe(error)
             now = self._device.clock.monotonic()
             self._loops[loop.name] = after_failure(before, now, detail)
@@ -119,6 +122,7 @@ class Instance(Generic[P]):
         except Unhealthy as verdict:
             return verdict.reason
         except Exception as error:
+            _raise_if_exhausted(error)
             return f"health check {check.__name__} broke: {_describe(error)}"
         return ""
 
@@ -142,6 +146,12 @@ def _field_first(message: str) -> str:
     text, found, place = message.partition(" - at `$.")
     text = f"{text[:1].lower()}{text[1:]}"
     return f"{place.rstrip('`')}: {text}" if found else text
+
+
+def _raise_if_exhausted(error: Exception) -> None:
+    """Raise `MemoryError` if the process has no room left, for objects or for a thread's stack."""
+    if isinstance(error, MemoryError) or str(error) == "can't start new thread":
+        raise MemoryError from error
 
 
 def _describe(error: Exception) -> str:

@@ -4,7 +4,7 @@ Owns the order of start and end. Start: load the package, let the product open
 what it needs, start the guard of its outputs, confine, run every loop once,
 become ready. End, for whatever reason: stop hooks, then the guard.
 It opens no socket, and it never lets a product's exception end the process: only
-a hang does, because a thread cannot be ended otherwise.
+a hang does, because a thread cannot be ended otherwise, and used-up memory.
 """
 
 import asyncio
@@ -12,21 +12,26 @@ import functools
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, cast
 
 import msgspec
 
 from limpet.device.app._context import Clock, Device, Log, SystemClock
 from limpet.device.app._declarations import Declaration
+from limpet.device.app._dialer import Dialer
 from limpet.device.app._guard import Guard
 from limpet.device.app._instance import Instance
 from limpet.device.app._loading import load_app
+from limpet.device.app._notices import Notices
+from limpet.device.app._outbound import Outbound, endpoints_of
 from limpet.device.app._worker import Worker
-from limpet.device.confine import confine, confine_to_open_files
+from limpet.device.confine import confine, confine_to_open_files, confine_to_ports
 from limpet.device.link import messages as m
 from limpet.device.link.role import Bus
 from limpet.device.link.start import Start
 from limpet.errors import Rejected, Unavailable
+from limpet.product import PRODUCT_FILE, load_product
 from limpet.storage import make_directory
 
 __all__ = ["CALL_SECONDS", "HUNG_SECONDS", "Program", "serve"]
@@ -50,6 +55,7 @@ class Program:
     """A running product behind its worker: answers the link's requests, turns the loops."""
 
     instance: Instance[Any]
+    notices: Notices
     worker: Worker
     clock: Clock
     declarations: tuple[Declaration, ...]
@@ -70,6 +76,19 @@ class Program:
             return m.Answer(json=await self.worker.run(work, seconds=self.call_seconds))
         except Rejected as error:
             return m.Refused(reason=error.reason, message=error.message)
+
+    async def list_notices(self, request: m.ListNotices) -> m.Reply:
+        """What the product told its owner; answered even while the product's code hangs."""
+        del request
+        return m.Notices(notices=self.notices.list())
+
+    async def acknowledge(self, request: m.AcknowledgeNotice) -> m.Reply:
+        """The owner's tick; beside the loop, because it waits for the disk."""
+        try:
+            await asyncio.to_thread(self.notices.acknowledge, request.id)
+        except Rejected as error:
+            return m.Refused(reason=error.reason, message=error.message)
+        return m.Done()
 
     async def check_health(self, request: m.CheckHealth) -> m.Reply:
         """The product's health; an app that does not answer is not healthy."""
@@ -114,6 +133,10 @@ class Program:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(WATCH_SECONDS)
+            if self.worker.is_exhausted:
+                raise Unavailable(
+                    "the product's code used up its memory", hint="the app is started again"
+                )
             busy = self.worker.busy_seconds()
             if busy > self.hung_seconds:
                 raise Unavailable(
@@ -133,9 +156,13 @@ async def serve(
     log = _logger(asyncio.get_running_loop(), bus)
     app = load_app(start.slot_path)
     guard = Guard()
-    device = Device(clock=SystemClock(), data=make_directory(start.private), log=log, guard=guard)
+    product = load_product(start.slot_path / PRODUCT_FILE)
+    dialer = Dialer(endpoints_of(product), resolve=start.resolve)
+    outbound = Outbound(dialer, start.slot_path / "trust" / "service-root.pem")
+    device = _device(make_directory(start.private), log, guard, outbound)
     program = Program(
         instance=Instance(app, device),
+        notices=device.notices,
         worker=Worker(),
         clock=device.clock,
         declarations=app.declarations(),
@@ -144,9 +171,12 @@ async def serve(
     )
     try:
         guard.start(functools.partial(confine_to_open_files, start))  # while there is one thread
+        dialer.start(functools.partial(confine_to_ports, start, dialer.ports))
         confinement = confine(start.role, start)  # before the worker's thread, which inherits it
         bus.on(m.DescribeFunctions, program.describe)
         bus.on(m.CallFunction, program.call)
+        bus.on(m.ListNotices, program.list_notices)
+        bus.on(m.AcknowledgeNotice, program.acknowledge)
         bus.on(m.CheckHealth, program.check_health)
         await program.worker.run(program.instance.run_due, seconds=START_SECONDS)
         await bus.ready(confinement)
@@ -154,6 +184,14 @@ async def serve(
     finally:
         await program.end()
         guard.stop()
+
+
+def _device(data: Path, log: Log, guard: Guard, outbound: Outbound) -> Device:
+    clock = SystemClock()
+    notices = Notices(data, clock=clock.now)
+    if notices.damage:
+        log("notices-damaged", notices.damage, "error")
+    return Device(clock=clock, data=data, log=log, guard=guard, notices=notices, outbound=outbound)
 
 
 def _logger(loop: asyncio.AbstractEventLoop, bus: Bus) -> Log:

@@ -28,12 +28,14 @@ class Worker:
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="product")
         self._pending: set[Future[Any]] = set()
         self._busy_since: float | None = None
+        self._exhausted = False
 
     async def run(self, work: Callable[[], T], *, seconds: float | None) -> T:
         """What `work` returns, or raises.
 
-        Raises `Rejected("app-timeout")` after `seconds`: work that had not begun then never
-        does, work under way goes on. Raises `Rejected("busy")` when the queue is full.
+        Raises `Rejected("app-memory")` if the memory was used up, `Rejected("busy")` when the
+        queue is full, and `Rejected("app-timeout")` after `seconds`: work that had not begun
+        then never does, work under way goes on.
         """
         if len(self._pending) >= QUEUE_LIMIT:
             raise Rejected("busy", "the app has too much to do; try again")
@@ -49,6 +51,11 @@ class Worker:
                 "app-timeout", f"the app gave no answer in {seconds} s; it may still act"
             ) from error
 
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether some work used up the memory that this process may have."""
+        return self._exhausted
+
     def busy_seconds(self) -> float:
         """How long the present work has been running; 0 when idle."""
         since = self._busy_since
@@ -58,5 +65,8 @@ class Worker:
         self._busy_since = time.monotonic()
         try:
             return work()
+        except MemoryError:
+            self._exhausted = True
+            raise Rejected("app-memory", "the app used up its memory; it starts again") from None
         finally:
             self._busy_since = None

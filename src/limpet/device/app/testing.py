@@ -15,6 +15,7 @@ from limpet.device.app._app import App
 from limpet.device.app._context import Device
 from limpet.device.app._guard import Guard
 from limpet.device.app._instance import Instance
+from limpet.device.app._notices import Notices
 from limpet.device.link.messages import Access
 
 __all__ = ["FakeClock", "Simulator"]
@@ -64,6 +65,7 @@ class Simulator(Generic[P]):
     log: list[tuple[str, str, str]] = field(default_factory=list)
     guard: Guard = field(init=False)
     instance: Instance[P] = field(init=False)
+    notices: Notices = field(init=False)
 
     def __post_init__(self) -> None:
         self._start()
@@ -98,7 +100,14 @@ class Simulator(Generic[P]):
 
     def _start(self) -> None:
         self.guard = Guard()
-        device = Device(clock=self.clock, data=self.directory, log=self._log, guard=self.guard)
+        device = Device(
+            clock=self.clock,
+            data=self.directory,
+            log=self._log,
+            guard=self.guard,
+            notices=Notices(self.directory, clock=self.clock.now),
+        )
+        self.notices = device.notices
         self.instance = Instance(self.app, device)
 
     def _log(self, event: str, detail: str, level: str) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from limpet.device.confine import _landlock
 from limpet.device.confine._landlock import READ, FileGrant, Ports
 from limpet.device.confine._probe import missing_mechanisms
-from limpet.device.confine._profiles import PROFILES, file_grants
+from limpet.device.confine._profiles import DNS_PORT, NAMES, PROFILES, SYSTEM, file_grants
 from limpet.device.confine._seccomp import Sockets
 from limpet.device.confine._steps import MECHANISMS, take_steps
 from limpet.device.link.messages import Confinement
@@ -27,6 +27,7 @@ __all__ = [
     "MECHANISMS",
     "confine",
     "confine_to_open_files",
+    "confine_to_ports",
     "missing_mechanisms",
     "verify_confinement",
 ]
@@ -57,6 +58,18 @@ def confine_to_open_files(start: Start) -> tuple[Confinement, ...]:
     profile = PROFILES[start.role]
     grants = (FileGrant(start.slot_path / PRODUCT_FILE, READ),)
     return _verified(take_steps(profile.limits, Sockets.NONE, grants, Ports()), start)
+
+
+def confine_to_ports(start: Start, ports: Sequence[int]) -> tuple[Confinement, ...]:
+    """Confine a helper process of a role to name look-ups and TCP connections to `ports`.
+
+    To be called right after the fork, while it has one thread. Raises as `confine`.
+    """
+    profile = PROFILES[start.role]
+    paths = (start.slot_path / PRODUCT_FILE, *map(Path, (*SYSTEM, *NAMES)))
+    grants = tuple(FileGrant(path, READ) for path in paths)
+    allowed = Ports(connect=tuple(sorted({*ports, DNS_PORT})))
+    return _verified(take_steps(profile.limits, Sockets.ANY, grants, allowed), start)
 
 
 def verify_confinement(found: Sequence[Confinement], excused: frozenset[str]) -> None:

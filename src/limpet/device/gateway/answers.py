@@ -24,6 +24,7 @@ STATUS_OF: Mapping[str, int] = {
     "wrong-host": 403,
     "wrong-origin": 403,
     "no-such-token": 404,
+    "no-such-notice": 404,
     "unknown-function": 404,
     "not-found": 404,
     "already-claimed": 409,
@@ -39,6 +40,7 @@ STATUS_OF: Mapping[str, int] = {
     "unavailable": 503,
     "accounts-locked": 503,
     "app-timeout": 503,
+    "app-memory": 503,
 }
 """What is not here is the client's mistake: 400."""
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from limpet.device.link.messages import UpdatePolicy
+from limpet.device.link.messages import Notice, UpdatePolicy
 from limpet.wire.codec import Message
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "IdentityBody",
     "LoginBody",
     "MechanismBody",
+    "NotificationsBody",
     "PasswordBody",
     "ResetBody",
     "SessionBody",
@@ -152,6 +153,12 @@ class FunctionBody(Message, frozen=True, kw_only=True):
     arguments: dict[str, Any]
     result: dict[str, Any]
     unit: str = ""
+
+
+class NotificationsBody(Message, frozen=True, kw_only=True):
+    """What the product tells its owner: at most 50, newest last."""
+
+    notifications: tuple[Notice, ...]
 
 
 class EventsBody(Message, frozen=True, kw_only=True):

@@ -95,6 +95,8 @@ class Operations:
             Operation.LIST_FUNCTIONS: self.list_functions,
             Operation.READ_FUNCTION: self.use_function,
             Operation.CALL_FUNCTION: self.use_function,
+            Operation.LIST_NOTIFICATIONS: self.list_notifications,
+            Operation.ACKNOWLEDGE_NOTIFICATION: self.acknowledge_notification,
             Operation.READ_UPDATE: self.read_update,
             Operation.SET_UPDATE_POLICY: self.set_update_policy,
             Operation.CHECK_UPDATE: self.check_update,
@@ -217,6 +219,18 @@ class Operations:
             arguments=asked.request.body if method == "POST" else queried,
         )
         return json_answer(200, (await self._ask(Role.APP, request, m.Answer)).json)
+
+    async def list_notifications(self, asked: Asked) -> Response:
+        """As the app keeps them."""
+        found = await self._ask(Role.APP, m.ListNotices(), m.Notices)
+        return json_answer(200, b.NotificationsBody(notifications=found.notices))
+
+    async def acknowledge_notification(self, asked: Asked) -> Response:
+        """By its id."""
+        number = asked.match.values["id"]
+        if not number.isascii() or not number.isdigit() or len(number) > 18 or int(number) < 1:
+            return problem(404, "no-such-notice", "there is no such notification")
+        return await self._done(Role.APP, m.AcknowledgeNotice(id=int(number)))
 
     async def read_update(self, asked: Asked) -> Response:
         """The updater's status."""

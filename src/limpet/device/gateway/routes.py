@@ -31,6 +31,8 @@ class Operation(enum.Enum):
     LIST_FUNCTIONS = "list-functions"
     READ_FUNCTION = "read-function"
     CALL_FUNCTION = "call-function"
+    LIST_NOTIFICATIONS = "list-notifications"
+    ACKNOWLEDGE_NOTIFICATION = "acknowledge-notification"
     READ_UPDATE = "read-update"
     SET_UPDATE_POLICY = "set-update-policy"
     CHECK_UPDATE = "check-update"
@@ -107,6 +109,10 @@ ROUTES: Sequence[Route] = (
            answers=Any),
     _route(_O.CALL_FUNCTION, "POST", "/v1/functions/{name}", _VIEWER, "Do an action",
            reads=dict[str, Any], answers=Any),
+    _route(_O.LIST_NOTIFICATIONS, "GET", "/v1/notifications", _VIEWER,
+           "What the product tells its owner, newest last", answers=b.NotificationsBody),
+    _route(_O.ACKNOWLEDGE_NOTIFICATION, "POST", "/v1/notifications/{id}/acknowledge", _MEMBER,
+           "Say that a notification was seen", status=204),
     _route(_O.READ_UPDATE, "GET", "/v1/update", _VIEWER, "Where updates stand",
            answers=b.UpdateBody),
     _route(_O.SET_UPDATE_POLICY, "PUT", "/v1/update/policy", _OWNER,

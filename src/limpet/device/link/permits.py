@@ -33,7 +33,9 @@ PERMITS: Mapping[tuple[Role, Role], frozenset[type]] = {
             m.ListTokens, m.RevokeToken, m.DescribeAccounts, m.FactoryReset, m.ReadEvents,
         }
     ),
-    (Role.GATEWAY, Role.APP): frozenset({m.DescribeFunctions, m.CallFunction}),
+    (Role.GATEWAY, Role.APP): frozenset(
+        {m.DescribeFunctions, m.CallFunction, m.ListNotices, m.AcknowledgeNotice}
+    ),
     (Role.GATEWAY, Role.UPDATER): frozenset(
         {m.ReadUpdateStatus, m.SetUpdatePolicy, m.CheckNow, m.InstallNow, m.EnrollCertificate}
     ),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from limpet.device.link.permits import Role
 from limpet.device.link.role import CANNOT_RUN
 
-__all__ = ["FACTORY_ORDER", "ORDER", "Restarts", "decide_restart"]
+__all__ = ["FACTORY_ORDER", "ORDER", "Restarts", "decide_patience", "decide_restart"]
 
 ORDER = (Role.KEEPER, Role.ACCOUNTS, Role.APP, Role.UPDATER, Role.GATEWAY)
 """Who starts when: nobody before those that it asks; the network opens last."""
@@ -19,6 +19,7 @@ FACTORY_ORDER = (Role.KEEPER, Role.ACCOUNTS)
 FIRST_DELAY, LONGEST_DELAY = 0.25, 30.0  # seconds
 STEADY_SECONDS = 60.0  # a role that lived this long starts afresh
 GIVE_UP_AFTER = 8  # quick deaths in a row; then boot decides
+APP_PATIENCE = 6.0  # seconds that the network waits for the product's code at a start
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +30,25 @@ class Restarts:
     total: int = 0
 
 
+def decide_patience(role: Role, *, on_trial: bool) -> float | None:
+    """Seconds that the next role waits for `role` at the start; None: until it is ready.
+
+    The app is the product's code: however broken it is, the owner reaches the device and an
+    update can come. On trial it must be ready, since its failure is what a trial is for.
+    """
+    return APP_PATIENCE if role is Role.APP and not on_trial else None
+
+
 def decide_restart(
-    restarts: Restarts, *, lived: float, status: int = 1
+    restarts: Restarts, *, lived: float, status: int = 1, forever: bool = False
 ) -> tuple[Restarts, float | None]:
     """After a death with exit `status`: what to remember, and the delay before the next start.
 
-    None: do not start it alone any more, the whole slot is unwell.
+    None: do not start it alone any more, the whole slot is unwell; never with `forever`.
     """
     quick = 1 if lived >= STEADY_SECONDS else restarts.quick + 1
     after = replace(restarts, quick=quick, total=restarts.total + 1)
-    if quick > GIVE_UP_AFTER or status == CANNOT_RUN:
+    # The product's code chooses its own exit status, so that must not end the others either.
+    if not forever and (quick > GIVE_UP_AFTER or status == CANNOT_RUN):
         return after, None
-    return after, float(min(FIRST_DELAY * 2 ** (quick - 1), LONGEST_DELAY))
+    return after, float(min(FIRST_DELAY * 2 ** min(quick - 1, 16), LONGEST_DELAY))

@@ -21,7 +21,13 @@ from limpet.device.link.permits import Role, peers_of
 from limpet.device.link.start import Start
 from limpet.device.supervisor._child import Child
 from limpet.device.supervisor._factory import forget_half_made, run_factory
-from limpet.device.supervisor._policy import FACTORY_ORDER, ORDER, Restarts, decide_restart
+from limpet.device.supervisor._policy import (
+    FACTORY_ORDER,
+    ORDER,
+    Restarts,
+    decide_patience,
+    decide_restart,
+)
 from limpet.device.supervisor._requests import REBOOT, Requests
 from limpet.device.supervisor._slots import SlotKeeper, finish_erasing
 from limpet.device.supervisor.status import (
@@ -98,7 +104,7 @@ class Supervision:
             async with asyncio.timeout(ALL_SECONDS):
                 for role in order:
                     self._tending.append(asyncio.ensure_future(self._tend(role)))
-                    await self._up[role].wait()
+                    await self._until_up(role)
         except TimeoutError:
             self._log("start-failed", "not every role became ready", level="error")
             self.finish(1)
@@ -106,6 +112,15 @@ class Supervision:
         self._log("running", f"slot {self._start.slot}, {len(order)} roles")
         if self._start.factory:
             self.finish(await run_factory(self._start, self._ask, self._log))
+
+    async def _until_up(self, role: Role) -> None:
+        """Wait until `role` was ready, or as long as it may keep the next ones waiting."""
+        patience = decide_patience(role, on_trial=self._slots.is_on_trial())
+        try:
+            async with asyncio.timeout(patience):
+                await self._up[role].wait()
+        except TimeoutError:
+            self._log("role-late", f"{role.value}: the others start without it", level="error")
 
     async def _tend(self, role: Role) -> None:
         """Keep `role` running until the run ends or it dies too often."""
@@ -120,6 +135,8 @@ class Supervision:
                 self._restarts.get(role, Restarts()),
                 lived=loop.time() - child.started_at,
                 status=status,
+                # The product's code alone brings nobody down, unless it is what is on trial.
+                forever=role is Role.APP and not self._slots.is_on_trial(),
             )
             self._restarts[role] = restarts
             self._write_status()

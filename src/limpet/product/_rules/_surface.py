@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from .._problem import Finding, Nearest, Path, quote
-from .._types import Direction, Origin, Product, Transport, Uniqueness
+from .._types import Direction, Origin, Product, Transport, Uniqueness, User
 from ._context import Context
 
 __all__ = [
@@ -48,6 +48,10 @@ def outbound_has_hosts(product: Product, _: Context) -> Iterator[Finding]:
             key = "hosts" if interface.hosts else "peers"
             message = f"only an outbound network interface has {key}"
             yield Finding(("interfaces", index, key), message)
+        by_name = calls_out and interface.transport is Transport.TCP and interface.hosts
+        if interface.used_by is User.APP and not by_name:
+            message = "the app calls out by TCP, to hosts that are named"
+            yield Finding(("interfaces", index, "used_by"), message)
         for place, host in enumerate(interface.hosts):
             if host not in product.vendor.hosts:
                 near = Nearest(host, product.vendor.hosts, otherwise="add it to [vendor] hosts")

@@ -27,11 +27,15 @@ from limpet.device.link.messages.credentials import (
     TokenRecord,
 )
 from limpet.device.link.messages.functions import (
+    AcknowledgeNotice,
     CallFunction,
     CheckHealth,
     DescribeFunctions,
     Functions,
     Health,
+    ListNotices,
+    Notice,
+    Notices,
 )
 from limpet.device.link.messages.identity import (
     Certificate,
@@ -83,6 +87,7 @@ from limpet.device.link.messages.updates import (
 __all__ = [
     "MESSAGE_BYTES",
     "Access",
+    "AcknowledgeNotice",
     "Activate",
     "Answer",
     "Authenticate",
@@ -113,12 +118,15 @@ __all__ = [
     "Health",
     "IdentityRequest",
     "InstallNow",
+    "ListNotices",
     "ListTokens",
     "LogEvent",
     "Login",
     "Logout",
     "MintClaimCode",
     "Name",
+    "Notice",
+    "Notices",
     "Ping",
     "Principal",
     "ReadBootRecord",
@@ -148,7 +156,7 @@ Request = (
     Ping | Stop | Ready | Violation | LogEvent
     | Claim | Login | Authenticate | Logout | ChangePassword | CreateToken | ListTokens
     | RevokeToken | DescribeAccounts | FactoryReset | ReadEvents
-    | DescribeFunctions | CallFunction | CheckHealth
+    | DescribeFunctions | CallFunction | CheckHealth | ListNotices | AcknowledgeNotice
     | ReadUpdateStatus | SetUpdatePolicy | CheckNow | InstallNow | EnrollCertificate
     | EnrollStart | EnrollFeed | GenerateIdentity | StoreIdentity
     | Activate | ConfirmTrial | RejectTrial | ReadBootRecord | EraseData | MintClaimCode
@@ -157,6 +165,7 @@ Request = (
 
 Reply = (
     Done | Refused | Answer | SessionOpened | Principal | TokenList | EventLog | Functions
-    | Health | UpdateStatus | Certificate | EnrollStep | IdentityRequest | BootRecord | ClaimCode
+    | Health | Notices | UpdateStatus | Certificate | EnrollStep | IdentityRequest | BootRecord
+    | ClaimCode
 )  # fmt: skip
 """Everything that a role may answer."""
