@@ -3,12 +3,13 @@
 Owns their shape. Everything read is strict: an unknown field is refused.
 """
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from limpet.device.link.messages import Notice, UpdatePolicy
+from limpet.device.link.messages import Access, Notice, UpdatePolicy
 from limpet.wire.codec import Message
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "TokenMadeBody",
     "TokenRequestBody",
     "UpdateBody",
+    "access_name",
 ]
 
 AccessName = Literal["viewer", "member", "owner"]
@@ -182,3 +184,13 @@ class DeviceBody(Message, frozen=True, kw_only=True):
     slot: str
     confinement: dict[str, tuple[MechanismBody, ...]]  # by role; empty while one starts
     links: dict[str, tuple[str, ...]]  # "caller>callee": requests
+
+
+def access_name(access: Access) -> AccessName:
+    """The word for an access level that a token can have."""
+    names: Mapping[Access, AccessName] = {
+        Access.VIEWER: "viewer",
+        Access.MEMBER: "member",
+        Access.OWNER: "owner",
+    }
+    return names[access]

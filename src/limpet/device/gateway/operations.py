@@ -172,7 +172,7 @@ class Operations:
                 b.TokenBody(
                     token_id=one.token_id,
                     label=one.label,
-                    access=_name(one.access),
+                    access=b.access_name(one.access),
                     expires_at=one.expires_at,
                 )
                 for one in listed.tokens
@@ -329,7 +329,7 @@ class Operations:
         body = b.SessionBody(
             token=opened.token,
             known=opened.known,
-            access=_name(opened.access),
+            access=b.access_name(opened.access),
             expires_at=opened.expires_at,
         )
         cookie = (
@@ -345,7 +345,7 @@ class Operations:
             try:
                 listed = msgspec.json.decode(found.json, type=list[dict[str, Any]])
                 for one in listed:
-                    one["access"] = _name(m.Access(one["access"]))
+                    one["access"] = b.access_name(m.Access(one["access"]))
                 self._functions = msgspec.convert(listed, tuple[b.FunctionBody, ...])
             except (msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
                 raise Unavailable("the app's declarations cannot be read") from error
@@ -384,15 +384,6 @@ class Operations:
 
 def _source(asked: Asked) -> str:
     return source_of(asked.request.peer.address)
-
-
-def _name(access: m.Access) -> b.AccessName:
-    names: Mapping[m.Access, b.AccessName] = {
-        m.Access.VIEWER: "viewer",
-        m.Access.MEMBER: "member",
-        m.Access.OWNER: "owner",
-    }
-    return names[access]
 
 
 def _cookie(header: str) -> str:
