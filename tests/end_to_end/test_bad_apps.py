@@ -14,7 +14,7 @@ from tests.end_to_end.new_products import Household, Watcher, household, new_pro
 from limpet.errors import LimpetError, Rejected
 from limpet.scaffold import Template
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.end_to_end, pytest.mark.timeout(240)]
 
 FAULTS = """
 import ctypes

@@ -18,7 +18,7 @@ from limpet.crypto.keys import tls_key_from_pem
 from limpet.vendor.home import Home
 from limpet.wire.keystore import KeyStoreSettings, parse_key_store
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = [pytest.mark.slow, pytest.mark.end_to_end]
 
 SOFTHSM = "/usr/lib/softhsm/libsofthsm2.so"
 REGION_BYTES = 256 << 20

@@ -22,7 +22,7 @@ BACK_SECONDS = 60.0  # the longest backoff of the supervisor is 30
 LATEST_KILL = 0.15  # seconds after a change was sent
 VICTIMS = (*ROLES, "supervisor")
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(120 + 20 * KILLS)]
+pytestmark = [pytest.mark.slow, pytest.mark.end_to_end, pytest.mark.timeout(120 + 20 * KILLS)]
 
 
 @pytest.fixture

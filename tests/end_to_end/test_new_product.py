@@ -19,7 +19,7 @@ from limpet.firmware.tree import digest_tree
 from limpet.owner.store import DeviceRecord, Store
 from limpet.scaffold import Template
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = [pytest.mark.slow, pytest.mark.end_to_end]
 
 MIGRATED = '''
 class Settings(msgspec.Struct, frozen=True):

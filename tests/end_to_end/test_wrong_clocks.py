@@ -17,7 +17,7 @@ from tests.end_to_end.living import make_device, make_home, serving, set_lifetim
 
 from limpet.vendor.home import Home
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = [pytest.mark.slow, pytest.mark.end_to_end]
 
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 

@@ -10,6 +10,8 @@ from fuzz.names import TARGET_NAMES
 from fuzz.seeds import make_seeds
 from fuzz.targets import TARGETS
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 SECONDS = 5
 SPECIMENS = Path(__file__).with_name("specimens")

@@ -33,6 +33,8 @@ from limpet.device.accounts.tokens import SESSION_IDLE_SECONDS
 from limpet.device.link import messages as m
 from limpet.errors import Unavailable
 
+pytestmark = pytest.mark.slow
+
 PASSWORDS = ("violet anchors drift slowly", "seven quiet lanterns burn", "a kettle below the moss")
 HOUR = 3600.0
 

@@ -36,7 +36,7 @@ LATENCY_FACTOR = 3
 LATENCY_FLOOR = 0.1  # seconds: below it, a factor of a few milliseconds measures the machine
 RECOVERY_SECONDS = 5
 
-pytestmark = pytest.mark.timeout(200)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(200)]
 
 
 def tool(name: str) -> str:

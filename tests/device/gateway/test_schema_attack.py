@@ -19,11 +19,17 @@ from schemathesis import GenerationMode
 from tests.device.gateway.conftest import Person
 
 EXAMPLES = 20  # for each operation
-PUBLIC_READINGS = {("get", "/v1/identity"), ("get", "/.well-known/security.txt")}
+PUBLIC_READINGS = {
+    ("get", "/v1/identity"),
+    ("get", "/.well-known/security.txt"),
+    ("get", "/"),
+    ("get", "/page/{file}"),
+}
 ENDS_ITS_CALLER = {("post", "/v1/logout")}
 WRONG_TOKEN = "A" * 43
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.timeout(240),
     pytest.mark.filterwarnings("ignore::hypothesis.errors.NonInteractiveExampleWarning"),
 ]
