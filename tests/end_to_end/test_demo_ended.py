@@ -17,6 +17,9 @@ def test_an_ended_demo_leaves_no_process_behind(number: signal.Signals, tmp_path
     assert len(processes_in(directory)) > 3
     demo.send_signal(number)
     output, _ = demo.communicate(timeout=30)
-    assert demo.returncode == (-9 if number is signal.SIGKILL else 130)
+    # A shell shows both as 130; Python ends itself by SIGINT if it was interrupted in an import.
+    ended = (-signal.SIGKILL,) if number is signal.SIGKILL else (130, -signal.SIGINT)
+    assert demo.returncode in ended, output[-3000:]
+    assert "The story broke off" not in output
     assert "Traceback" not in output
     assert wait_until_gone(directory) == []

@@ -91,9 +91,12 @@ class Stage:
         """Run a limpet command in this process with `--json`; what it printed, decoded.
 
         The same code as `./run COMMAND`, without a new interpreter for each. `typed` is given
-        on standard input. Raises `Missed` unless the exit status is one of `statuses`.
+        on standard input. Raises `Missed` unless the exit status is one of `statuses`, and
+        `KeyboardInterrupt` again where the command was interrupted: that ends the demo, too.
         """
-        from limpet.cli.main import run  # here, because the command line imports the demo
+        # Here, because the command line imports the demo.
+        from limpet.cli._frame import EXIT_INTERRUPTED
+        from limpet.cli.main import run
 
         arguments = [str(word) for word in words]
         self._show_command("limpet " + " ".join(self._short(word) for word in arguments))
@@ -104,6 +107,8 @@ class Stage:
             _typing(typed),
         ):
             ended = run([*arguments, *json_option])
+        if ended == EXIT_INTERRUPTED:
+            raise KeyboardInterrupt
         if ended not in statuses:
             lines = (complained.getvalue() or printed.getvalue()).strip().splitlines()
             said = " / ".join(lines[:ERROR_LINES])
