@@ -20,6 +20,7 @@ def test_damaged_records_lock_the_accounts_say_so_once_and_stay_as_they_are(
         path.write_bytes(left) if damage == "cut" else path.unlink()
         for role in (Role.ACCOUNTS, Role.APP, Role.GATEWAY):
             stand.start(role)
+        stand.wait_enrolled()
         person = Person(stand)
         body = {"code": stand.code, "name": "owner", "password": PASSWORD}
         for method, where, sent in (
