@@ -46,7 +46,7 @@ def test_what_belongs_to_one_machine_or_to_nobody_else_is_found(content: str) ->
     "content",
     [
         "src/root/work.py",
-        "~/work/limpet",
+        "~/projects/limpet",
         "GET /work.html",
         "metadata/root.json",
         "https://device.example/root.json",
