@@ -212,6 +212,7 @@ def test_wrong_keys_and_a_wrong_passphrase_sign_nothing(founded: Founded, tmp_pa
     )  # fmt: skip
     assert (done.returncode, "passphrase" in done.stderr) == (1, True)
     assert "Traceback" not in done.stderr
+    refuses(*words, status=3, says="no terminal to ask on", advice="--passphrase-env")
     assert not (release / "releases.json").exists()
 
 

@@ -24,7 +24,7 @@ from limpet.vendor.fleet import Intake
 from limpet.vendor.home import Home
 from limpet.vendor.repository import Repository
 from limpet.vendor.rollout import Rollout, RolloutStatus
-from limpet.vendor.store import Database
+from limpet.vendor.store import Database, Devices
 from limpet.wire.codec import decode_json
 from limpet.wire.release import Bounds
 from limpet.wire.report import ReportKind
@@ -55,6 +55,11 @@ class Bench:
             )
             intake.take(client, body, now=self.clock())
 
+    def see(self, *serials: str) -> None:
+        with self.rollout.database.transaction() as connection:
+            for serial in serials:
+                Devices(connection).see(serial, MODEL, now=self.clock())
+
     def tick(self, seconds: float = 0) -> RolloutStatus:
         self.clock.pass_seconds(seconds)
         rollouts.tick(self.rollout)
@@ -75,7 +80,9 @@ def bench(home: Home, tmp_path: Path) -> Bench:
     rollout = Rollout(
         home=home, database=Database.open(home.database), repository=repository, clock=clock
     )
-    return Bench(rollout, clock, published.manifest_sha256)
+    bench = Bench(rollout, clock, published.manifest_sha256)
+    bench.see("TH-CANARY")
+    return bench
 
 
 GOOD = (ReportKind.ATTEMPT, ReportKind.INSTALLED, ReportKind.CONFIRMED)
@@ -98,6 +105,16 @@ def test_a_healthy_release_goes_from_the_canary_to_everybody(
     data = TufClient(home, tmp_path / "client").read(plan_path(MODEL))
     assert data is not None
     assert decode_json(data, Plan, max_bytes=PLAN_BYTES) == bench.plan()
+
+
+def test_a_canary_that_would_be_waited_for_without_end_starts_no_rollout(bench: Bench) -> None:
+    with bench.rollout.database.transaction() as connection:
+        Devices(connection).set_block("TH-BLOCKED", MODEL, now=bench.clock(), blocked=True)
+    for serial, why in (("TH-MISTYPED", "was never seen here"), ("TH-BLOCKED", "is blocked")):
+        with pytest.raises(Rejected, match=why) as refused:
+            bench.start(canaries=["TH-CANARY", serial])
+        assert refused.value.reason == "unknown-device"
+    assert rollouts.status(bench.rollout).version is None
 
 
 def test_a_canary_that_falls_back_halts_the_rollout_and_the_plan(bench: Bench) -> None:

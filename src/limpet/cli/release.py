@@ -4,6 +4,7 @@ Owns options, prompts and printing. Decides nothing: `limpet.release` does the w
 """
 
 import os
+import sys
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
@@ -240,6 +241,11 @@ def _passphrase(keys: tuple[Path, ...], variable: str | None) -> bytes | None:
     encrypted = [key for key in keys if key.is_file() and _is_encrypted(key)]
     if not encrypted:
         return None
+    if not sys.stdin.isatty():
+        raise Unavailable(
+            f"{encrypted[0].name} needs a passphrase, and there is no terminal to ask on",
+            hint="put it into a variable and name that: --passphrase-env VARIABLE",
+        )
     asked: str = typer.prompt(f"Passphrase of {encrypted[0].name}", hide_input=True, err=True)
     return asked.encode()
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from limpet.errors import Rejected
-from limpet.vendor.store import RolloutRow, Rollouts, RolloutState
+from limpet.vendor.store import Devices, RolloutRow, Rollouts, RolloutState
 
 from .decision import decide_steps
 from .engine import Rollout, changing, locked, publish_plan, tick
@@ -32,7 +32,8 @@ def start(
 ) -> RolloutStatus:
     """Begin to roll out a published release, and admit its first step if it may start now.
 
-    Raises `Rejected`: unknown-release, withdrawn, already-running, bad-steps, out-of-bounds.
+    Raises `Rejected`: unknown-release, withdrawn, already-running, bad-steps, out-of-bounds,
+    unknown-device for a canary that never called: it would be waited for without end.
     """
     release = rollout.repository.find_release(version)
     bounds = release.manifest.bounds
@@ -42,6 +43,8 @@ def start(
         rollouts, now = Rollouts(connection), rollout.clock()
         if release.manifest_sha256 in rollouts.withdrawn(rollout.model):
             raise Rejected("withdrawn", f"{version} was withdrawn", hint="publish a new version")
+        for serial in ring:
+            _verify_canary(Devices(connection), serial)
         _replace(rollouts, rollouts.latest(rollout.model), now)
         row = rollouts.add(
             model=rollout.model,
@@ -64,6 +67,17 @@ def start(
         rollouts.log(row, "started", now=now, detail=f"{len(steps)} steps")
     tick(rollout)
     return status(rollout)
+
+
+def _verify_canary(devices: Devices, serial: str) -> None:
+    device = devices.find(serial)
+    if device is None or device.blocked_at is not None:
+        what = "was never seen here" if device is None else "is blocked"
+        raise Rejected(
+            "unknown-device",
+            f"the canary {serial} {what}",
+            hint="name devices that have called the vendor at least once, by their serial number",
+        )
 
 
 def _replace(rollouts: Rollouts, row: RolloutRow | None, now: datetime) -> None:
