@@ -7,7 +7,7 @@ read, one answer for each request, and hands on no request with two readings.
 import asyncio
 import re
 
-from fuzz.memory import open_memory
+from fuzz.memory import open_wire
 from limpet.https.connection import Connection
 from limpet.https.limits import DEVICE
 from limpet.https.message import Peer, Request, Response
@@ -44,10 +44,9 @@ async def _serve(pieces: list[bytes]) -> tuple[list[Request], list[tuple[str, st
         return Response(status=200, headers={"content-type": "text/plain"}, body=b"seen")
 
     loop = asyncio.get_running_loop()
-    reader, writer, transport = open_memory(pieces, loop, limit=DEVICE.header_bytes)
+    wire, transport = open_wire(pieces, loop, limit=DEVICE.header_bytes)
     connection = Connection(
-        reader,
-        writer,
+        wire,
         handler=handler,
         limits=DEVICE,
         peer=_PEER,

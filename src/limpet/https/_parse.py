@@ -70,13 +70,7 @@ def _target(raw: bytes, limits: Limits) -> tuple[str, Mapping[str, str]]:
     raw_path, _, raw_query = raw.partition(b"?")
     try:
         path = unquote_to_bytes(raw_path).decode("utf-8")
-        pairs = parse_qsl(
-            raw_query.decode("ascii"),
-            keep_blank_values=True,
-            strict_parsing=bool(raw_query),
-            errors="strict",
-            max_num_fields=limits.query_fields,
-        )
+        pairs = _pairs(raw_query, limits) if raw_query else []
     except ValueError as error:
         raise Rejected("malformed", "the request target cannot be read") from error
     segments = path.removesuffix("/").split("/")[1:]
@@ -86,3 +80,13 @@ def _target(raw: bytes, limits: Limits) -> tuple[str, Mapping[str, str]]:
     if len(query) != len(pairs):
         raise Rejected("malformed", "a query parameter came twice")
     return path, query
+
+
+def _pairs(raw: bytes, limits: Limits) -> list[tuple[str, str]]:
+    return parse_qsl(
+        raw.decode("ascii"),
+        keep_blank_values=True,
+        strict_parsing=True,
+        errors="strict",
+        max_num_fields=limits.query_fields,
+    )

@@ -6,16 +6,15 @@ and never trusts a client's pace: the deadlines of `Limits` cover whole phases.
 
 import asyncio
 import contextlib
-import email.utils
-import http
-import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import h11
 
 from limpet.errors import LimpetError, Rejected, Unavailable
+from limpet.https._head import render_head
 from limpet.https._parse import Head, parse_head
+from limpet.https._wire import Deadline, Wire
 from limpet.https.limits import Limits
 from limpet.https.message import FileBody, Handler, Peer, Request, Response, StreamBody, problem
 
@@ -32,7 +31,7 @@ Event = Callable[[str, str], None]
 
 
 class _Gone(Exception):
-    """The client went away or ran out of time; nothing is owed to it."""
+    """The client went away; nothing is owed to it."""
 
 
 class Connection:
@@ -40,8 +39,7 @@ class Connection:
 
     def __init__(
         self,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
+        wire: Wire,
         *,
         handler: Handler,
         limits: Limits,
@@ -50,10 +48,11 @@ class Connection:
         on_event: Event,
     ) -> None:
         """`patience` gives the seconds that a client without a credential has left."""
-        self._reader, self._writer = reader, writer
+        self._wire = wire
         self._handler, self._limits, self._peer = handler, limits, peer
         self._patience, self._on_event = patience, on_event
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.header_bytes)
+        self._deadline = Deadline(asyncio.get_running_loop())
         self.busy = False
         self.closing = False
 
@@ -64,11 +63,13 @@ class Connection:
                 last = count == self._limits.requests_per_connection
                 if not await self._serve_one(last=last):
                     return
-        except (_Gone, OSError):
-            self._writer.transport.abort()
+        except (_Gone, OSError):  # out of time is an OSError too
+            self._wire.transport.abort()
         except h11.LocalProtocolError as error:
             self._on_event("response-broken", str(error))
-            self._writer.transport.abort()
+            self._wire.transport.abort()
+        finally:
+            self._deadline.close()
 
     async def _serve_one(self, *, last: bool) -> bool:
         method = "GET"  # until a request is read: a refusal of HEAD has no body either
@@ -104,32 +105,35 @@ class Connection:
         """The next header. Waiting for its first byte is idle time, the rest one deadline."""
         event = self._http.next_event()
         if event is h11.NEED_DATA and not self._http.trailing_data[0]:
-            idle = min(self._limits.idle_seconds, self._patience())
             try:
-                async with asyncio.timeout(idle):
-                    self._http.receive_data(await self._reader.read(_CHUNK))
+                with self._deadline.within(min(self._limits.idle_seconds, self._patience())):
+                    self._http.receive_data(await self._wire.read())
             except TimeoutError:
                 return None
             event = self._http.next_event()
-        async with self._deadline(min(self._limits.header_seconds, self._patience() + 0.001)):
-            while event is h11.NEED_DATA:
-                self._http.receive_data(await self._reader.read(_CHUNK))
-                event = self._http.next_event()
+        if event is h11.NEED_DATA:
+            left = min(self._limits.header_seconds, self._patience() + 0.001)
+            with self._deadline.within(left):
+                while event is h11.NEED_DATA:
+                    self._http.receive_data(await self._wire.read())
+                    event = self._http.next_event()
         return event if isinstance(event, h11.Request) else None
 
     async def _body(self, head: Head) -> bytes:
         if self._http.they_are_waiting_for_100_continue:
-            await self._write(h11.InformationalResponse(status_code=100, headers=[]))
+            self._wire.write(
+                self._http.send(h11.InformationalResponse(status_code=100, headers=[])) or b""
+            )
+        event = self._http.next_event()
         parts: list[bytes] = []
-        async with self._deadline(self._limits.body_seconds):
-            while True:
-                event = self._http.next_event()
-                if event is h11.NEED_DATA:
-                    self._http.receive_data(await self._reader.read(_CHUNK))
-                elif isinstance(event, h11.Data):
-                    parts.append(bytes(event.data))
-                else:
-                    break
+        if not isinstance(event, h11.EndOfMessage):
+            with self._deadline.within(self._limits.body_seconds):
+                while event is h11.NEED_DATA or isinstance(event, h11.Data):
+                    if isinstance(event, h11.Data):
+                        parts.append(bytes(event.data))
+                    else:
+                        self._http.receive_data(await self._wire.read())
+                    event = self._http.next_event()
         body = b"".join(parts)
         if len(body) != head.length:
             raise Rejected("malformed", "the body ended before its length")
@@ -137,7 +141,7 @@ class Connection:
 
     async def _answer(self, request: Request) -> Response:
         try:
-            async with asyncio.timeout(self._limits.handler_seconds):
+            with self._deadline.within(self._limits.handler_seconds):
                 return await self._handler(request)
         except Rejected as error:
             return problem(400, error.reason, error.message)
@@ -153,8 +157,8 @@ class Connection:
         """Take in (bounded) what is still being sent: closing a socket with unread bytes resets
         it, and the client would never see why it was refused (RFC 9112, 9.6)."""
         left = _LINGER_BYTES
-        async with self._deadline(_LINGER_SECONDS):
-            while left > 0 and (data := await self._reader.read(_CHUNK)):
+        with self._deadline.within(_LINGER_SECONDS):
+            while left > 0 and (data := await self._wire.read()):
                 left -= len(data)
 
     async def _send(self, response: Response, method: str, *, close: bool) -> None:
@@ -163,71 +167,66 @@ class Connection:
             await self._send_stream(response, body, silent=method == "HEAD")
             return
         length = body.length if isinstance(body, FileBody) else len(body)
-        headers = [(name, value) for name, value in response.headers.items()]
-        headers.append(("date", email.utils.formatdate(time.time(), usegmt=True)))
-        if response.status not in (204, 304):
-            headers.append(("content-length", str(length)))
-        if close:
-            headers.append(("connection", "close"))
-        head = h11.Response(
-            status_code=response.status, reason=_phrase(response.status), headers=headers
+        has_length = response.status not in (204, 304)
+        head = render_head(
+            self._http,
+            response.status,
+            response.headers,
+            fixed=response.fixed,
+            length=length if has_length else None,
+            close=close,
         )
-        silent = method == "HEAD" or response.status in (204, 304)
+        silent = method == "HEAD" or not has_length
         allowed = self._limits.write_seconds + length / self._limits.write_bytes_per_second
-        async with self._deadline(allowed):
-            if silent:
-                await self._write(head, h11.EndOfMessage())
-            elif isinstance(body, bytes):
-                await self._write(head, h11.Data(data=body), h11.EndOfMessage())
-            else:
+        if isinstance(body, FileBody) and not silent:
+            with self._deadline.within(allowed):
                 await self._write(head)
                 async for chunk in _chunks(body):
-                    await self._write(h11.Data(data=chunk))
-                await self._write(h11.EndOfMessage())
+                    await self._write(self._bytes_of(h11.Data(data=chunk)))
+                await self._write(self._bytes_of(h11.EndOfMessage()))
+            return
+        data = b""
+        if isinstance(body, bytes) and not silent:
+            data = self._bytes_of(h11.Data(data=body))
+        self._wire.write(head + data + self._bytes_of(h11.EndOfMessage()))
+        if self._wire.is_full:
+            with self._deadline.within(allowed):
+                await self._wire.drain()
 
     async def _send_stream(self, response: Response, body: StreamBody, *, silent: bool) -> None:
         """Part by part until the parts or the client end; the connection is not used again."""
-        headers = [*response.headers.items(), ("connection", "close")]
-        headers.append(("date", email.utils.formatdate(time.time(), usegmt=True)))
-        head = h11.Response(
-            status_code=response.status, reason=_phrase(response.status), headers=headers
+        head = render_head(
+            self._http,
+            response.status,
+            response.headers,
+            fixed=response.fixed,
+            length=None,
+            close=True,
         )
         # Whoever streams owes nothing that a closing server would have to wait for.
         self.busy = False
-        client = asyncio.ensure_future(self._reader.read(1))
+        client = asyncio.ensure_future(self._wire.read())
         try:
             async with contextlib.aclosing(body.parts):
-                async with self._deadline(self._limits.write_seconds):
+                with self._deadline.within(self._limits.write_seconds):
                     await self._write(head)
                 while not silent and (part := await _next_part(body, client)):
-                    async with self._deadline(self._limits.write_seconds):
-                        await self._write(h11.Data(data=part))
+                    with self._deadline.within(self._limits.write_seconds):
+                        await self._write(self._bytes_of(h11.Data(data=part)))
                 if client.done():
                     raise _Gone
-                async with self._deadline(self._limits.write_seconds):
-                    await self._write(h11.EndOfMessage())
+                with self._deadline.within(self._limits.write_seconds):
+                    await self._write(self._bytes_of(h11.EndOfMessage()))
         finally:
             client.cancel()
             await asyncio.gather(client, return_exceptions=True)
 
-    async def _write(self, *events: h11.Event) -> None:
-        self._writer.write(b"".join(self._http.send(event) or b"" for event in events))
-        await self._writer.drain()
+    def _bytes_of(self, event: h11.Event) -> bytes:
+        return self._http.send(event) or b""
 
-    @contextlib.asynccontextmanager
-    async def _deadline(self, seconds: float) -> AsyncIterator[None]:
-        try:
-            async with asyncio.timeout(seconds):
-                yield
-        except TimeoutError as error:
-            raise _Gone from error
-
-
-def _phrase(status: int) -> str:
-    try:
-        return http.HTTPStatus(status).phrase
-    except ValueError:
-        return ""
+    async def _write(self, data: bytes) -> None:
+        self._wire.write(data)
+        await self._wire.drain()
 
 
 async def _next_part(body: StreamBody, client: asyncio.Future[bytes]) -> bytes:

@@ -10,7 +10,19 @@ from types import MappingProxyType
 
 import msgspec
 
-__all__ = ["FileBody", "Handler", "Peer", "Request", "Response", "StreamBody", "problem"]
+from limpet.https._head import NO_HEADERS, FixedHeaders, fixed_headers
+
+__all__ = [
+    "FileBody",
+    "FixedHeaders",
+    "Handler",
+    "Peer",
+    "Request",
+    "Response",
+    "StreamBody",
+    "fixed_headers",
+    "problem",
+]
 
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
@@ -64,11 +76,15 @@ class StreamBody:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What a handler answers. The server adds Content-Length, Date and Connection itself."""
+    """What a handler answers. The server adds Content-Length, Date and Connection itself.
+
+    `fixed` are headers besides `headers`: the two have no name in common.
+    """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | FileBody | StreamBody = b""
+    fixed: FixedHeaders = NO_HEADERS
 
 
 Handler = Callable[[Request], Awaitable[Response]]

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from limpet.errors import Unavailable
+from limpet.https._wire import Wire
 from limpet.https.admission import FRONT, Admission, Drop
 from limpet.https.connection import Connection, Event
 from limpet.https.limits import Limits
@@ -143,17 +144,15 @@ class Server:
 
     async def _run(self, sock: socket.socket, address: str, port: int, number: int) -> None:
         try:
-            streams = await self._handshake(sock)
+            wire = await self._handshake(sock)
         except (OSError, TimeoutError):  # ssl.SSLError is an OSError
             return
-        if streams is None:
+        if wire is None:
             return
-        reader, writer = streams
         try:
-            tls = writer.get_extra_info("ssl_object")
+            tls = wire.transport.get_extra_info("ssl_object")
             connection = Connection(
-                reader,
-                writer,
+                wire,
                 handler=self._handler,
                 limits=self._limits,
                 peer=Peer(address, port, tls.getpeercert(binary_form=True), number),
@@ -164,21 +163,19 @@ class Server:
             await connection.serve()
         finally:
             self._connections.pop(number, None)
-            await self._finish(writer)
+            await self._finish(wire)
 
-    async def _finish(self, writer: asyncio.StreamWriter) -> None:
+    async def _finish(self, wire: Wire) -> None:
         if (task := asyncio.current_task()) is not None and task.cancelling():
-            writer.transport.abort()
+            wire.transport.abort()
             return
-        writer.close()
-        with contextlib.suppress(OSError, TimeoutError):
+        wire.transport.close()
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._limits.shutdown_seconds):
-                await writer.wait_closed()
-        writer.transport.abort()  # nothing is left to wait for; harmless when it is closed
+                await wire.closed
+        wire.transport.abort()  # nothing is left to wait for; harmless when it is closed
 
-    async def _handshake(
-        self, sock: socket.socket
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+    async def _handshake(self, sock: socket.socket) -> Wire | None:
         """TLS under one deadline from the accept on; `None` if the client did not speak TLS."""
         deadline = self._loop.time() + self._limits.handshake_seconds
         with contextlib.ExitStack() as stack:
@@ -192,17 +189,16 @@ class Server:
                 return None
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             stack.pop_all()  # from here on asyncio's transport owns the socket
-        reader = asyncio.StreamReader(limit=self._limits.header_bytes, loop=self._loop)
-        protocol = asyncio.StreamReaderProtocol(reader, loop=self._loop)
+        wire = Wire(self._loop, limit=2 * self._limits.header_bytes)
         async with asyncio.timeout_at(deadline):
-            transport, _ = await self._loop.connect_accepted_socket(
-                lambda: protocol,
+            await self._loop.connect_accepted_socket(
+                lambda: wire,
                 sock,
                 ssl=self.tls,
                 ssl_handshake_timeout=self._limits.handshake_seconds,
                 ssl_shutdown_timeout=self._limits.shutdown_seconds,
             )
-        return reader, asyncio.StreamWriter(transport, protocol, reader, self._loop)
+        return wire
 
     async def _first_byte(self, sock: socket.socket) -> int | None:
         """The first byte, left in the socket; `None` if the client closed without one."""

@@ -3,13 +3,14 @@
 Owns that table and the headers that every answer of the device carries.
 """
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from limpet.device.link import messages as m
-from limpet.https.message import Response, problem
+from limpet.https.message import FixedHeaders, Response, fixed_headers, problem
 
 __all__ = ["STATUS_OF", "json_answer", "refusal", "secured"]
 
@@ -79,5 +80,14 @@ def refusal(refused: m.Refused) -> Response:
 
 def secured(response: Response, *, host: str) -> Response:
     """The answer with the headers that every answer carries; `host` is what was asked for."""
-    strict = _STRICT if host.partition(":")[0].lower().endswith(".local") else {}
-    return Response(response.status, {**_ALWAYS, **strict, **response.headers}, response.body)
+    own = frozenset(name for name in response.headers if name in _ALWAYS)
+    is_local = host.partition(":")[0].lower().endswith(".local")
+    fixed = _headers_of_every_answer(own, is_local=is_local)
+    return Response(response.status, response.headers, response.body, fixed)
+
+
+@functools.lru_cache(maxsize=16)
+def _headers_of_every_answer(own: frozenset[str], *, is_local: bool) -> FixedHeaders:
+    """All but those that an answer brings of its `own`."""
+    headers = {name: value for name, value in _ALWAYS.items() if name not in own}
+    return fixed_headers({**headers, **(_STRICT if is_local else {})})

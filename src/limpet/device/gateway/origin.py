@@ -7,6 +7,7 @@ site's page has no business here (there is no CORS). An IP address in Host is
 always let through, because an address cannot be rebound.
 """
 
+import functools
 import ipaddress
 from urllib.parse import urlsplit
 
@@ -14,19 +15,31 @@ from limpet.errors import Rejected
 
 __all__ = ["verify_origin"]
 
+HOST_CHARACTERS = 261
+"""Longest that is read: a name of 253 (RFC 1035, 2.3.4), brackets, a colon and a port."""
+
 
 def verify_origin(*, host: str, origin: str | None, site: str | None, serial: str) -> None:
     """Raise `Rejected("wrong-host" | "wrong-origin")` unless the request is meant for us.
 
     `site` is the header Sec-Fetch-Site (W3C Fetch Metadata).
     """
-    name = _name_of(host)
-    if name not in ("localhost", f"{serial.lower()}.local") and not _is_address(name):
+    if len(host) > HOST_CHARACTERS:
+        raise Rejected("wrong-host", "the header host cannot be read")
+    name, is_address = _read_host(host)
+    if not is_address and name not in ("localhost", f"{serial.lower()}.local"):
         raise Rejected("wrong-host", "this device does not go by that name")
     if origin is not None and origin.lower() != f"https://{host.lower()}":
         raise Rejected("wrong-origin", "requests from other sites are refused")
     if site is not None and site not in ("same-origin", "none"):
         raise Rejected("wrong-origin", "requests from other sites are refused")
+
+
+@functools.lru_cache(maxsize=64)
+def _read_host(host: str) -> tuple[str, bool]:
+    """The name in the header, and whether it is an address; clients repeat themselves."""
+    name = _name_of(host)
+    return name, _is_address(name)
 
 
 def _name_of(host: str) -> str:

@@ -136,10 +136,19 @@ ROUTES: Sequence[Route] = (
 """Every route. A function's own access is checked besides the route's."""
 
 
+_FIXED: Mapping[tuple[str, str], Match] = {
+    (route.method, route.path): Match(route, {}) for route in ROUTES if "{" not in route.path
+}
+_VARIABLE = tuple(route for route in ROUTES if "{" in route.path)
+
+
 def match_route(method: str, path: str) -> Match | None:
     """The route for `method` (HEAD counts as GET) and `path`."""
     wanted = "GET" if method == "HEAD" else method
-    for route in ROUTES:
+    found = _FIXED.get((wanted, path))
+    if found is not None:
+        return found
+    for route in _VARIABLE:
         values = _values(route.path, path) if route.method == wanted else None
         if values is not None:
             return Match(route, values)
