@@ -2,11 +2,11 @@
 
 import asyncio
 
-from fuzz.memory import open_memory
+from fuzz.memory import MemoryTransport
 from limpet.device.link import messages as m
+from limpet.device.link._frames import Frames
 from limpet.device.link.channel import Channel
 from limpet.device.link.permits import Role, is_permitted
-from limpet.errors import Rejected
 
 __all__ = ["feed_link"]
 
@@ -30,13 +30,16 @@ async def _feed(data: bytes, caller: Role, callee: Role) -> None:
         return m.Done()
 
     channel = Channel(me=callee, peer=caller, answer=answer, violated=lambda *_: None)
-    loop = asyncio.get_running_loop()
-    reader, writer, _ = open_memory([data], loop, limit=m.MESSAGE_BYTES)
-    try:
-        async with asyncio.timeout(5):
-            await channel._read(reader, writer)
-    except (asyncio.IncompleteReadError, Rejected):
-        pass
+    frames = Frames(channel._receive, asyncio.get_running_loop())
+    frames.connection_made(MemoryTransport())
+    at = 0
+    while at < len(data) and frames.fault is None:
+        room = frames.get_buffer(-1)
+        assert len(room) > 0, "a frame for which there is no room"
+        count = min(len(room), len(data) - at)
+        room[:count] = data[at : at + count]
+        frames.buffer_updated(count)
+        at += count
     await asyncio.sleep(0)
-    for task in channel._serving:
+    for task in list(channel._serving):
         await task

@@ -2,7 +2,9 @@
 
 import asyncio
 
-__all__ = ["MemoryTransport", "open_memory"]
+from limpet.https._wire import Wire
+
+__all__ = ["MemoryTransport", "open_wire"]
 
 MAX_WRITTEN = 8 << 20
 
@@ -39,22 +41,19 @@ class MemoryTransport(asyncio.Transport):
         """Everything is here already."""
 
 
-def open_memory(
+def open_wire(
     pieces: list[bytes], loop: asyncio.AbstractEventLoop, *, limit: int
-) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, MemoryTransport]:
-    """A reader that gets `pieces` and then the end, and a writer into memory."""
-    reader = asyncio.StreamReader(limit=limit, loop=loop)
-    protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
-    transport = MemoryTransport()
-    protocol.connection_made(transport)
-    writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+) -> tuple[Wire, MemoryTransport]:
+    """A wire that gets `pieces` and then the end, and writes into memory."""
+    wire, transport = Wire(loop, limit=limit), MemoryTransport()
+    wire.connection_made(transport)
 
     def feed(left: list[bytes]) -> None:
         if transport.ended or not left:
-            reader.feed_eof()
+            wire.eof_received()
             return
-        reader.feed_data(left[0])
+        wire.data_received(left[0])
         loop.call_soon(feed, left[1:])
 
     loop.call_soon(feed, pieces)
-    return reader, writer, transport
+    return wire, transport

@@ -205,6 +205,23 @@ def test_a_flood_of_requests_is_served_in_bounds_and_the_rest_is_told_busy(
     assert most == subject.MAX_SERVED
 
 
+def test_a_peer_that_asks_without_reading_is_cut_off_before_its_refusals_heap_up() -> None:
+    async def answer(caller: Role, request: m.Request) -> m.Reply:
+        await asyncio.sleep(60)
+        return m.Done()
+
+    async def work(pair: Pair) -> None:
+        await pair.open(both=False)
+        pair.left.setblocking(False)
+        flood = _frame(1, 1, encode_packed(LOGIN)) * 200_000
+        with pytest.raises(ConnectionError):
+            await asyncio.wait_for(asyncio.get_running_loop().sock_sendall(pair.left, flood), 20)
+        await asyncio.wait_for(pair.tasks[0], 2)
+        pair.left.close()
+
+    assert _run(work, answer).violations == [(Role.GATEWAY, "flood")]
+
+
 def test_a_caller_may_not_heap_up_more_than_its_bound() -> None:
     async def answer(caller: Role, request: m.Request) -> m.Reply:
         await asyncio.sleep(0.05)

@@ -1,35 +1,30 @@
 """One link between two roles: framed MessagePack over a stream socket, both ways at once.
 
-Owns framing, request ids, and every bound of a link. Decides nothing about
-permission (`limpet.device.link.permits` does) and knows no role's work.
+Owns request ids, and every bound of a link but the size of a frame (`_frames`). Decides
+nothing about permission (`limpet.device.link.permits` does) and knows no role's work.
 
-A frame is a header of nine bytes (kind, request id, length, big-endian) and one
-message. Both sides may ask at any time; replies carry the id of their request.
-What a peer sends is bounded before it is decoded; a request that cannot be
-decoded or is not permitted ends the link and is told to `violated`.
+Both sides may ask at any time; replies carry the id of their request. What a peer sends
+is bounded before it is decoded; a request that cannot be decoded or is not permitted ends
+the link and is told to `violated`.
 """
 
 import asyncio
 import contextlib
-import enum
 import itertools
 import socket
-import struct
 from collections.abc import Awaitable, Callable
 
 import msgspec
 
 from limpet.device.link import messages as m
-from limpet.device.link.permits import Role, is_permitted
-from limpet.errors import LimpetError, Misuse, Rejected, Unavailable
+from limpet.device.link._frames import Frames, Kind
+from limpet.device.link.permits import PERMITS, Role
+from limpet.errors import Misuse, Rejected, Unavailable
 
 __all__ = ["ANSWER_SECONDS", "MAX_ASKED", "MAX_SERVED", "Answerer", "Channel"]
 
 ANSWER_SECONDS = 10.0
 """How long a caller waits for a reply unless it says otherwise."""
-
-WRITE_SECONDS = 10.0
-"""How long a peer may leave its end unread before the link is given up."""
 
 MAX_ASKED = 64
 """Requests of ours that may wait for a reply at once; more are `Unavailable`."""
@@ -39,18 +34,13 @@ MAX_SERVED = 64
 
 TEXT_CHARACTERS = 1024  # of messages.Text
 
-_HEADER = struct.Struct(">BII")
+_ENCODER = msgspec.msgpack.Encoder()
 _REQUESTS = msgspec.msgpack.Decoder(m.Request)
 _REPLIES = msgspec.msgpack.Decoder(m.Reply)
 _LIBRARY_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 Answerer = Callable[[Role, m.Request], Awaitable[m.Reply]]
 """What a role does with a permitted request of `caller`."""
-
-
-class _Kind(enum.IntEnum):
-    REQUEST = 1
-    REPLY = 2
 
 
 class Channel:
@@ -72,16 +62,19 @@ class Channel:
         self._me = me
         self._answer = answer
         self._violated = violated
+        self._may_ask = PERMITS.get((me, peer), frozenset())
+        self._may_be_asked = PERMITS.get((peer, me), frozenset())
         self._ids = itertools.count(1)
-        self._asked: dict[int, asyncio.Future[m.Reply]] = {}
+        self._asked: dict[int, tuple[asyncio.Future[m.Reply], float, float]] = {}
+        self._timer: asyncio.TimerHandle | None = None
         self._serving: set[asyncio.Task[None]] = set()
-        self._writer: asyncio.StreamWriter | None = None
+        self._frames: Frames | None = None
         self._opened = asyncio.Event()
 
     @property
     def is_open(self) -> bool:
         """Whether the peer can be asked."""
-        return self._writer is not None
+        return self._frames is not None
 
     async def wait_open(self, *, timeout: float) -> None:  # noqa: ASYNC109
         """Wait until the peer can be asked, at most `timeout` seconds, then return either way."""
@@ -91,22 +84,20 @@ class Channel:
 
     async def run(self, end: socket.socket) -> None:
         """Serve the link over `end` until it ends; closes `end`. Call it again with a new end."""
-        reader, writer = await asyncio.open_unix_connection(sock=end, limit=m.MESSAGE_BYTES)
-        self._writer = writer
+        frames = await Frames.open(end, self._receive)
+        self._frames = frames
         self._opened.set()
         try:
-            await self._read(reader, writer)
-        except (asyncio.IncompleteReadError, OSError):
-            return  # the peer is gone
-        except Rejected as error:
-            self._violated(self.peer, error.reason)
+            await frames.ended
         finally:
-            self._end(writer)
+            self._end(frames)
+        if frames.fault is not None:
+            self._violated(self.peer, frames.fault.reason)
 
     def close(self) -> None:
         """End the link; calls under way fail with `Unavailable`."""
-        if self._writer is not None:
-            self._end(self._writer)
+        if self._frames is not None:
+            self._end(self._frames)
 
     async def call(self, request: m.Request, *, timeout: float = ANSWER_SECONDS) -> m.Reply:  # noqa: ASYNC109
         """The peer's reply; `Refused` is a reply.
@@ -114,56 +105,74 @@ class Channel:
         Raises `Unavailable` when the peer is gone, silent for `timeout` seconds or already
         asked `MAX_ASKED` things, `Misuse` when the table does not permit the request.
         """
-        if not is_permitted(self._me, self.peer, request):
+        if type(request) not in self._may_ask:
             name = type(request).__name__
             raise Misuse(f"{self._me.value} may not send {name} to {self.peer.value}")
-        if self._writer is None:
+        if self._frames is None:
             raise Unavailable(f"{self.peer.value} is not there")
         if len(self._asked) >= MAX_ASKED:
             raise Unavailable(f"{self.peer.value} is busy")
         number = next(self._ids) & 0xFFFFFFFF
-        reply: asyncio.Future[m.Reply] = asyncio.get_running_loop().create_future()
-        self._asked[number] = reply
+        # Not awaited: MAX_ASKED bounds what an unread link can heap up.
+        self._send(self._frames, Kind.REQUEST, number, request)
+        reply = self._expect(number, timeout)
         try:
-            async with asyncio.timeout(timeout):
-                await self._send(self._writer, _Kind.REQUEST, number, request)
-                return await reply
-        except TimeoutError:
-            raise Unavailable(f"{self.peer.value} gave no answer in {timeout:g} s") from None
+            return await reply
         finally:
             self._asked.pop(number, None)
 
-    async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while True:
-            kind, number, length = _HEADER.unpack(await reader.readexactly(_HEADER.size))
-            if length > m.MESSAGE_BYTES:
-                raise Rejected("too-large", f"{self.peer.value} sent {length} bytes")
-            body = await reader.readexactly(length)
-            if kind == _Kind.REQUEST:
-                await self._receive_request(writer, number, body)
-            elif kind == _Kind.REPLY:
-                self._receive_reply(number, body)
-            else:
-                raise Rejected("malformed", f"{self.peer.value} sent a frame of kind {kind}")
+    def _expect(self, number: int, timeout: float) -> asyncio.Future[m.Reply]:
+        """A reply that fails after `timeout` seconds. One timer serves all that is waited for."""
+        loop = asyncio.get_running_loop()
+        reply: asyncio.Future[m.Reply] = loop.create_future()
+        due = loop.time() + timeout
+        self._asked[number] = (reply, due, timeout)
+        if self._timer is None or self._timer.when() > due:
+            self._look_at(due)
+        return reply
 
-    async def _receive_request(
-        self, writer: asyncio.StreamWriter, number: int, body: bytes
-    ) -> None:
+    def _look_at(self, due: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_at(due, self._expire)
+
+    def _expire(self) -> None:
+        self._timer = None
+        now, next_due = asyncio.get_running_loop().time(), float("inf")
+        for reply, due, timeout in self._asked.values():
+            if due > now:
+                next_due = min(next_due, due)
+            elif not reply.done():
+                silent = f"{self.peer.value} gave no answer in {timeout:g} s"
+                reply.set_exception(Unavailable(silent))
+        if next_due < float("inf"):
+            self._look_at(next_due)
+
+    def _receive(self, frames: Frames, kind: int, number: int, body: bytes) -> None:
+        """One frame of the peer. Raises `Rejected` for what ends the link."""
+        if kind == Kind.REPLY:
+            self._receive_reply(number, body)
+        elif kind == Kind.REQUEST:
+            self._receive_request(frames, number, body)
+        else:
+            raise Rejected("malformed", f"{self.peer.value} sent a frame of kind {kind}")
+
+    def _receive_request(self, frames: Frames, number: int, body: bytes) -> None:
         try:
             request = _REQUESTS.decode(body)
         except _LIBRARY_ERRORS as error:
             raise Rejected("malformed", f"{self.peer.value}: {error}") from error
-        if not is_permitted(self.peer, self._me, request):
+        if type(request) not in self._may_be_asked:
             raise Rejected(type(request).__name__, f"{self.peer.value} may not ask this")
         if len(self._serving) >= MAX_SERVED:
-            await self._send(writer, _Kind.REPLY, number, m.Refused(reason="busy"))
+            self._refuse_busy(frames, number)
             return
-        task = asyncio.create_task(self._serve(writer, number, request))
+        task = asyncio.create_task(self._serve(frames, number, request))
         self._serving.add(task)
         task.add_done_callback(self._serving.discard)
 
     def _receive_reply(self, number: int, body: bytes) -> None:
-        waiting = self._asked.get(number)
+        waiting, _, _ = self._asked.get(number, (None, 0, 0))
         if waiting is None or waiting.done():
             return  # its caller no longer waits
         try:
@@ -171,41 +180,39 @@ class Channel:
         except _LIBRARY_ERRORS as error:
             waiting.set_exception(Rejected("malformed-reply", f"{self.peer.value}: {error}"))
 
-    async def _serve(self, writer: asyncio.StreamWriter, number: int, request: m.Request) -> None:
+    def _refuse_busy(self, frames: Frames, number: int) -> None:
+        """An honest peer asks no more than `MAX_ASKED` and reads; one that does neither is cut off,
+        or its refusals would heap up here."""
+        if frames.is_full:
+            raise Rejected("flood", f"{self.peer.value} asks without reading")
+        self._send(frames, Kind.REPLY, number, m.Refused(reason="busy"))
+
+    async def _serve(self, frames: Frames, number: int, request: m.Request) -> None:
         reply = await self._answer(self.peer, request)
-        with contextlib.suppress(OSError, Unavailable):
-            await self._send(writer, _Kind.REPLY, number, reply)
+        with contextlib.suppress(Unavailable):
+            self._send(frames, Kind.REPLY, number, reply)
+            if frames.is_full:
+                await frames.drain()  # or replies would heap up: the slot stays taken
 
-    async def _send(
-        self, writer: asyncio.StreamWriter, kind: _Kind, number: int, message: m.Request | m.Reply
-    ) -> None:
-        body = msgspec.msgpack.encode(_clip(message))
+    def _send(self, frames: Frames, kind: Kind, number: int, message: m.Request | m.Reply) -> None:
+        body = _ENCODER.encode(_clip(message))
         if len(body) > m.MESSAGE_BYTES:
-            if kind is _Kind.REQUEST:
+            if kind is Kind.REQUEST:
                 raise Misuse(f"{type(message).__name__} of {len(body)} bytes is too large to send")
-            body = msgspec.msgpack.encode(m.Refused(reason="reply-too-large"))
-        if writer.is_closing():
+            body = _ENCODER.encode(m.Refused(reason="reply-too-large"))
+        if frames.ended.done():
             raise Unavailable(f"{self.peer.value} is gone")
-        writer.write(_HEADER.pack(kind, number, len(body)) + body)
-        try:
-            async with asyncio.timeout(WRITE_SECONDS):
-                await writer.drain()
-        except TimeoutError:
-            self._end(writer)
-            raise Unavailable(f"{self.peer.value} does not read") from None
-        except OSError as error:
-            raise Unavailable(f"{self.peer.value} is gone") from error
+        frames.send(kind, number, body)
 
-    def _end(self, writer: asyncio.StreamWriter) -> None:
-        writer.close()
-        if self._writer is not writer:
+    def _end(self, frames: Frames) -> None:
+        frames.close()
+        if self._frames is not frames:
             return  # a newer end has taken over
-        self._writer = None
+        self._frames = None
         self._opened.clear()
-        failure: LimpetError = Unavailable(f"{self.peer.value} is gone")
-        for waiting in self._asked.values():
+        for waiting, _, _ in self._asked.values():
             if not waiting.done():
-                waiting.set_exception(failure)
+                waiting.set_exception(Unavailable(f"{self.peer.value} is gone"))
 
 
 def _clip(message: m.Request | m.Reply) -> m.Request | m.Reply:
