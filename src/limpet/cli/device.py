@@ -9,6 +9,7 @@ import msgspec
 import typer
 
 from limpet.cli._frame import emit, make_app, print_table, show_examples
+from limpet.device.link.entropy import RandomnessReport
 from limpet.device.link.identity import DeviceIdentity, load_identity
 from limpet.device.link.journal import Entry, read_journal
 from limpet.device.link.start import parse_address
@@ -126,6 +127,8 @@ def _print_status(seen: _Seen) -> None:
     print(f"{state}: firmware {seen.status.version} in slot {seen.status.slot}{trial}")
     if seen.listening is not None:
         print(f"listening on {seen.listening.host}:{seen.listening.port}")
+    if seen.status.randomness is not None:
+        _print_randomness(seen.status.randomness)
     print_table(
         ["role", "process", "state", "restarts", "confinement"],
         [
@@ -133,6 +136,12 @@ def _print_status(seen: _Seen) -> None:
             for r in seen.status.roles
         ],
     )
+
+
+def _print_randomness(told: RandomnessReport) -> None:
+    kernel = ", ".join(one for one in (told.kernel_source, *told.processor) if one)
+    print(f"hardware noise source {told.source}: {told.detail or 'not tried yet'}")
+    print(f"the kernel mixes in: {kernel or 'no hardware source'}")
 
 
 def _summary(confinement: tuple[object, ...]) -> str:

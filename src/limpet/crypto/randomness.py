@@ -1,17 +1,23 @@
 """Random numbers of cryptographic quality: the kernel's generator, and only once it is ready.
 
-Owns every secret that limpet draws. Uses `getrandom(2)` without flags, which
+Owns every secret that limpet draws, and what is mixed into the kernel's pool. Uses
+`getrandom(2)` without flags, which
 blocks until the kernel's generator is seeded (draft-moore, 3.1; RFC 4086).
 """
 
 import base64
+import contextlib
+import fcntl
 import os
 import time
+from pathlib import Path
 
 from limpet.errors import Rejected, Unavailable
 
 __all__ = [
     "CLAIM_CODE_BITS",
+    "POOL",
+    "mix_in",
     "new_claim_code",
     "new_token",
     "normalise_code",
@@ -21,6 +27,10 @@ __all__ = [
 
 CLAIM_CODE_BITS = 80
 READY_WAIT_SECONDS = 60.0
+POOL = Path("/dev/urandom")
+"""What is written to it is mixed into the pool and credited with nothing (random(4))."""
+
+_RESEED = 0x5207  # RNDRESEEDCRNG of linux/random.h
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford: no I, L, O, U to misread
 _MISREAD = str.maketrans({"O": "0", "I": "1", "L": "1"})
@@ -42,6 +52,26 @@ def wait_until_ready(*, timeout: float = READY_WAIT_SECONDS) -> None:
             time.sleep(0.1)
         else:
             return
+
+
+def mix_in(data: bytes, *, pool: Path = POOL) -> None:
+    """Mix `data` into the kernel's pool, and have the generator seeded anew from it at once.
+
+    The kernel counts it as no entropy, so that nothing that was recorded, copied or forged can
+    make the pool worse or ready too early. Without the right to ask (CAP_SYS_ADMIN) the
+    generator takes it in at its next reseeding, within a minute. Raises `Unavailable`.
+    """
+    try:
+        descriptor = os.open(pool, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            while data:
+                data = data[os.write(descriptor, data) :]
+            with contextlib.suppress(OSError):
+                fcntl.ioctl(descriptor, _RESEED)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise Unavailable(f"cannot mix into {pool}: {(error.strerror or '').lower()}") from error
 
 
 def random_bytes(count: int) -> bytes:

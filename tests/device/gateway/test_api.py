@@ -2,11 +2,13 @@
 
 import time
 
+import msgspec
 import pytest
 from tests.device.gateway.conftest import PASSWORD, SERIAL, Person, Stand
 
 from limpet.device.gateway.routes import ROUTES
 from limpet.device.link import messages as m
+from limpet.device.link.entropy import RandomnessReport
 from limpet.device.link.permits import Role
 
 ANY = {"id": "x", "name": "status"}
@@ -276,6 +278,20 @@ def test_the_owner_sees_the_security_log_and_the_confinement(owner: Person) -> N
             (one.mechanism, one.in_force, one.detail) for one in told
         ]
         assert any(one["mechanism"] == "seccomp" and one["in_force"] for one in shown)
+
+
+def test_the_owner_sees_a_noise_source_that_fails(owner: Person) -> None:
+    path = owner.stand.root / "run" / "status.json"
+    whole = path.read_bytes()
+    report = RandomnessReport(source="failing", detail="stuck", kernel_source="virtio_rng.0")
+    status = msgspec.json.decode(whole) | {"randomness": msgspec.to_builtins(report)}
+    path.write_bytes(msgspec.json.encode(status))
+    try:
+        shown = owner.ask("GET", "/v1/device")[1]["randomness"]
+    finally:
+        path.write_bytes(whole)
+    assert (shown["source"], shown["detail"]) == ("failing", "stuck")
+    assert shown["kernel_source"] == "virtio_rng.0"
 
 
 @pytest.mark.parametrize("status", [b"", b"{", b'{"roles": 7}', b" " * (65 << 10)])

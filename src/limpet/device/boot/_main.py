@@ -30,6 +30,7 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--listen", metavar="HOST:PORT", default="127.0.0.1:0")
     parser.add_argument("--resolve", metavar="HOST:PORT=ADDRESS:PORT", action="append", default=[])
     parser.add_argument("--trial-deadline", metavar="SECONDS", type=float)
+    parser.add_argument("--noise-source", metavar="PATH", type=Path, help="instead of /dev/hwrng")
     parser.add_argument("--factory", action="store_true", help="be made, over stdin and stdout")
     parser.add_argument(
         "--end-with-parent", action="store_true", help="stop when the starting process dies"
@@ -58,6 +59,8 @@ def _run(argv: Sequence[str]) -> int:
         tie_to_parent()
     with hold_device(root):
         options = {"listen": (given.listen,), "resolve": tuple(given.resolve)}
+        if given.noise_source is not None:
+            options["noise-source"] = (str(given.noise_source.absolute()),)
         journal = Journal(root, clock=lambda: datetime.now(UTC), monotonic=time.monotonic)
         boot = Boot(
             root,

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
+from limpet.device.link.entropy import RandomnessReport
 from limpet.device.link.messages import Access, Notice, UpdatePolicy
 from limpet.wire.codec import Message
 
@@ -184,6 +185,7 @@ class DeviceBody(Message, frozen=True, kw_only=True):
     slot: str
     confinement: dict[str, tuple[MechanismBody, ...]]  # by role; empty while one starts
     links: dict[str, tuple[str, ...]]  # "caller>callee": requests
+    randomness: RandomnessReport | None = None  # none until the supervisor has tried its source
 
 
 def access_name(access: Access) -> AccessName:

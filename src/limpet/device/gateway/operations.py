@@ -6,7 +6,7 @@ that the dispatcher has checked, and decides nothing that a role decides.
 
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.cookies import CookieError, SimpleCookie
@@ -17,6 +17,7 @@ import msgspec
 from limpet.device.gateway import bodies as b
 from limpet.device.gateway.answers import json_answer
 from limpet.device.gateway.arguments import read_query
+from limpet.device.gateway.compartments import Compartments
 from limpet.device.gateway.facts import Facts
 from limpet.device.gateway.live import LiveValues, Sample, take_readings
 from limpet.device.gateway.openapi import describe_api
@@ -62,12 +63,12 @@ class Asked:
 
 @dataclass(slots=True)
 class Operations:
-    """The handlers. `call` asks another role; `compartments` tells how each is confined."""
+    """The handlers. `call` asks another role; `compartments` is the supervisor's word."""
 
     call: Call
     facts: Facts
     promote: Callable[[int], None]
-    compartments: Callable[[], Mapping[str, Sequence[m.Confinement]]]
+    compartments: Callable[[], Compartments]
     _claimed: bool = False
     _functions: tuple[b.FunctionBody, ...] | None = None
     _support: tuple[float, b.SupportBody | None] = field(default=(-STATUS_SECONDS, None))
@@ -255,13 +256,14 @@ class Operations:
         return json_answer(200, b.EventsBody(lines=found.lines))
 
     async def read_device(self, asked: Asked) -> Response:
-        """Versions, how each role is confined, and the links that the code permits."""
+        """Versions, how each role is confined, the links that the code permits, randomness."""
+        told = self.compartments()
         confinement = {
             role: tuple(
                 b.MechanismBody(mechanism=one.mechanism, in_force=one.in_force, detail=one.detail)
                 for one in found
             )
-            for role, found in self.compartments().items()
+            for role, found in told.confinement.items()
         }
         links = {
             f"{caller.value}>{callee.value}": tuple(sorted(kind.__name__ for kind in kinds))
@@ -272,6 +274,7 @@ class Operations:
             slot=self.facts.slot,
             confinement=confinement,
             links=links,
+            randomness=told.randomness,
         )
         return json_answer(200, body)
 

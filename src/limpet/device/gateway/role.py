@@ -15,7 +15,7 @@ from limpet.crypto.tls import server_context
 from limpet.device.confine import confine
 from limpet.device.gateway.api import Api
 from limpet.device.gateway.certificate import ENROLL_SECONDS, Enrollment
-from limpet.device.gateway.compartments import load_confinement
+from limpet.device.gateway.compartments import load_compartments
 from limpet.device.gateway.facts import Facts, load_facts
 from limpet.device.gateway.operations import Operations
 from limpet.device.link import messages as m
@@ -42,7 +42,7 @@ async def serve(start: Start, bus: Bus) -> None:
         call=bus.call,
         facts=facts,
         promote=admission.promote,
-        compartments=lambda: load_confinement(start.root),
+        compartments=lambda: load_compartments(start.root),
     )
     enrollment = _enrollment(start, bus, facts)
     identity = enrollment.load()

@@ -119,11 +119,16 @@ def parse_start(argv: Sequence[str]) -> Start:
     parser.add_argument("--factory", action="store_true")
     parser.add_argument("--listen", action="append", default=[])
     parser.add_argument("--resolve", action="append", default=[])
+    parser.add_argument("--noise-source", action="append", default=[])
     given = parser.parse_args(argv)
     role = Role(given.role)
     options = {
         name: tuple(values)
-        for name, values in (("listen", given.listen), ("resolve", given.resolve))
+        for name, values in (
+            ("listen", given.listen),
+            ("resolve", given.resolve),
+            ("noise-source", given.noise_source),
+        )
         if values
     }
     return Start(

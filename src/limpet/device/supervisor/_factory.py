@@ -16,9 +16,11 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from limpet.device.link import messages as m
+from limpet.device.link.entropy import RandomnessReport
 from limpet.device.link.identity import DeviceIdentity, has_identity, save_identity
 from limpet.device.link.permits import Role
 from limpet.device.link.start import Start
+from limpet.device.supervisor._entropy import verify_factory_source
 from limpet.errors import LimpetError, Rejected, Unavailable
 from limpet.product import PRODUCT_FILE, load_product
 from limpet.storage import sync_directory
@@ -61,9 +63,10 @@ def forget_half_made(root: Path) -> None:
         raise Unavailable(f"cannot clear {error.filename}: {error.strerror}") from error
 
 
-async def run_factory(start: Start, ask: Ask, log: Log) -> int:
+async def run_factory(start: Start, ask: Ask, log: Log, randomness: RandomnessReport) -> int:
     """Talk to the station on stdin and stdout; the supervisor's exit status."""
     try:
+        verify_factory_source(randomness)
         read_line = await _stdin()
         await converse(start, ask, read_line, _say)
     except LimpetError as error:

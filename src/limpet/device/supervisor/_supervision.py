@@ -20,6 +20,7 @@ from limpet.device.link.launch import readable
 from limpet.device.link.permits import Role, peers_of
 from limpet.device.link.start import Start
 from limpet.device.supervisor._child import Child
+from limpet.device.supervisor._entropy import Entropy
 from limpet.device.supervisor._factory import forget_half_made, run_factory
 from limpet.device.supervisor._policy import (
     FACTORY_ORDER,
@@ -55,6 +56,7 @@ class Supervision:
         self._journal = journal
         self._clock = clock
         self._slots = SlotKeeper(start)
+        self._entropy = Entropy(start, self._log, self._write_status)
         self._children: dict[Role, Child] = {}
         self._restarts: dict[Role, Restarts] = {}
         self._up = {role: asyncio.Event() for role in ORDER}
@@ -78,7 +80,9 @@ class Supervision:
             self._log("data-erased", "the factory reset was finished")
         for role in ORDER:
             make_directory(self._start.root / role.value)
+        await self._entropy.prepare()
         self._write_status()
+        self._tending.append(asyncio.ensure_future(self._entropy.run()))
         work = asyncio.ensure_future(self._work())
         try:
             waiting: set[asyncio.Future[Any]] = {work, self._outcome}
@@ -111,7 +115,8 @@ class Supervision:
             return
         self._log("running", f"slot {self._start.slot}, {len(order)} roles")
         if self._start.factory:
-            self.finish(await run_factory(self._start, self._ask, self._log))
+            made = run_factory(self._start, self._ask, self._log, self._entropy.report)
+            self.finish(await made)
 
     async def _until_up(self, role: Role) -> None:
         """Wait until `role` was ready, or as long as it may keep the next ones waiting."""
@@ -235,6 +240,7 @@ class Supervision:
         for task in self._tending:
             task.cancel()
         await asyncio.gather(*(child.stop() for child in self._children.values()))
+        self._entropy.keep_seed()
         self._write_status()
 
     def _write_status(self) -> None:
@@ -247,6 +253,7 @@ class Supervision:
                 on_trial=record.on_trial,
                 started_at=self._clock(),
                 roles=tuple(self._status_of(child) for child in self._children.values()),
+                randomness=self._entropy.report,
             )
             write_status(self._start.root, status)
         except LimpetError as error:

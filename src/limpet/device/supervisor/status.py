@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from limpet.device.link.entropy import RandomnessReport
 from limpet.device.link.messages import Confinement
 from limpet.errors import Rejected, Unavailable
 from limpet.storage import read_bounded, remove_durably, write_atomic
@@ -47,6 +48,7 @@ class DeviceStatus(msgspec.Struct, frozen=True, kw_only=True):
     on_trial: bool
     started_at: datetime  # UTC
     roles: tuple[RoleStatus, ...]
+    randomness: RandomnessReport | None = None
 
 
 class Listening(msgspec.Struct, frozen=True, kw_only=True):

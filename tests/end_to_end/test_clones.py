@@ -1,0 +1,136 @@
+"""Devices cloned from one image before their first boot, and devices beside a broken generator."""
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from tests.device.workshop import Running, running, until
+from tests.end_to_end.living import NOW, make_device, make_home, serving
+
+from limpet.crypto.chains import load_certificates
+from limpet.crypto.keys import spki_sha256
+from limpet.vendor.factory import station as factory
+from limpet.vendor.factory.console import open_console
+from limpet.vendor.factory.station import Station, load_factory_image
+from limpet.vendor.home import Home
+from limpet.wire.factory import CertificateRequest, Identify
+
+pytestmark = pytest.mark.end_to_end
+IDENTIFY = Identify(
+    model="thermostat", hardware_revision="A1", serial="TH-00000001", manufactured_at=NOW
+)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    return make_home(tmp_path_factory.mktemp("clones"))
+
+
+def _unmade(home: Home, directory: Path) -> Path:
+    """A device's directory as an image for many: installed, not yet made."""
+    directory.mkdir()
+    factory._install(load_factory_image(home.root.parent / "release"), directory)
+    return directory
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """Everything that a device has drawn."""
+
+    claim_code: str
+    seed: bytes
+    identity_key: bytes
+    gateway_key: bytes
+    updater_key: bytes
+    served_certificate_key: bytes
+
+
+def _live(home: Home, directory: Path, vendor: str) -> Secrets:
+    """Let the factory make the device, then let it enroll."""
+    station = Station(home, clock=lambda: datetime.now(UTC))
+    label = station._converse(directory, station._reserve("A1"), "A1")
+    with running(directory, "--resolve", f"vendor.example.com:443={vendor}") as device:
+        until(lambda: _enrolled(device), "it did not enroll", device)
+    served = (directory / "gateway" / "ldevid.pem").read_bytes()
+    return Secrets(
+        claim_code=label.claim_code,
+        seed=(directory / "random.seed").read_bytes(),
+        identity_key=_key_of(directory / "keeper"),
+        gateway_key=_key_of(directory / "gateway"),
+        updater_key=_key_of(directory / "updater"),
+        served_certificate_key=spki_sha256(load_certificates(served)[0]),
+    )
+
+
+def _enrolled(device: Running) -> bool:
+    return all(
+        any(e.role == role and e.event == "enrolled" for e in device.log())
+        for role in ("gateway", "updater")
+    )
+
+
+def _key_of(directory: Path) -> bytes:
+    keys = [f for f in directory.rglob("*.*") if f.is_file() and b"PRIVATE KEY" in f.read_bytes()]
+    assert len(keys) == 1, keys
+    return keys[0].read_bytes()
+
+
+def test_two_devices_cloned_before_their_first_boot_have_nothing_in_common(
+    home: Home, tmp_path: Path
+) -> None:
+    """The image was even started once, so that both copies begin with the same seed and key."""
+    image = _unmade(home, tmp_path / "image")
+    with open_console(image, errors=tmp_path / "said") as console:
+        console.say(IDENTIFY)
+        console.expect(CertificateRequest)
+    seed = (image / "random.seed").read_bytes()
+    assert len(seed) == 32
+    shutil.rmtree(image / "run")
+    copies = [Path(shutil.copytree(image, tmp_path / name)) for name in ("one", "two")]
+    with serving(home) as vendor:
+        one, two = (_live(home, copy, vendor) for copy in copies)
+    for name in Secrets.__dataclass_fields__:
+        assert getattr(one, name) != getattr(two, name), f"both have the same {name}"
+    assert seed not in (one.seed, two.seed)
+
+
+def _stuck(directory: Path) -> Path:
+    path = directory / "noise"
+    path.write_bytes(b"\xff" * 4096)
+    return path
+
+
+def test_a_device_beside_a_broken_generator_is_not_made(home: Home, tmp_path: Path) -> None:
+    device = _unmade(home, tmp_path / "device")
+    command = [sys.executable, "-I", "-m", "limpet.device.boot", str(device), "--factory"]
+    identify = json.dumps({"type": "identify", "model": "thermostat"}).encode() + b"\n"
+    done = subprocess.run(
+        [*command, "--noise-source", str(_stuck(tmp_path))],
+        input=identify,
+        capture_output=True,
+        timeout=60,
+    )
+    said = json.loads(done.stdout)
+    assert said["reason"] == "noise-failing"
+    assert "repetition-count test failed" in said["message"]
+    assert done.returncode == 1
+    assert not list((device / "keeper").glob("*.key"))
+
+
+def test_a_device_whose_generator_fails_says_so_and_goes_on(home: Home, tmp_path: Path) -> None:
+    directory = make_device(home)
+    with running(directory, "--noise-source", str(_stuck(tmp_path))) as device:
+        until(lambda: device.has_logged("listening"), "it did not start", device)
+        assert device.has_logged("noise-source-failing", "repetition-count")
+    command = [sys.executable, "-m", "limpet", "device", "status", str(directory)]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    assert "hardware noise source failing: the repetition-count test failed at sample 31" in shown
+    told = subprocess.run(
+        [*command, "--json"], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert json.loads(told.stdout)["status"]["randomness"]["source"] == "failing"
