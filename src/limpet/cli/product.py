@@ -1,4 +1,4 @@
-"""`limpet product`: judge and show a product's design file.
+"""`limpet product`: judge and show a product's design file, and what is made from it.
 
 Owns the printing of `limpet.product`, and tells its rules what no file can say:
 the statements, the date, and which code there is. Decides nothing itself.
@@ -12,9 +12,10 @@ import msgspec
 import typer
 
 from limpet.cli._frame import emit, make_app, show_examples
-from limpet.errors import Rejected, Unavailable
+from limpet.cli._product_egress import add_commands
+from limpet.cli._product_parts import DIRECTORY, JSON, find_product_file
+from limpet.errors import Rejected
 from limpet.product import (
-    PRODUCT_FILE,
     Context,
     Problem,
     Product,
@@ -32,16 +33,13 @@ from limpet.requirements import (
 __all__ = ["app"]
 
 app = make_app(
-    "Check and show a product's design file.",
+    "Check and show a product's design file, and make network policies from it.",
     examples=[
         "limpet product check examples/thermostat",
         "limpet product show examples/thermostat",
+        "limpet product mud examples/thermostat",
     ],
 )
-_directory_argument = typer.Argument(
-    Path("."), metavar="[DIR]", help="The product's directory, or its product.toml."
-)
-_json_option = typer.Option(False, "--json", help="Print JSON.")
 
 
 class _Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,9 +54,9 @@ class _Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @app.command(epilog=show_examples("limpet product check examples/thermostat"))
-def check(directory: Path = _directory_argument, json: bool = _json_option) -> None:
+def check(directory: Path = DIRECTORY, json: bool = JSON) -> None:
     """Judge a design file: each problem with its line; status 1 if one is an error."""
-    path = _product_file(directory)
+    path = find_product_file(directory)
     context = _context(path.parent)
     problems = read_problems(path, context=context)
     ok = all(problem.severity is Severity.WARNING for problem in problems)
@@ -77,24 +75,12 @@ def check(directory: Path = _directory_argument, json: bool = _json_option) -> N
 
 
 @app.command(epilog=show_examples("limpet product show examples/thermostat"))
-def show(directory: Path = _directory_argument, json: bool = _json_option) -> None:
+def show(directory: Path = DIRECTORY, json: bool = JSON) -> None:
     """A design file in short: what the product is, its ways in and out, threats and answers."""
-    emit(load_product(_product_file(directory)), json=json, human=_print_product)
+    emit(load_product(find_product_file(directory)), json=json, human=_print_product)
 
 
-def _product_file(directory: Path) -> Path:
-    if directory.name == PRODUCT_FILE and directory.is_file():
-        return directory
-    if not directory.is_dir():
-        raise Unavailable(
-            f"there is no directory {directory}", hint="name the directory of a product.toml"
-        )
-    if not (directory / PRODUCT_FILE).exists():
-        raise Unavailable(
-            f"there is no {PRODUCT_FILE} in {directory}",
-            hint="docs/product-file.md says how to write one; examples/thermostat has one",
-        )
-    return directory / PRODUCT_FILE
+add_commands(app)
 
 
 def _context(directory: Path) -> Context:

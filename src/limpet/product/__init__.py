@@ -2,9 +2,9 @@
 
 Owns the frozen types of `product.toml`, the reader that turns bytes into them
 or into problems with a line each, the rules that a design must meet, the
-content of the label, and the text of `security.txt`. A device carries this
-package, so it imports the standard library and msgspec only; it must never
-draw (see `limpet.vendor.factory.label`), read a clock, or know the statements
+content of the label, the text of `security.txt`, the MUD file and the packet
+filters. A device carries this package, so it imports the standard library and
+msgspec only; it must never draw (see `limpet.vendor.factory.label`), read a clock, or know the statements
 by heart: today's date and the statement ids are parameters.
 """
 
@@ -45,7 +45,9 @@ from ._types import (
     VendorServices,
     Window,
 )
+from .flows import Flow, Peers, is_local_name, list_flows, list_hosts
 from .label import Label, LabelClaim, parse_label_uri
+from .mud import mud_url, render_mud
 from .security_txt import render_security_txt
 
 __all__ = [
@@ -63,6 +65,7 @@ __all__ = [
     "Decisions",
     "Deviation",
     "Direction",
+    "Flow",
     "Interface",
     "Label",
     "LabelClaim",
@@ -70,6 +73,7 @@ __all__ = [
     "Measure",
     "Model",
     "Origin",
+    "Peers",
     "Problem",
     "Product",
     "SecurityContact",
@@ -83,8 +87,13 @@ __all__ = [
     "VendorServices",
     "Window",
     "examine_product",
+    "is_local_name",
+    "list_flows",
+    "list_hosts",
     "load_product",
+    "mud_url",
     "parse_label_uri",
     "read_problems",
+    "render_mud",
     "render_security_txt",
 ]
