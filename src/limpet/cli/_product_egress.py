@@ -126,6 +126,9 @@ def nftables(
     ),
     updater_user: str = typer.Option(UPDATER_USER, "--updater-user", metavar="USER"),
     app_user: str = typer.Option(APP_USER, "--app-user", metavar="USER"),
+    resolver_user: str | None = typer.Option(
+        None, "--resolver-user", metavar="USER", help="Of a resolver on the device, as dnsmasq."
+    ),
     out: Path | None = typer.Option(None, "--out", metavar="FILE", help="Write to a file."),
     json: bool = JSON,
 ) -> None:
@@ -143,7 +146,9 @@ def nftables(
     elif guard:
         text = render_guard(setting, sources=guard)
     else:
-        text = render_device(setting, updater_user=updater_user, app_user=app_user)
+        text = render_device(
+            setting, updater_user=updater_user, app_user=app_user, resolver_user=resolver_user
+        )
     if out is not None:
         write_atomic(out, text.encode(), mode=PUBLIC_FILE)
         text = f"wrote {out}\n" if not json else text

@@ -4,8 +4,9 @@ Owns the frozen types of `product.toml`, the reader that turns bytes into them
 or into problems with a line each, the rules that a design must meet, the
 content of the label, the text of `security.txt`, the MUD file and the packet
 filters. A device carries this package, so it imports the standard library and
-msgspec only; it must never draw (see `limpet.vendor.factory.label`), read a clock, or know the statements
-by heart: today's date and the statement ids are parameters.
+msgspec only; it must never draw (see `limpet.vendor.factory.label`), read a
+clock, or know the statements by heart: today's date and the statement ids are
+parameters.
 """
 
 from ._loading import (

@@ -83,21 +83,26 @@ class Setting:
 
 
 def render_device(
-    setting: Setting, *, updater_user: str = UPDATER_USER, app_user: str = APP_USER
+    setting: Setting,
+    *,
+    updater_user: str = UPDATER_USER,
+    app_user: str = APP_USER,
+    resolver_user: str | None = None,
 ) -> str:
     """The rules for the device itself, as table `inet limpet`.
 
-    Only the two users' processes begin anything outward, each only its own flows; users may be
-    given by number, and be the same. Raises `Rejected("bad-user")`.
+    Only the two users' processes begin anything outward, each only its own flows; the user of a
+    resolver on the device asks name servers. Users may be given by number, and be the same.
+    Raises `Rejected("bad-user")`.
     """
-    for user in (updater_user, app_user):
+    for user in (updater_user, app_user, resolver_user or updater_user):
         if not _USER.fullmatch(user):
             raise Rejected("bad-user", f"{user!r} is no user's name or number")
     flows = [flow for flow in list_flows(setting.product) if not flow.inbound]
     platform = [flow for flow in flows if flow.user is User.PLATFORM]
     app = [flow for flow in flows if flow.user is User.APP]
-    if app:  # who calls a host by name asks for its address
-        app += [flow for flow in platform if flow.peers is Peers.NAME_SERVERS]
+    names = [flow for flow in platform if flow.peers is Peers.NAME_SERVERS]
+    app += names if app else []  # who calls a host by name asks for its address
     announced = [flow for flow in flows if flow.peers is Peers.MULTICAST_DNS]
     output = [
         'oifname "lo" accept',
@@ -109,6 +114,7 @@ def render_device(
         f'meta skuid "{updater_user}" jump updater',
     ]
     output += [f'meta skuid "{app_user}" jump app'] if app else []
+    output += [f'meta skuid "{resolver_user}" jump resolver'] if resolver_user else []
     output.append('counter comment "not declared"')
     arriving = [
         'iifname "lo" accept',
@@ -124,6 +130,7 @@ def render_device(
         _chain("updater", _rules([f for f in platform if f not in announced], setting)),
     ]
     chains += [_chain("app", _rules(app, setting))] if app else []
+    chains += [_chain("resolver", _rules(names, setting))] if resolver_user else []
     return _table(_DEVICE_TABLE, setting, chains)
 
 
