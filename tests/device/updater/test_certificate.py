@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from limpet.device.link import messages as m
+from limpet.device.link.destinations import Destination
 from limpet.device.updater.certificate import (
     load_certificate,
     load_key,
@@ -56,7 +57,7 @@ def run_errand(*steps: m.Reply) -> tuple[str, bytes]:
         server = await asyncio.start_server(echo, "127.0.0.1", 0)
         async with server:
             address = server.sockets[0].getsockname()
-            return await Errand(ask, host="vendor.example.com", address=address).run("csr")
+            return await Errand(ask, Destination("vendor.example.com", 443, address)).run("csr")
 
     return asyncio.run(main()), fed
 
@@ -81,4 +82,4 @@ def test_an_unreachable_vendor_is_no_crash_of_an_errand() -> None:
         raise AssertionError("asked without a connection")
 
     with pytest.raises(Unavailable):
-        asyncio.run(Errand(ask, host="h", address=("127.0.0.1", 1)).run("csr"))
+        asyncio.run(Errand(ask, Destination("h", 443, ("127.0.0.1", 1))).run("csr"))

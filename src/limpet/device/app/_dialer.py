@@ -18,8 +18,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-from limpet.device.link.start import parse_address
-from limpet.errors import Misuse, Rejected, Unavailable
+from limpet.device.link.destinations import Destination, destination
+from limpet.errors import LimpetError, Misuse, Rejected, Unavailable
 
 __all__ = ["Dialer", "Endpoint"]
 
@@ -54,7 +54,9 @@ class Dialer:
                 "too-many-endpoints", f"an app calls at most {MAX_ENDPOINTS} hosts and ports"
             )
         self.endpoints = tuple(endpoints)
-        self._addresses = tuple(_address(endpoint, resolve) for endpoint in endpoints)
+        self._destinations = tuple(
+            destination(endpoint.host, endpoint.port, resolve) for endpoint in endpoints
+        )
         self._lock = threading.Lock()
         self._link: socket.socket | None = None
         self._number = 0
@@ -62,7 +64,8 @@ class Dialer:
     @property
     def ports(self) -> tuple[int, ...]:
         """The TCP ports that the process connects to."""
-        return tuple(sorted({port for _, port in self._addresses}))
+        targets = (where.override or (where.host, where.port) for where in self._destinations)
+        return tuple(sorted({port for _, port in targets}))
 
     def start(self, confine: Callable[[], object]) -> None:
         """Start the process if the product declares a flow of the app's.
@@ -78,7 +81,7 @@ class Dialer:
         except OSError as error:
             raise Unavailable(f"cannot start the dialer: {error.strerror}") from error
         if child == 0:
-            _serve(theirs, self._addresses, confine)
+            _serve(theirs, self._destinations, confine)
         theirs.close()
         if not ours.recv(1):  # it says that it is confined, or is gone
             raise Unavailable("cannot start the dialer: it ended at its start")
@@ -116,13 +119,8 @@ class Dialer:
             raise Unavailable(f"the dialer is gone: {error.strerror}") from error
 
 
-def _address(endpoint: Endpoint, resolve: Mapping[str, str]) -> tuple[str, int]:
-    name = f"{endpoint.host}:{endpoint.port}"
-    return parse_address(resolve[name]) if name in resolve else (endpoint.host, endpoint.port)
-
-
 def _serve(
-    link: socket.socket, addresses: Sequence[tuple[str, int]], confine: Callable[[], object]
+    link: socket.socket, destinations: Sequence[Destination], confine: Callable[[], object]
 ) -> NoReturn:
     """The whole life of the process."""
     try:
@@ -137,24 +135,25 @@ def _serve(
         while len(request := link.recv(_REQUEST.size + 1)) > 0:
             if len(request) == _REQUEST.size:
                 number_of_request, index = _REQUEST.unpack(request)
-                _connect(link, number_of_request, index, addresses)
+                _connect(link, number_of_request, index, destinations)
     finally:
         os._exit(0)
 
 
 def _connect(
-    link: socket.socket, number: int, index: int, addresses: Sequence[tuple[str, int]]
+    link: socket.socket, number: int, index: int, destinations: Sequence[Destination]
 ) -> None:
-    if index >= len(addresses):
+    if index >= len(destinations):
         link.send(_REPLY.pack(number, False) + b"not declared")
         return
     connection = None
     try:
-        connection = socket.create_connection(addresses[index], timeout=CONNECT_SECONDS)
+        connection = destinations[index].connect(CONNECT_SECONDS)
         connection.settimeout(None)
         socket.send_fds(link, [_REPLY.pack(number, True)], [connection.fileno()])
-    except OSError as error:
-        reason = (error.strerror or "failed").lower().encode()[:REASON_BYTES]
+    except (OSError, LimpetError) as error:
+        words = error.message if isinstance(error, LimpetError) else error.strerror or "failed"
+        reason = words.lower().encode()[:REASON_BYTES]
         link.send(_REPLY.pack(number, False) + reason)
     finally:
         if connection is not None:

@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 
 from limpet.device.link import messages as m
+from limpet.device.link.destinations import Destination
 from limpet.errors import Rejected, Unavailable
 
 __all__ = ["Errand"]
@@ -24,15 +25,17 @@ AskKeeper = Callable[[m.EnrollStart | m.EnrollFeed], Awaitable[m.Reply]]
 class Errand:
     """Runs one enrollment at a time: the keeper holds one conversation."""
 
-    def __init__(self, ask: AskKeeper, *, host: str, address: tuple[str, int]) -> None:
-        self._ask, self._host, self._address = ask, host, address
+    def __init__(self, ask: AskKeeper, destination: Destination) -> None:
+        self._ask, self._destination = ask, destination
+        self._host = destination.host
         self._one = asyncio.Lock()
 
     async def run(self, csr_pem: str) -> str:
         """The certificate chain (PEM) for the request.
 
         Raises `Unavailable` when the vendor cannot be reached in time, `Rejected` with the
-        keeper's reason when it refuses the request or the answer.
+        keeper's reason when it refuses the request or the answer, or for an address that
+        is not the vendor's.
         """
         async with self._one:
             try:
@@ -45,7 +48,7 @@ class Errand:
                 raise Unavailable(f"cannot reach {self._host} for enrollment: {why}") from error
 
     async def _run(self, csr_pem: str) -> str:
-        reader, writer = await asyncio.open_connection(*self._address)
+        reader, writer = await self._connect()
         try:
             step = await self._step(m.EnrollStart(csr_pem=csr_pem, host=self._host))
             for _ in range(_MAX_STEPS):
@@ -62,6 +65,15 @@ class Errand:
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        failure: OSError = TimeoutError("timed out")
+        for address in await asyncio.to_thread(self._destination.addresses):
+            try:
+                return await asyncio.open_connection(*address)
+            except OSError as error:
+                failure = error
+        raise failure
 
     async def _step(self, request: m.EnrollStart | m.EnrollFeed) -> m.EnrollStep:
         reply = await self._ask(request)

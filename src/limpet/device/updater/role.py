@@ -14,10 +14,11 @@ from limpet.crypto.requests import Purpose, make_request
 from limpet.crypto.tls import client_context
 from limpet.device.confine import confine
 from limpet.device.link import messages as m
+from limpet.device.link.destinations import destination
 from limpet.device.link.permits import Role
 from limpet.device.link.renewal import wait_for_renewal
 from limpet.device.link.role import Bus
-from limpet.device.link.start import Start, parse_address
+from limpet.device.link.start import Start
 from limpet.device.updater.certificate import (
     OwnCertificate,
     load_certificate,
@@ -29,7 +30,7 @@ from limpet.device.updater.device import Device, load_device
 from limpet.device.updater.engine import Engine
 from limpet.device.updater.enrollment import Errand
 from limpet.device.updater.reports import Delivery, deliver
-from limpet.device.updater.source import HttpsSource, make_client, vendor_host
+from limpet.device.updater.source import HTTPS_PORT, HttpsSource, make_client, vendor_host
 from limpet.device.updater.surroundings import Surroundings
 from limpet.device.updater.telling import Level
 from limpet.errors import LimpetError, Rejected
@@ -37,7 +38,6 @@ from limpet.storage import make_directory
 
 __all__ = ["serve"]
 
-_HTTPS_PORT = 443
 _CHECK_NOW_SECONDS = 8.0
 """How long `CheckNow` waits for the check; a longer one goes on by itself."""
 
@@ -70,8 +70,7 @@ class _Updater:
         self._tasks: set[asyncio.Task[object]] = set()
         self._errand = Errand(
             lambda request: bus.call(Role.KEEPER, request),
-            host=self._host,
-            address=self._address(),
+            destination(self._host, HTTPS_PORT, start.resolve),
         )
         self._engine = Engine(device, self._surroundings())
 
@@ -176,10 +175,6 @@ class _Updater:
             )
             self._delivery = deliver(client)
         return self._delivery
-
-    def _address(self) -> tuple[str, int]:
-        target = self._start.resolve.get(f"{self._host}:{_HTTPS_PORT}")
-        return parse_address(target) if target else (self._host, _HTTPS_PORT)
 
     async def _keep_reporting(self) -> None:
         """Send what waits soon after the start, and again with patience; for ever."""

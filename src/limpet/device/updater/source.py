@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Protocol
 
+from limpet.device.link.destinations import destination
 from limpet.errors import Rejected, Unavailable
 from limpet.https.client import ClientResponse, HttpsClient, Timeouts
 
 __all__ = [
+    "HTTPS_PORT",
     "Busy",
     "HttpsSource",
     "NotFound",
@@ -23,6 +25,8 @@ __all__ = [
     "parse_retry_after",
     "vendor_host",
 ]
+
+HTTPS_PORT = 443
 
 _TIMEOUTS = Timeouts(connect=10.0, total=60.0)
 """A group of 1 MiB in a minute: slower links do not update."""
@@ -96,10 +100,14 @@ def make_client(
     allowed: tuple[str, ...],
     resolve: Mapping[str, str],
 ) -> HttpsClient:
-    """A client for `host`, which must be one of the product's (draft-moore, 2.1)."""
+    """A client for `host`, which must be one of the product's (draft-moore, 2.1).
+
+    It connects to an address that such a host can have, whatever the name server says.
+    """
     if host not in allowed:
         raise Rejected("host-not-allowed", f"{host} is not a host of this product")
-    return HttpsClient(f"https://{host}", tls=tls, resolve=resolve, timeouts=_TIMEOUTS)
+    where = destination(host, HTTPS_PORT, resolve)
+    return HttpsClient(f"https://{host}", tls=tls, timeouts=_TIMEOUTS, connect=where.connect)
 
 
 def parse_retry_after(text: str, *, date: str = "") -> float | None:
