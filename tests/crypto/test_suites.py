@@ -1,6 +1,5 @@
 """Retiring an algorithm is a new suite, and it is refused from then on (R2.1.2, R2.1.4)."""
 
-import dataclasses
 from datetime import UTC, datetime
 
 import pytest
@@ -8,6 +7,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+from msgspec.structs import replace
 
 from limpet.crypto.certificates import issue_device_identity, make_intermediate, make_root
 from limpet.crypto.chains import verify_chain
@@ -17,17 +17,21 @@ from limpet.crypto.keys import (
     key_to_pem,
     signing_key_from_pem,
 )
+from limpet.crypto.policy import verify_firmware_schemes, verify_key
 from limpet.crypto.requests import Purpose, device_subject, make_request, verify_request
-from limpet.crypto.suites import CURRENT, Suite, verify_firmware_schemes, verify_key
+from limpet.crypto.suites import CURRENT, Suite
 from limpet.errors import Rejected
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
-WITHOUT_P256 = dataclasses.replace(
-    CURRENT, name="later", version=2, curves=frozenset({"secp384r1"})
-)
-WITHOUT_SHA256 = dataclasses.replace(
-    CURRENT, name="later", version=2, certificate_hashes=frozenset({"sha384"})
-)
+
+
+def later(**rules: object) -> Suite:
+    """The suite in force with other rules for certificates."""
+    return replace(CURRENT, version=9, certificates=replace(CURRENT.certificates, **rules))
+
+
+WITHOUT_P256 = later(curves=("secp384r1",))
+WITHOUT_SHA256 = later(hashes=("sha384",))
 
 
 @pytest.mark.parametrize(
@@ -49,7 +53,7 @@ def test_a_key_that_no_suite_names_is_refused(key: PublicKeyTypes) -> None:
 
 @pytest.mark.parametrize(
     "scheme",
-    ["rsassa-pss-sha256", "rsa-pkcs1v15-sha256", "ecdsa-sha2-nistp256", "Ed25519", "", "x" * 9000],
+    ["rsassa-pss-sha256", "ecdsa-sha2-nistp256", "ml-dsa-44/1", "Ed25519", "", "x" * 9000],
 )
 def test_a_firmware_key_of_another_scheme_is_refused(scheme: str) -> None:
     verify_firmware_schemes(["ed25519"], what="root")
@@ -61,10 +65,11 @@ def test_a_firmware_key_of_another_scheme_is_refused(scheme: str) -> None:
 
 def test_a_signing_key_that_a_later_suite_retires_signs_no_more() -> None:
     pem = key_to_pem(generate_signing_key())
-    later = dataclasses.replace(CURRENT, firmware_schemes=frozenset({"ml-dsa/ml-dsa-65/1"}))
+    families = (("ml-dsa-65/1",),)
+    rules = replace(CURRENT.firmware, offline=families, online=families)
     signing_key_from_pem(pem)
     with pytest.raises(Rejected) as refusal:
-        signing_key_from_pem(pem, suite=later)
+        signing_key_from_pem(pem, suite=replace(CURRENT, firmware=rules))
     assert refusal.value.reason == "weak-key"
 
 

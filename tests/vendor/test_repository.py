@@ -117,9 +117,9 @@ def _unsign(signing: Signing, home: Home) -> None:
 
 
 def _sign_online(signing: Signing, home: Home) -> None:
-    from limpet.vendor.repository._metadata import load_signer
+    from limpet.vendor.repository._metadata import load_drawer_signers
 
-    signing.signers = [load_signer(home.online / f"rollout-{MODEL}.pem")]
+    signing.signers = load_drawer_signers(home.online, f"rollout-{MODEL}")
 
 
 def _skip_version(signing: Signing, home: Home) -> None:
@@ -328,14 +328,16 @@ def test_root_targets_and_certificate_are_renewed_and_old_clients_follow(
 def test_a_root_or_targets_that_the_drawer_did_not_sign_is_refused(
     home: Home, tmp_path: Path, forged: str
 ) -> None:
-    from limpet.vendor.repository._metadata import load_signer, renewed, sign_metadata
+    from limpet.vendor.repository._metadata import load_drawer_signers, renewed, sign_metadata
 
     state = Repository(home, Clock()).state()
-    signers = {name: load_signer(home.offline / f"tuf-{name}.pem") for name in ("root", "targets")}
-    signers[forged] = CryptoSigner.generate_ed25519()
+    signers = {
+        name: load_drawer_signers(home.offline, f"tuf-{name}") for name in ("root", "targets")
+    }
+    signers[forged] = [CryptoSigner.generate_ed25519(), CryptoSigner.generate_mldsa()]
     span = timedelta(days=9)
-    root = sign_metadata(renewed(state.root, now=NOW, lifetime=span), signers["root"])
-    targets = sign_metadata(renewed(state.targets, now=NOW, lifetime=span), signers["targets"])
+    root = sign_metadata(renewed(state.root, now=NOW, lifetime=span), *signers["root"])
+    targets = sign_metadata(renewed(state.targets, now=NOW, lifetime=span), *signers["targets"])
     before = snapshot_of(home)
     with pytest.raises(Rejected) as caught:
         Repository(home, Clock()).publish_roots(root, targets)
@@ -344,9 +346,11 @@ def test_a_root_or_targets_that_the_drawer_did_not_sign_is_refused(
 
 
 def test_a_stolen_root_cannot_be_skipped_to_or_drop_a_role(home: Home) -> None:
-    from limpet.vendor.repository._metadata import load_signer, renewed, sign_metadata
+    from limpet.vendor.repository._metadata import load_drawer_signers, renewed, sign_metadata
 
-    signers = {name: load_signer(home.offline / f"tuf-{name}.pem") for name in ("root", "targets")}
+    signers = {
+        name: load_drawer_signers(home.offline, f"tuf-{name}") for name in ("root", "targets")
+    }
     span = timedelta(days=9)
 
     def offer(*, skip: int = 0, drop: bool = False, span: timedelta = span) -> str:
@@ -354,8 +358,8 @@ def test_a_stolen_root_cannot_be_skipped_to_or_drop_a_role(home: Home) -> None:
         state.root.version += skip
         if drop:
             state.targets.delegations = None
-        root = sign_metadata(renewed(state.root, now=NOW, lifetime=span), signers["root"])
-        targets = sign_metadata(renewed(state.targets, now=NOW, lifetime=span), signers["targets"])
+        root = sign_metadata(renewed(state.root, now=NOW, lifetime=span), *signers["root"])
+        targets = sign_metadata(renewed(state.targets, now=NOW, lifetime=span), *signers["targets"])
         with pytest.raises(Rejected) as caught:
             Repository(home, Clock()).publish_roots(root, targets)
         return caught.value.reason

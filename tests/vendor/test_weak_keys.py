@@ -48,7 +48,7 @@ def test_a_release_under_a_weak_key_is_not_published(
     assert TufClient(home, tmp_path / "client").read(plan_path(MODEL)), "python-tuf takes it"
     release = make_release(home, tmp_path)
     signing = next_releases(home, manifest_path(MODEL, "1.1.0"), release.manifest)
-    signing.signers = [weak]
+    signing.signers[-1] = weak
     before = public_files(home)
     with pytest.raises(Rejected) as caught:
         Repository(home, Clock()).add_release(replace(release, metadata=signing.data()))

@@ -7,7 +7,7 @@ from tests.vendor.workshop import MODEL, NOW, Clock
 
 from limpet.vendor.home import Home
 from limpet.vendor.repository import Repository
-from limpet.vendor.repository._metadata import load_signer, renewed, sign_metadata
+from limpet.vendor.repository._metadata import load_drawer_signers, renewed, sign_metadata
 
 SPAN = timedelta(days=1000)
 
@@ -26,8 +26,8 @@ def weak_roots(home: Home, role: str, weak: CryptoSigner) -> tuple[bytes, bytes]
         delegations.keys[weak.public_key.keyid] = weak.public_key
         delegations.roles[f"{role}/{MODEL}"].keyids.append(weak.public_key.keyid)
     return (
-        sign_metadata(root, load_signer(home.offline / "tuf-root.pem")),
-        sign_metadata(targets, load_signer(home.offline / "tuf-targets.pem")),
+        sign_metadata(root, *load_drawer_signers(home.offline, "tuf-root")),
+        sign_metadata(targets, *load_drawer_signers(home.offline, "tuf-targets")),
     )
 
 

@@ -23,7 +23,7 @@ from limpet.https.client import HttpsClient
 from limpet.vendor.front import Service, run_service
 from limpet.vendor.home import Home, create
 from limpet.vendor.repository import Repository, SignedRelease
-from limpet.vendor.repository._metadata import load_signer
+from limpet.vendor.repository._metadata import load_drawer_signers
 from limpet.wire.codec import encode_json
 from limpet.wire.release import Bounds, Group, Image, ReleaseManifest, manifest_path
 from limpet.wire.report import Report, ReportKind
@@ -96,7 +96,7 @@ def next_releases(home: Home, path: str, target: bytes) -> Signing:
     role.version += 1
     role.expires = NOW + timedelta(days=300)
     role.targets[path] = TargetFile.from_data(path, target, ["sha256"])
-    return Signing(role, [load_signer(home.offline / f"releases-{MODEL}.pem")])
+    return Signing(role, load_drawer_signers(home.offline, f"releases-{MODEL}"))
 
 
 def make_release(

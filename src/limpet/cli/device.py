@@ -125,6 +125,8 @@ def _print_status(seen: _Seen) -> None:
     trial = ", on trial" if seen.status.on_trial else ""
     state = "running" if seen.running else "not running; last run"
     print(f"{state}: firmware {seen.status.version} in slot {seen.status.slot}{trial}")
+    if seen.status.suite:
+        print(f"algorithms: {seen.status.suite}")
     if seen.listening is not None:
         print(f"listening on {seen.listening.host}:{seen.listening.port}")
     if seen.status.randomness is not None:

@@ -12,6 +12,7 @@ import msgspec
 import typer
 
 from limpet.cli._frame import emit, make_app, progress, show_examples
+from limpet.crypto.suites import SuiteId
 from limpet.errors import Rejected, Unavailable
 from limpet.release import (
     BuildOrder,
@@ -69,6 +70,7 @@ class _Shown(msgspec.Struct, frozen=True, kw_only=True):
     image: str
     image_bytes: int
     tree_sha256: str
+    suite: SuiteId
     bounds: Bounds
 
 
@@ -79,6 +81,7 @@ class _SignedShown(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     signatures: int
     threshold: int
+    missing: tuple[str, ...]
 
 
 class _Published(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,6 +121,9 @@ def build(
         None, help="UTC; or SOURCE_DATE_EPOCH; the same time gives the same image."
     ),
     source_commit: str = typer.Option("", help="What it was built from."),
+    suite: Path | None = typer.Option(
+        None, help="Algorithms that it goes by; suite.toml of --trust by default."
+    ),
     json: bool = _json,
 ) -> None:
     """Build the image and its manifest; nothing is signed yet."""
@@ -132,6 +138,7 @@ def build(
         hardware_revisions=tuple(hardware_revision or ()),
         built_at=at,
         source_commit=source_commit,
+        suite=suite,
         bounds=Bounds(
             not_before=_utc(not_before) or at,
             minimum_duration_seconds=round(minimum_days * _DAY),
@@ -284,6 +291,7 @@ def _shown(built: Built) -> _Shown:
         image=manifest.image.path,
         image_bytes=manifest.image.packed,
         tree_sha256=manifest.image.tree_sha256,
+        suite=manifest.suite,
         bounds=manifest.bounds,
     )
 
@@ -294,6 +302,7 @@ def _signed(signed: Signed) -> _SignedShown:
         version=signed.version,
         signatures=signed.signatures,
         threshold=signed.threshold,
+        missing=signed.missing,
     )
 
 
@@ -304,6 +313,7 @@ def _print_release(shown: _Shown) -> None:
     print(f"  security counter  {shown.security_counter}")
     print(f"  interface         {shown.interface_version}")
     print(f"  from version      {shown.minimum_version}")
+    print(f"  algorithms        {shown.suite}")
     print(f"  built at          {shown.built_at:%Y-%m-%d %H:%M:%S} UTC")
     print(f"  image             {shown.image_bytes} bytes, {shown.image}")
     print(f"  manifest          sha256 {shown.manifest_sha256}")
@@ -319,5 +329,7 @@ def _print_signed(signed: _SignedShown) -> None:
         f"{signed.file}: version {signed.version}, signature {signed.signatures} of at least"
         f" {signed.threshold}"
     )
-    if signed.signatures < signed.threshold:
+    for family in signed.missing:
+        print(f"  too few signatures by keys of {family}")
+    if signed.missing or signed.signatures < signed.threshold:
         print("  not valid yet: the next signer runs the same command")

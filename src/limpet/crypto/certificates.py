@@ -11,13 +11,15 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.x509.oid import NameOID
 
 from limpet.crypto.chains import load_certificates
 from limpet.crypto.keys import TlsKey, generate_key, tls_key_from_pem
+from limpet.crypto.policy import certificate_hash
 from limpet.crypto.requests import Purpose, VerifiedRequest, device_subject
+from limpet.crypto.suites import CURRENT, Suite
 from limpet.errors import Misuse, Rejected
 
 __all__ = [
@@ -47,25 +49,32 @@ class Issuer:
         return self.certificate.public_bytes(serialization.Encoding.PEM)
 
 
-def make_root(common_name: str, *, now: datetime, days: int = 365 * 30) -> Issuer:
+def make_root(
+    common_name: str, *, now: datetime, days: int = 365 * 30, suite: Suite = CURRENT
+) -> Issuer:
     """A new self-signed root that may have one level of authorities below it."""
-    key = generate_key()
+    key = generate_key(suite)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
     builder = _builder(name, name, key.public_key(), now, now + timedelta(days=days))
-    certificate = _as_authority(builder, key, path_length=1).sign(key, hashes.SHA256())
+    certificate = _as_authority(builder, key, path_length=1).sign(key, certificate_hash(suite))
     return Issuer(certificate=certificate, key=key, chain_pem=b"")
 
 
 def make_intermediate(
-    root: Issuer, common_name: str, *, now: datetime, days: int = 365 * 20
+    root: Issuer,
+    common_name: str,
+    *,
+    now: datetime,
+    days: int = 365 * 20,
+    suite: Suite = CURRENT,
 ) -> Issuer:
     """A new authority below `root` that issues end certificates only."""
-    key = generate_key()
+    key = generate_key(suite)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
     until = min(now + timedelta(days=days), root.certificate.not_valid_after_utc)
     builder = _builder(name, root.certificate.subject, key.public_key(), now, until)
     builder = _as_authority(builder, key, path_length=0)
-    certificate = _chained(builder, root).sign(root.key, hashes.SHA256())
+    certificate = _chained(builder, root).sign(root.key, certificate_hash(suite))
     pem = certificate.public_bytes(serialization.Encoding.PEM)
     return Issuer(certificate=certificate, key=key, chain_pem=pem)
 
@@ -83,13 +92,15 @@ def load_issuer(
     return Issuer(certificate=certificate, key=key, chain_pem=b"" if is_root else pem)
 
 
-def issue_device_identity(issuer: Issuer, request: VerifiedRequest, *, now: datetime) -> bytes:
+def issue_device_identity(
+    issuer: Issuer, request: VerifiedRequest, *, now: datetime, suite: Suite = CURRENT
+) -> bytes:
     """The IDevID for a verified request: no expiry, client authentication; PEM with issuers."""
     if request.purpose is not Purpose.CLIENT:
         raise Rejected("wrong-purpose", "an IDevID is for client authentication")
     subject = device_subject(request.model, request.serial)
     builder = _builder(subject, issuer.certificate.subject, request.public_key, now, NO_EXPIRY)
-    return _finish(_as_leaf(builder, Purpose.CLIENT), issuer)
+    return _finish(_as_leaf(builder, Purpose.CLIENT), issuer, suite)
 
 
 def issue_operational(
@@ -99,6 +110,7 @@ def issue_operational(
     now: datetime,
     lifetime: timedelta,
     addresses: Sequence[str] = (),
+    suite: Suite = CURRENT,
 ) -> bytes:
     """An LDevID for a verified request; a server's is named `<serial>.local`, localhost and
     `addresses` (which the caller has approved). PEM with issuers."""
@@ -108,7 +120,7 @@ def issue_operational(
     if request.purpose is Purpose.SERVER:
         hosts = (f"{request.serial.lower()}.local", "localhost")
         builder = _named(builder, hosts, addresses)
-    return _finish(_as_leaf(builder, request.purpose), issuer)
+    return _finish(_as_leaf(builder, request.purpose), issuer, suite)
 
 
 def issue_service(
@@ -119,6 +131,7 @@ def issue_service(
     addresses: Sequence[str] = (),
     now: datetime,
     days: int = 90,
+    suite: Suite = CURRENT,
 ) -> bytes:
     """The certificate of the vendor's own server for `key`. PEM with issuers."""
     if not hostnames:
@@ -127,7 +140,7 @@ def issue_service(
     until = now + timedelta(days=days)
     builder = _builder(subject, issuer.certificate.subject, key.public_key(), now, until)
     builder = _named(builder, hostnames, addresses)
-    return _finish(_as_leaf(builder, Purpose.SERVER), issuer)
+    return _finish(_as_leaf(builder, Purpose.SERVER), issuer, suite)
 
 
 def _builder(
@@ -176,8 +189,8 @@ def _chained(builder: x509.CertificateBuilder, issuer: Issuer) -> x509.Certifica
     return builder.add_extension(authority, critical=False)
 
 
-def _finish(builder: x509.CertificateBuilder, issuer: Issuer) -> bytes:
-    certificate = _chained(builder, issuer).sign(issuer.key, hashes.SHA256())
+def _finish(builder: x509.CertificateBuilder, issuer: Issuer, suite: Suite) -> bytes:
+    certificate = _chained(builder, issuer).sign(issuer.key, certificate_hash(suite))
     return certificate.public_bytes(serialization.Encoding.PEM) + issuer.chain_pem
 
 

@@ -12,8 +12,9 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509 import verification
 from cryptography.x509.oid import NameOID
 
+from limpet.crypto.policy import verify_certificate_algorithms
 from limpet.crypto.requests import Purpose
-from limpet.crypto.suites import CURRENT, Suite, verify_certificate_algorithms
+from limpet.crypto.suites import CURRENT, Suite
 from limpet.errors import Rejected
 
 __all__ = ["VerifiedChain", "load_certificates", "possible_moment", "verify_chain"]

@@ -6,10 +6,8 @@ call-back for ECDSA signatures (EC_KEY_METHOD_new(3)); docs/adr/0061 says why, a
 that rests on. Holds no private number at any time.
 """
 
-import _ssl
 import ctypes
 import ssl
-import sysconfig
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
+from limpet.crypto._openssl import Calls, context_pointer, openssl
 from limpet.errors import LimpetError, Misuse, Rejected, Unavailable
 
 __all__ = ["HeldKey", "SignDigest", "attach_held_key"]
@@ -30,7 +29,6 @@ SIGNATURE_BYTES = 72
 """Longest DER signature on P-256."""
 
 _EVP_PKEY_EC = 408
-_SSL_CTX_AT = 2 * ctypes.sizeof(ctypes.c_void_p)  # PySSLContext: PyObject_HEAD, SSL_CTX *ctx
 _SIGN = ctypes.CFUNCTYPE(
     ctypes.c_int,
     ctypes.c_int,
@@ -111,7 +109,7 @@ def attach_held_key(context: ssl.SSLContext, chain_path: Path, key: HeldKey) -> 
     `context` keeps what OpenSSL calls alive as long as it lives itself.
     """
     library = _openssl()
-    pointer = _context_pointer(library, context)
+    pointer = context_pointer(context)
     method = library.EC_KEY_METHOD_new(library.EC_KEY_OpenSSL())
     callback = _SIGN(_signing(key.sign_digest))
     library.EC_KEY_METHOD_set_sign(method, callback, None, None)
@@ -165,30 +163,13 @@ def _key_with_method(library: Any, public_key: ec.EllipticCurvePublicKey, method
     return int(private)
 
 
-def _context_pointer(library: Any, context: ssl.SSLContext) -> int:
-    """The SSL_CTX behind Python's context, after a check that it is one (as google-auth does)."""
-    if sysconfig.get_config_var("Py_GIL_DISABLED") or sysconfig.get_config_var("Py_TRACE_REFS"):
-        raise Unavailable("this build of Python lays its objects out in another way")
-    pointer = ctypes.c_void_p.from_address(id(context) + _SSL_CTX_AT).value
-    if not pointer or library.SSL_CTX_get_options(pointer) != int(context.options):
-        raise Unavailable("this Python keeps its TLS contexts in another way")
-    return pointer
-
-
 def _openssl() -> Any:
-    """The very OpenSSL that Python's `ssl` uses, with the types of the calls above."""
-    try:
-        library = ctypes.CDLL(_ssl.__file__)
-        for name, result, arguments in _CALLS:
-            function = getattr(library, name)
-            function.restype, function.argtypes = result, arguments
-    except (AttributeError, OSError) as error:
-        raise Unavailable("the OpenSSL of this Python's ssl cannot be reached") from error
-    return library
+    """OpenSSL, with the types of the calls above."""
+    return openssl(_CALLS)
 
 
 _P, _I, _S = ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p
-_CALLS: tuple[tuple[str, Any, list[Any]], ...] = (
+_CALLS: Calls = (
     ("EC_KEY_OpenSSL", _P, []),
     ("EC_KEY_METHOD_new", _P, [_P]),
     ("EC_KEY_METHOD_set_sign", None, [_P, _SIGN, _P, _P]),
@@ -198,7 +179,6 @@ _CALLS: tuple[tuple[str, Any, list[Any]], ...] = (
     ("EVP_PKEY_new", _P, []),
     ("EVP_PKEY_free", None, [_P]),
     ("EVP_PKEY_assign", _I, [_P, _I, _P]),
-    ("SSL_CTX_get_options", ctypes.c_uint64, [_P]),
     ("SSL_CTX_use_certificate_chain_file", _I, [_P, _S]),
     ("SSL_CTX_use_PrivateKey", _I, [_P, _P]),
     ("ERR_clear_error", None, []),

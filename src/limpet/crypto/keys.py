@@ -1,20 +1,23 @@
 """Private keys as files, and public keys as pins.
 
-Makes ECDSA P-256 keys for TLS identities (what IEEE 802.1AR and every TLS stack
-know) and Ed25519 keys for firmware signatures. Never writes a key to a log or
-an error message.
+Makes ECDSA keys for TLS identities (what IEEE 802.1AR and every TLS stack know), and
+Ed25519 (RFC 8032) and ML-DSA keys (FIPS 204) for firmware signatures, as the suite
+says. Never writes a key to a log or an error message.
 """
 
 import base64
 import hashlib
+from collections.abc import Callable
+from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
-from limpet.crypto.suites import CURRENT, Suite, verify_firmware_schemes
+from limpet.crypto.policy import certificate_curve, verify_firmware_schemes
+from limpet.crypto.suites import CURRENT, Suite
 from limpet.errors import Rejected
 
 __all__ = [
@@ -24,23 +27,42 @@ __all__ = [
     "generate_signing_key",
     "key_to_pem",
     "pin_text",
+    "scheme_of",
     "signing_key_from_pem",
     "spki_sha256",
     "tls_key_from_pem",
 ]
 
 TlsKey = ec.EllipticCurvePrivateKey
-SigningKey = ed25519.Ed25519PrivateKey
+SigningKey = (
+    ed25519.Ed25519PrivateKey
+    | mldsa.MLDSA44PrivateKey
+    | mldsa.MLDSA65PrivateKey
+    | mldsa.MLDSA87PrivateKey
+)
+
+_SCHEMES: Final[dict[str, tuple[type[SigningKey], Callable[[], SigningKey]]]] = {
+    "ed25519": (ed25519.Ed25519PrivateKey, ed25519.Ed25519PrivateKey.generate),
+    "ml-dsa-44/1": (mldsa.MLDSA44PrivateKey, mldsa.MLDSA44PrivateKey.generate),
+    "ml-dsa-65/1": (mldsa.MLDSA65PrivateKey, mldsa.MLDSA65PrivateKey.generate),
+    "ml-dsa-87/1": (mldsa.MLDSA87PrivateKey, mldsa.MLDSA87PrivateKey.generate),
+}
+"""By securesystemslib's names, which are those of a suite."""
 
 
-def generate_key() -> TlsKey:
-    """A new P-256 key for a TLS identity."""
-    return ec.generate_private_key(ec.SECP256R1())
+def generate_key(suite: Suite = CURRENT) -> TlsKey:
+    """A new key for a TLS identity, on the suite's first curve."""
+    return ec.generate_private_key(certificate_curve(suite))
 
 
-def generate_signing_key() -> SigningKey:
-    """A new Ed25519 key for firmware and repository metadata."""
-    return ed25519.Ed25519PrivateKey.generate()
+def generate_signing_key(scheme: str = "ed25519") -> SigningKey:
+    """A new key of `scheme`, which a suite names, for firmware and repository metadata."""
+    return _SCHEMES[scheme][1]()
+
+
+def scheme_of(key: SigningKey) -> str:
+    """The scheme that `key` signs by."""
+    return next(scheme for scheme, (kind, _) in _SCHEMES.items() if isinstance(key, kind))
 
 
 def key_to_pem(key: TlsKey | SigningKey, *, passphrase: bytes | None = None) -> bytes:
@@ -54,7 +76,7 @@ def key_to_pem(key: TlsKey | SigningKey, *, passphrase: bytes | None = None) -> 
 
 
 def tls_key_from_pem(pem: bytes, *, passphrase: bytes | None = None) -> TlsKey:
-    """The P-256 or P-384 key in `pem`. Raises `Rejected("bad-key")`."""
+    """The ECDSA key in `pem`. Raises `Rejected("bad-key")`."""
     key = _load(pem, passphrase)
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise Rejected("bad-key", "the file does not hold an ECDSA key")
@@ -64,15 +86,15 @@ def tls_key_from_pem(pem: bytes, *, passphrase: bytes | None = None) -> TlsKey:
 def signing_key_from_pem(
     pem: bytes, *, passphrase: bytes | None = None, suite: Suite = CURRENT
 ) -> SigningKey:
-    """The Ed25519 key in `pem`, if the suite still signs firmware with Ed25519.
+    """The key in `pem`, if the suite still signs firmware by its scheme.
 
     Raises `Rejected("weak-key")` for a private key of another scheme, `Rejected("bad-key")` for
     what is none.
     """
     key = _load(pem, passphrase)
-    if not isinstance(key, ed25519.Ed25519PrivateKey):
-        raise Rejected("weak-key", "the file does not hold an Ed25519 key")
-    verify_firmware_schemes(("ed25519",), what="the file", suite=suite)
+    if not isinstance(key, SigningKey):
+        raise Rejected("weak-key", "the file holds no key that signs firmware: Ed25519 or ML-DSA")
+    verify_firmware_schemes((scheme_of(key),), what="the file", suite=suite)
     return key
 
 

@@ -12,6 +12,7 @@ from cryptography.exceptions import InvalidKey
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from limpet.crypto.randomness import random_bytes
+from limpet.crypto.suites import CURRENT
 from limpet.errors import Rejected
 
 __all__ = ["DEVICE", "PasswordProfile", "hash_password", "is_current", "verify_password"]
@@ -29,8 +30,12 @@ class PasswordProfile:
     lanes: int
 
 
-DEVICE = PasswordProfile(memory_kib=19 * 1024, passes=2, lanes=1)
-"""OWASP Password Storage Cheat Sheet's minimum for Argon2id: 19 MiB, t=2, p=1; about 30 ms."""
+DEVICE = PasswordProfile(
+    memory_kib=CURRENT.passwords.memory_kib,
+    passes=CURRENT.passwords.passes,
+    lanes=CURRENT.passwords.lanes,
+)
+"""The profile that the suite in force names."""
 
 
 def hash_password(password: str, *, profile: PasswordProfile = DEVICE) -> str:

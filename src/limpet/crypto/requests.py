@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from limpet.crypto.keys import TlsKey
-from limpet.crypto.suites import CURRENT, Suite, verify_certificate_algorithms
+from limpet.crypto.policy import certificate_hash, verify_certificate_algorithms
+from limpet.crypto.suites import CURRENT, Suite
 from limpet.errors import Rejected
 
 __all__ = ["Purpose", "VerifiedRequest", "device_subject", "make_request", "verify_request"]
@@ -61,7 +62,13 @@ def device_subject(model: str, serial: str) -> x509.Name:
 
 
 def make_request(
-    key: TlsKey, *, model: str, serial: str, purpose: Purpose, addresses: Sequence[str] = ()
+    key: TlsKey,
+    *,
+    model: str,
+    serial: str,
+    purpose: Purpose,
+    addresses: Sequence[str] = (),
+    suite: Suite = CURRENT,
 ) -> bytes:
     """A PEM request for `key`, signed with it."""
     builder = x509.CertificateSigningRequestBuilder(device_subject(model, serial))
@@ -69,7 +76,7 @@ def make_request(
     if addresses:
         names = [x509.IPAddress(ip_address(address)) for address in addresses]
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    return builder.sign(key, certificate_hash(suite)).public_bytes(serialization.Encoding.PEM)
 
 
 def verify_request(pem: bytes, *, suite: Suite = CURRENT) -> VerifiedRequest:
@@ -89,7 +96,7 @@ def verify_request(pem: bytes, *, suite: Suite = CURRENT) -> VerifiedRequest:
     if not valid:
         raise Rejected("bad-signature", "the request is not signed by the key that it holds")
     if not isinstance(key, ec.EllipticCurvePublicKey):
-        raise Rejected("weak-key", "a device's key is ECDSA on P-256 or P-384")
+        raise Rejected("weak-key", "a device's key is an ECDSA key")
     return VerifiedRequest(
         model=_one(subject, NameOID.COMMON_NAME),
         serial=_one(subject, NameOID.SERIAL_NUMBER),

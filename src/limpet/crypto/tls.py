@@ -1,7 +1,7 @@
-"""TLS contexts after the suite: TLS 1.3 (RFC 8446) and nothing below, names always checked.
+"""TLS contexts after the suite's rules for a use: nothing else is offered or accepted.
 
-The only maker of `ssl.SSLContext` in limpet. There is no option to skip
-verification; a test or an audit that needs a bad peer builds its own.
+The only maker of `ssl.SSLContext` in limpet. Names are always checked, and there is no option
+to skip verification; a test or an audit that needs a bad peer builds its own.
 """
 
 import contextlib
@@ -11,13 +11,14 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from limpet.crypto._floored import judge_by_floor
+from limpet.crypto._judged import judge_by_floor, judge_by_suite, judge_chains
+from limpet.crypto._restriction import available_groups, restrict, verify_restricted
 from limpet.crypto.held import HeldKey, attach_held_key
 from limpet.crypto.keys import TlsKey, key_to_pem
-from limpet.crypto.suites import CURRENT, Suite
+from limpet.crypto.suites import CURRENT, Suite, TlsRules, TlsUse
 from limpet.errors import Rejected
 
-__all__ = ["client_context", "server_context"]
+__all__ = ["available_groups", "client_context", "server_context"]
 
 
 def server_context(
@@ -25,18 +26,23 @@ def server_context(
     key: TlsKey | Path,
     *,
     suite: Suite = CURRENT,
+    use: TlsUse = TlsUse.LOCAL,
     client_roots_pem: bytes | None = None,
     require_client: bool = False,
 ) -> ssl.SSLContext:
     """A server's context. With `client_roots_pem` a client may show a certificate, which must
-    then verify; with `require_client` it must show one. Raises `Rejected("bad-certificate")`."""
+    then verify and be within the suite; with `require_client` it must show one. Raises
+    `Rejected("bad-certificate")`, and `Unavailable` where OpenSSL cannot be held to the suite."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    _apply(context, suite)
+    rules = suite.tls_rules(use)
+    _apply(context, rules)
     context.num_tickets = 2
     _load_identity(context, chain_pem, key)
+    verify_restricted(context, rules)
     if client_roots_pem is not None:
         _trust(context, client_roots_pem)
         context.verify_mode = ssl.CERT_REQUIRED if require_client else ssl.CERT_OPTIONAL
+        judge_chains(context, [judge_by_suite(suite)])
     return context
 
 
@@ -44,6 +50,7 @@ def client_context(
     *,
     roots_pem: bytes,
     suite: Suite = CURRENT,
+    use: TlsUse = TlsUse.LOCAL,
     chain_pem: bytes | None = None,
     key: TlsKey | Path | None = None,
     time_floor: Callable[[], datetime] | None = None,
@@ -51,21 +58,26 @@ def client_context(
     """A client's context that trusts `roots_pem` only, and shows a certificate where given.
 
     With `time_floor` the server's chain is judged by that authenticated time in place of the
-    wall clock: what ended before it is refused, and what has not begun yet is not.
+    wall clock: what ended before it is refused, and what has not begun yet is not. Certificates
+    must be within the suite, but for `TlsUse.OUTBOUND`: others make those, and OpenSSL's security
+    level bounds them. Raises as `server_context` does.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    rules = suite.tls_rules(use)
+    _apply(context, rules)
+    verify_restricted(context, rules)
+    judges = [] if use is TlsUse.OUTBOUND else [judge_by_suite(suite)]
     if time_floor is not None:
-        judge_by_floor(context, time_floor)
-    _apply(context, suite)
+        judges.append(judge_by_floor(context, time_floor))
+    judge_chains(context, judges)
     _trust(context, roots_pem)
     if chain_pem is not None and key is not None:
         _load_identity(context, chain_pem, key)
     return context
 
 
-def _apply(context: ssl.SSLContext, suite: Suite) -> None:
-    context.minimum_version = suite.tls_minimum
-    context.maximum_version = ssl.TLSVersion.TLSv1_3
+def _apply(context: ssl.SSLContext, rules: TlsRules) -> None:
+    restrict(context, rules)
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     context.set_alpn_protocols(["http/1.1"])
 

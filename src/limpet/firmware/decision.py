@@ -25,9 +25,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from limpet.crypto.suites import SuiteId
 from limpet.errors import Rejected
 from limpet.wire.codec import decode_json
-from limpet.wire.release import MANIFEST_BYTES, ReleaseManifest, version_key
+from limpet.wire.release import FIRST_SUITE, MANIFEST_BYTES, ReleaseManifest, version_key
 from limpet.wire.rollout import (
     Plan,
     PlannedRelease,
@@ -66,6 +67,7 @@ class DeviceFacts:
     manifest_sha256: str  # of the release that runs, empty for the factory's
     interface_version: int
     security_counter: int  # the highest that was ever confirmed
+    suite: SuiteId = FIRST_SUITE  # of algorithms, that is in force
     withdrawn: frozenset[str] = field(default_factory=frozenset)  # manifests, remembered
     failed: frozenset[str] = field(default_factory=frozenset)  # manifests that fell back here
 
@@ -212,6 +214,12 @@ def _verify_forward(found: ReleaseManifest, digest: str, facts: DeviceFacts) -> 
         )
     if version_key(found.version) < version_key(facts.version):
         raise Rejected("rollback", f"{found.version} is older than {facts.version} that runs")
+    if found.suite.version < facts.suite.version:
+        raise Rejected(
+            "rollback",
+            f"{found.version} carries suite {found.suite}, older than {facts.suite} in force:"
+            " what that one retired would come back",
+        )
     same = version_key(found.version) == version_key(facts.version)
     if same and facts.manifest_sha256 and digest != facts.manifest_sha256:
         raise Rejected("rollback", f"another release calls itself {found.version} too")

@@ -7,10 +7,11 @@ covers it; it decides nothing that the signed manifest decides.
 from pathlib import Path
 from typing import Literal
 
+from limpet.crypto.suites import SuiteId
 from limpet.errors import Rejected
 from limpet.storage import read_bounded
 from limpet.wire.codec import Message, Moment, decode_json
-from limpet.wire.release import Count, ModelName, Version
+from limpet.wire.release import FIRST_SUITE, Count, ModelName, Version
 
 __all__ = ["DESCRIPTION_FILE", "FirmwareDescription", "load_description"]
 
@@ -28,6 +29,7 @@ class FirmwareDescription(Message, frozen=True, kw_only=True):
     security_counter: Count
     interface_version: Count
     built_at: Moment  # UTC
+    suite: SuiteId = FIRST_SUITE  # the file in runtime/limpet/crypto/suites
     source_commit: str = ""
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from limpet.crypto.suites import load_suite, suite_file_in
 from limpet.errors import Rejected, Unavailable, naming
 from limpet.firmware.description import FirmwareDescription
 from limpet.firmware.image import build_image
@@ -58,6 +59,7 @@ class BuildOrder:
     minimum_version: str = "0.0.0"
     hardware_revisions: tuple[str, ...] = field(default=())
     source_commit: str = ""
+    suite: Path | None = None  # a file; that of `trust`, or the first bundled one, by default
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,8 @@ def build_release(order: BuildOrder, out: Path) -> Built:
             "malformed", f"{order.version!a} is not a version", hint="three numbers, as 1.2.0"
         )
     design = load_product(order.product / PRODUCT_FILE)
+    suite_file = order.suite or suite_file_in(order.trust)
+    suite = load_suite(suite_file)
     description = FirmwareDescription(
         model=design.model.name,
         hardware_revisions=order.hardware_revisions or design.model.hardware_revisions,
@@ -94,13 +98,14 @@ def build_release(order: BuildOrder, out: Path) -> Built:
         security_counter=order.security_counter,
         interface_version=order.interface_version,
         built_at=order.built_at,
+        suite=suite.id,
         source_commit=order.source_commit,
     )
     _verify(description, FirmwareDescription)
     make_directory(out)
     work = Path(tempfile.mkdtemp(prefix=".build-", dir=out))
     try:
-        assemble_tree(order.product, order.trust, description, work / "tree")
+        assemble_tree(order.product, order.trust, description, work / "tree", suite=suite_file)
         image = build_image(work / "tree", out / IMAGE_FILE)
     except OSError as error:
         raise Unavailable(f"cannot build in {out}: {(error.strerror or 'failed').lower()}") from (
@@ -116,6 +121,7 @@ def build_release(order: BuildOrder, out: Path) -> Built:
         interface_version=description.interface_version,
         minimum_version=order.minimum_version,
         built_at=description.built_at,
+        suite=description.suite,
         image=image,
         bounds=order.bounds,
     )

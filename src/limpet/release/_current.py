@@ -16,8 +16,10 @@ from tuf.api.exceptions import DownloadError, DownloadHTTPError, RepositoryError
 from tuf.api.metadata import DelegatedRole, Metadata, Root, Targets
 from tuf.ngclient import FetcherInterface, Updater
 
-from limpet.crypto.suites import verify_firmware_schemes
+from limpet.crypto.policy import verify_firmware_schemes
+from limpet.crypto.suites import CURRENT, Suite
 from limpet.errors import Rejected, Unavailable
+from limpet.firmware.signatures import verify_role_keys
 from limpet.storage import read_bounded
 from limpet.wire.release import manifest_path
 
@@ -34,6 +36,7 @@ class CurrentReleases:
 
     role: DelegatedRole
     targets: Targets
+    delegator: Targets
 
 
 def releases_role(model: str) -> str:
@@ -41,7 +44,9 @@ def releases_role(model: str) -> str:
     return f"releases/{model}"
 
 
-def load_current(repository: Path, *, root: Path, model: str) -> CurrentReleases:
+def load_current(
+    repository: Path, *, root: Path, model: str, suite: Suite = CURRENT
+) -> CurrentReleases:
     """The current metadata of `releases/<model>`, verified from `root` (TUF 1.0.33, 5.3 to 5.6).
 
     Raises `Rejected("bad-repository")` when a signature, version or expiry does not hold,
@@ -72,10 +77,11 @@ def load_current(repository: Path, *, root: Path, model: str) -> CurrentReleases
     role = delegations.roles.get(name) if delegations and delegations.roles else None
     if role is None:
         raise Rejected("unknown-model", f"{repository} delegates no {name}")
-    verify_firmware_schemes((key.scheme for key in top.signed.keys.values()), what="root")
-    keys = (parent.signed.get_key(keyid) for keyid in role.keyids)
-    verify_firmware_schemes((key.scheme for key in keys), what=name)
-    return CurrentReleases(role, current.signed)
+    verify_firmware_schemes(
+        (key.scheme for key in top.signed.keys.values()), what="root", suite=suite
+    )
+    verify_role_keys(parent.signed, name, what=name, suite=suite)
+    return CurrentReleases(role, current.signed, parent.signed)
 
 
 class _Files(FetcherInterface):

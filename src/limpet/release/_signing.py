@@ -15,7 +15,9 @@ from tuf.api.metadata import Metadata, TargetFile, Targets
 from tuf.api.serialization import DeserializationError
 
 from limpet.crypto.keys import signing_key_from_pem
+from limpet.crypto.suites import Suite, load_suite, suite_file_in
 from limpet.errors import Rejected
+from limpet.firmware.signatures import families_of, missing_signatures
 from limpet.release._build import MANIFEST_FILE, METADATA_FILE, SUPPORT_FILE, load_built
 from limpet.release._current import CurrentReleases, load_current
 from limpet.storage import make_directory, read_bounded, write_atomic
@@ -38,8 +40,13 @@ class SigningOrder:
 
     repository: Path  # the current public/repository
     root: Path  # the root of trust that signers keep themselves
-    keys: tuple[Path, ...]  # Ed25519, PKCS#8 PEM
+    keys: tuple[Path, ...]  # PKCS#8 PEM, of the suite's schemes
     passphrase: bytes | None = None
+
+    @property
+    def suite(self) -> Suite:
+        """The algorithms that signers keep to: of the file beside their root of trust."""
+        return load_suite(suite_file_in(self.root.parent))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +57,12 @@ class Signed:
     version: int
     signatures: int
     threshold: int
+    missing: tuple[str, ...]  # families of schemes that have too few signatures
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether devices accept it."""
+        return self.signatures >= self.threshold and not self.missing
 
 
 def sign_release(out: Path, order: SigningOrder, *, now: datetime) -> Signed:
@@ -62,7 +75,9 @@ def sign_release(out: Path, order: SigningOrder, *, now: datetime) -> Signed:
     built = load_built(out)
     manifest = read_bounded(out / MANIFEST_FILE, max_bytes=MANIFEST_BYTES)
     path = manifest_path(built.manifest.model, built.manifest.version)
-    current = load_current(order.repository, root=order.root, model=built.manifest.model)
+    current = load_current(
+        order.repository, root=order.root, model=built.manifest.model, suite=order.suite
+    )
     if path in current.targets.targets:
         raise Rejected(
             "already-published",
@@ -76,7 +91,9 @@ def sign_support(
     statement: SupportStatement, out: Path, order: SigningOrder, *, now: datetime
 ) -> Signed:
     """Write `out/support.json` and the next metadata that holds it. Raises as `sign_release`."""
-    current = load_current(order.repository, root=order.root, model=statement.model)
+    current = load_current(
+        order.repository, root=order.root, model=statement.model, suite=order.suite
+    )
     make_directory(out)
     data = encode_json(statement)
     write_atomic(out / SUPPORT_FILE, data, mode=0o644)
@@ -91,7 +108,7 @@ def _sign(
     order: SigningOrder,
     now: datetime,
 ) -> Signed:
-    signers = [_load_signer(key, current, order.passphrase) for key in order.keys]
+    signers = [_load_signer(key, current, order) for key in order.keys]
     if not signers:
         raise Rejected("wrong-key", "no key to sign with", hint="name one: --key FILE")
     metadata = _begun(out / METADATA_FILE, current, path, target, now)
@@ -108,6 +125,14 @@ def _sign(
         metadata.signed.version,
         len(metadata.signatures),
         current.role.threshold,
+        tuple(
+            missing_signatures(
+                current.delegator,
+                current.role.name,
+                metadata,
+                families=families_of(current.role.name, order.suite),
+            )
+        ),
     )
 
 
@@ -135,10 +160,12 @@ def _begun(
     return metadata if fits else None
 
 
-def _load_signer(file: Path, current: CurrentReleases, passphrase: bytes | None) -> CryptoSigner:
+def _load_signer(file: Path, current: CurrentReleases, order: SigningOrder) -> CryptoSigner:
     pem = read_bounded(file, max_bytes=_KEY_BYTES)
+    passphrase = _needed(pem, order.passphrase)
     try:
-        signer = CryptoSigner(signing_key_from_pem(pem, passphrase=_needed(pem, passphrase)))
+        key = signing_key_from_pem(pem, passphrase=passphrase, suite=order.suite)
+        signer = CryptoSigner(key)
     except Rejected as error:
         raise Rejected(error.reason, f"{file}: {error.message}", hint=error.hint) from error
     if signer.public_key.keyid not in current.role.keyids:

@@ -5,7 +5,7 @@ what is copied: regular files only, nothing hidden, no byte code, two modes. Nev
 key: a file that looks like one stops the build.
 
     firmware.json      product.toml
-    runtime/limpet/    the packages of `RUNTIME`
+    runtime/limpet/    the packages of `RUNTIME`, with one suite in crypto/suites/
     app/               the product's own
     trust/             root.json, device-root.pem, service-root.pem
 """
@@ -45,16 +45,23 @@ _PRIVATE = b"PRIVATE KEY-----"
 _HEAD_BYTES = 4096
 
 
-def assemble_tree(product: Path, trust: Path, description: FirmwareDescription, out: Path) -> None:
+def assemble_tree(
+    product: Path, trust: Path, description: FirmwareDescription, out: Path, *, suite: Path
+) -> None:
     """Fill the new directory `out` with the tree that `description` names.
 
-    `product` is the directory that holds `product.toml` and `app/`. Raises `Unavailable` for a
+    `product` is the directory that holds `product.toml` and `app/`; `suite` becomes the only file
+    of its kind in the runtime, and thus the one in force. Raises `Unavailable` for a
     missing part and `Rejected("not-firmware")` for a link, an odd name or a private key.
     """
     out.mkdir()
     source = Path(limpet.__file__).parent
     for name in RUNTIME:
         _copy(source / name, out / "runtime" / "limpet" / name, out)
+    suites = out / "runtime" / "limpet" / "crypto" / "suites"
+    for bundled in suites.glob("*.toml"):
+        bundled.unlink()
+    _copy(suite, suites / f"{description.suite.name}.toml", out)
     _copy(product / PRODUCT_FILE, out / PRODUCT_FILE, out)
     _copy(product / "app", out / "app", out)
     for name in TRUST:

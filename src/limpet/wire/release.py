@@ -9,9 +9,11 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from limpet.crypto.suites import SuiteId
 from limpet.wire.codec import Message, Moment
 
 __all__ = [
+    "FIRST_SUITE",
     "MANIFEST_BYTES",
     "Bounds",
     "Digest",
@@ -64,6 +66,10 @@ class Bounds(Message, frozen=True, kw_only=True):
     largest_step_ppm: PartsPerMillion  # share that one step of the plan may add
 
 
+FIRST_SUITE = SuiteId(name="limpet-2026", version=1)
+"""What firmware goes by that was built before its manifest named a suite."""
+
+
 class ReleaseManifest(Message, frozen=True, kw_only=True):
     """One firmware version of one model."""
 
@@ -75,6 +81,7 @@ class ReleaseManifest(Message, frozen=True, kw_only=True):
     interface_version: Count  # a change is never installed automatically (draft-moore, 2.4.3)
     minimum_version: Version  # the oldest version to come from
     built_at: Moment  # UTC
+    suite: SuiteId = FIRST_SUITE  # of algorithms; a device never takes an older one
     image: Image
     bounds: Bounds
 

@@ -36,6 +36,7 @@ from limpet.wire.support import SupportStatement, support_path
 MODEL = "thermostat"
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 RELEASES, ROLLOUT = f"releases/{MODEL}", f"rollout/{MODEL}"
+OFFLINE = ("root", "targets", RELEASES)
 
 
 class RepositorySimulator:
@@ -45,12 +46,16 @@ class RepositorySimulator:
         self.now = now
         names = ("root", "targets", "snapshot", "timestamp", RELEASES, ROLLOUT)
         self.keys = {name: CryptoSigner.generate_ed25519() for name in names}
+        # The roles whose keys are offline have one of ML-DSA-65 too, as the suite asks.
+        self.seconds = {name: CryptoSigner.generate_mldsa() for name in OFFLINE}
         self.files: dict[str, bytes] = {}
         self.asked: list[str] = []
         self.hooks: list[Callable[[str], None]] = []
         self.root = Root(expires=now + timedelta(days=700), consistent_snapshot=True)
         for name in names[:4]:
-            self.root.add_key(self.keys[name].public_key, name)
+            for signer in self.signers(name):
+                self.root.add_key(signer.public_key, name)
+            self.root.roles[name].threshold = len(self.signers(name))
         self.targets = Targets(expires=now + timedelta(days=300))
         self.delegate()
         self.roles = {
@@ -86,9 +91,9 @@ class RepositorySimulator:
         keys: dict[str, Any] = {}
         roles = {}
         for name, pattern in ((RELEASES, f"firmware/{MODEL}/*"), (ROLLOUT, f"rollout/{MODEL}/*")):
-            key = self.keys[name].public_key
-            keys[key.keyid] = key
-            roles[name] = DelegatedRole(name, [key.keyid], 1, True, paths=[pattern])
+            own = {signer.public_key.keyid: signer.public_key for signer in self.signers(name)}
+            keys |= own
+            roles[name] = DelegatedRole(name, list(own), len(own), True, paths=[pattern])
         self.targets.delegations = Delegations(keys, roles)
 
     def publish_root(self) -> None:
@@ -145,8 +150,13 @@ class RepositorySimulator:
     def sign(self, signed: Any, *names: str) -> bytes:
         metadata: Metadata[Any] = Metadata(signed)
         for name in names:
-            metadata.sign(self.keys[name], append=True)
+            for signer in self.signers(name):
+                metadata.sign(signer, append=True)
         return metadata.to_bytes()
+
+    def signers(self, name: str) -> list[CryptoSigner]:
+        """Every key of a role."""
+        return [self.keys[name], *([self.seconds[name]] if name in self.seconds else [])]
 
     def _put(self, name: str, signed: Any) -> None:
         signed.version += 1

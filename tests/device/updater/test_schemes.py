@@ -1,28 +1,30 @@
 """Validly signed repositories with keys that the suite does not name: python-tuf takes them."""
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from securesystemslib.signer import CryptoSigner
 from tests.device.updater.bench import Bench
 from tests.device.updater.simulator import MODEL, NOW, RELEASES, ROLLOUT, RepositorySimulator
 from tuf.api.metadata import DelegatedRole, Delegations, MetaFile, Targets
 
-from limpet.crypto.suites import CURRENT, Suite
+from limpet.crypto.suites import CURRENT, FirmwareRules, Suite
 from limpet.device.updater.check import Outcome
 from limpet.device.updater.floor import Floor
 from limpet.device.updater.repository import Offer, Repository
 from limpet.errors import Rejected
 from limpet.wire.release import manifest_path
 
+SCHEMES = ("ed25519", "ml-dsa-65/1")
 WEAK: dict[str, Callable[[], CryptoSigner]] = {
     "rsassa-pss-sha256": CryptoSigner.generate_rsa,
     "ecdsa-sha2-nistp256": CryptoSigner.generate_ecdsa,
 }
-LAX = dataclasses.replace(CURRENT, firmware_schemes=CURRENT.firmware_schemes | set(WEAK))
-LATER = dataclasses.replace(CURRENT, firmware_schemes=frozenset({"ml-dsa/ml-dsa-65/1"}))
+LAX = replace(CURRENT, firmware=FirmwareRules(offline=(), online=(), besides=(*WEAK, *SCHEMES)))
+ML_DSA = (("ml-dsa-65/1",),)
+LATER = replace(CURRENT, firmware=FirmwareRules(offline=ML_DSA, online=ML_DSA, besides=()))
 TOP = ("root", "targets", "snapshot", "timestamp")
 
 
@@ -91,7 +93,7 @@ def test_a_weak_root_in_the_middle_of_the_chain_is_refused(
     replace_key(repository, "root", CryptoSigner.generate_rsa())
     replace_key(repository, "root", CryptoSigner.generate_ed25519())
     repository.offer(repository.add_release(work))
-    assert {key.scheme for key in repository.root.keys.values()} == {"ed25519"}
+    assert {key.scheme for key in repository.root.keys.values()} == set(SCHEMES)
     assert look(repository, work / "lax", LAX).manifest is not None
     bench.assert_refused(bench.check(), "weak-key")
 

@@ -7,6 +7,7 @@ way out of the app's process, and no option that skips the check of the peer's c
 from dataclasses import dataclass
 from pathlib import Path
 
+from limpet.crypto.suites import TlsUse
 from limpet.crypto.tls import client_context
 from limpet.device.app._dialer import Dialer, Endpoint
 from limpet.errors import Misuse
@@ -65,7 +66,7 @@ class Outbound:
             roots_pem = read_bounded(self.roots, max_bytes=MAX_ROOTS)
         return HttpsClient(
             f"https://{endpoint.host}:{endpoint.port}",
-            tls=client_context(roots_pem=roots_pem),
+            tls=client_context(roots_pem=roots_pem, use=TlsUse.OUTBOUND),
             timeouts=TIMEOUTS,
             connect=lambda seconds: self.dialer.dial(endpoint, seconds=seconds),
         )

@@ -178,11 +178,23 @@ class MechanismBody(Message, frozen=True, kw_only=True):
     detail: str
 
 
+class AlgorithmsBody(Message, frozen=True, kw_only=True):
+    """The suite in force, and what the linked library makes of it."""
+
+    suite: str
+    version: int
+    tls_library: str
+    tls_groups: tuple[str, ...]  # offered and accepted, in order of preference
+    tls_groups_missing: tuple[str, ...]  # of the suite, and unknown to this library
+    firmware_signatures: tuple[tuple[str, ...], ...]  # families; one of each is needed
+
+
 class DeviceBody(Message, frozen=True, kw_only=True):
     """The running device, for its owner."""
 
     firmware_revision: str
     slot: str
+    algorithms: AlgorithmsBody
     confinement: dict[str, tuple[MechanismBody, ...]]  # by role; empty while one starts
     links: dict[str, tuple[str, ...]]  # "caller>callee": requests
     randomness: RandomnessReport | None = None  # none until the supervisor has tried its source

@@ -15,6 +15,7 @@ from pathlib import Path
 from limpet.crypto.certificates import issue_operational, make_root
 from limpet.crypto.chains import load_certificates, possible_moment, verify_chain
 from limpet.crypto.keys import TlsKey, generate_key, key_to_pem, tls_key_from_pem
+from limpet.crypto.policy import verify_key
 from limpet.crypto.requests import Purpose, make_request, verify_request
 from limpet.device.link import messages as m
 from limpet.device.link.renewal import wait_for_renewal
@@ -161,12 +162,15 @@ class Enrollment:
     def _load_key(self) -> TlsKey:
         path = self.directory / KEY_FILE
         try:
-            return tls_key_from_pem(read_bounded(path, max_bytes=MAX_PEM))
+            key = tls_key_from_pem(read_bounded(path, max_bytes=MAX_PEM))
+            verify_key(key.public_key())
+            return key
         except Unavailable:
             pass  # the first start, or after a factory reset
         except Rejected as error:
-            # It identifies nothing by itself: a new one is enrolled in its place.
-            self.log("key-damaged", error.message)
+            # Damaged, or of a curve that the suite has retired. It identifies nothing by itself:
+            # a new one is enrolled in its place.
+            self.log("key-replaced", error.message)
         key = generate_key()
         write_atomic(path, key_to_pem(key))
         return key

@@ -3,10 +3,13 @@
 Owns the public facts: identity, firmware, support, security contact.
 """
 
+import ssl
 from dataclasses import dataclass
 from datetime import datetime
 
-from limpet.device.gateway.bodies import IdentityBody, SupportBody
+from limpet.crypto.suites import CURRENT, Suite, TlsUse
+from limpet.crypto.tls import available_groups
+from limpet.device.gateway.bodies import AlgorithmsBody, IdentityBody, SupportBody
 from limpet.device.link.identity import DeviceIdentity, load_identity
 from limpet.device.link.start import Start
 from limpet.errors import Rejected
@@ -24,6 +27,7 @@ class Facts:
     firmware: FirmwareDescription
     product: Product
     slot: str
+    algorithms: AlgorithmsBody
 
     def body(self, *, claimed: bool, now: datetime) -> IdentityBody:
         """The answer to GET /v1/identity."""
@@ -59,4 +63,18 @@ def load_facts(start: Start) -> Facts:
         firmware=load_description(start.slot_path),
         product=load_product(start.slot_path / PRODUCT_FILE),
         slot=start.slot,
+        algorithms=_describe_algorithms(CURRENT),
+    )
+
+
+def _describe_algorithms(suite: Suite) -> AlgorithmsBody:
+    asked = suite.tls_rules(TlsUse.LOCAL).groups
+    usable = available_groups(asked)
+    return AlgorithmsBody(
+        suite=suite.name,
+        version=suite.version,
+        tls_library=ssl.OPENSSL_VERSION,
+        tls_groups=usable,
+        tls_groups_missing=tuple(group for group in asked if group not in usable),
+        firmware_signatures=suite.firmware.offline,
     )

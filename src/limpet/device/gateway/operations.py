@@ -272,6 +272,7 @@ class Operations:
         body = b.DeviceBody(
             firmware_revision=self.facts.firmware.version,
             slot=self.facts.slot,
+            algorithms=self.facts.algorithms,
             confinement=confinement,
             links=links,
             randomness=told.randomness,

@@ -14,6 +14,7 @@ from limpet.crypto.randomness import wait_until_ready
 from limpet.crypto.tls import server_context
 from limpet.device.confine import confine
 from limpet.device.gateway.api import Api
+from limpet.device.gateway.bodies import AlgorithmsBody
 from limpet.device.gateway.certificate import ENROLL_SECONDS, Enrollment
 from limpet.device.gateway.compartments import load_compartments
 from limpet.device.gateway.facts import Facts, load_facts
@@ -59,6 +60,7 @@ async def serve(start: Start, bus: Bus) -> None:
     await bus.ready(confine(Role.GATEWAY, start))
     shown = f"[{server.host}]" if ":" in server.host else server.host
     bus.log("listening", f"{shown}:{server.port}")
+    bus.log("algorithms", _say(facts.algorithms))
     keep = asyncio.ensure_future(
         enrollment.run(
             identity,
@@ -87,6 +89,16 @@ def _enrollment(start: Start, bus: Bus, facts: Facts) -> Enrollment:
         draw=random.SystemRandom().random,
         ask=ask,
         log=lambda event, detail: bus.log(event, detail),
+    )
+
+
+def _say(algorithms: AlgorithmsBody) -> str:
+    """The suite in force, and honestly what of it this library lacks."""
+    groups, missing = algorithms.tls_groups, algorithms.tls_groups_missing
+    lacking = f"; {algorithms.tls_library} has no {', '.join(missing)}" if missing else ""
+    return (
+        f"suite {algorithms.suite} (version {algorithms.version}),"
+        f" TLS groups {', '.join(groups)}{lacking}"
     )
 
 

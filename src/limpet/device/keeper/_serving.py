@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from limpet.crypto.randomness import wait_until_ready
+from limpet.crypto.suites import TlsUse
 from limpet.crypto.tls import client_context
 from limpet.device.confine import confine
 from limpet.device.keeper._endorsement import (
@@ -88,6 +89,7 @@ class Keeper:
         self._endorsed = verify_endorsable(request.csr_pem, self._verified(chain))
         context = client_context(
             roots_pem=self._read("service-root.pem"),
+            use=TlsUse.VENDOR,
             chain_pem=chain,
             key=self._store.tls_key(),
             time_floor=lambda: self._floor,

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from limpet.crypto.suites import CURRENT
 from limpet.device.link import messages as m
 from limpet.device.link.journal import Journal
 from limpet.device.link.launch import readable
@@ -252,6 +253,7 @@ class Supervision:
                 version=record.version,
                 on_trial=record.on_trial,
                 started_at=self._clock(),
+                suite=str(CURRENT.id),
                 roles=tuple(self._status_of(child) for child in self._children.values()),
                 randomness=self._entropy.report,
             )

@@ -47,6 +47,7 @@ class DeviceStatus(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     on_trial: bool
     started_at: datetime  # UTC
+    suite: str = ""  # of algorithms, with its version
     roles: tuple[RoleStatus, ...]
     randomness: RandomnessReport | None = None
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from cryptography import x509
 
 from limpet.crypto.keys import TlsKey, generate_key, key_to_pem, tls_key_from_pem
+from limpet.crypto.policy import verify_certificate_algorithms, verify_key
 from limpet.errors import Rejected, Unavailable
 from limpet.storage import read_bounded, write_atomic
 
@@ -36,10 +37,13 @@ class OwnCertificate:
 
 
 def load_key(directory: Path) -> TlsKey:
-    """The key, made on the first call or when the file is damaged. Raises `Unavailable`."""
+    """The key, made on the first call, when the file is damaged, or when a newer suite has retired
+    it. Raises `Unavailable`."""
     file = directory / _KEY_FILE
     try:
-        return tls_key_from_pem(read_bounded(file, max_bytes=_BYTES))
+        key = tls_key_from_pem(read_bounded(file, max_bytes=_BYTES))
+        verify_key(key.public_key())
+        return key
     except (Rejected, Unavailable):
         key = generate_key()
         write_atomic(file, key_to_pem(key))
@@ -55,13 +59,14 @@ def load_certificate(directory: Path, key: TlsKey) -> OwnCertificate | None:
 
 
 def parse_certificate(chain_pem: bytes, key: TlsKey) -> OwnCertificate:
-    """The chain as a certificate for `key`. Raises `Rejected("bad-certificate")`."""
+    """The chain as a certificate for `key`, within the suite. Raises `Rejected`."""
     try:
         leaf = x509.load_pem_x509_certificates(chain_pem)[0]
     except (ValueError, IndexError) as error:
         raise Rejected("bad-certificate", "not a certificate in PEM") from error
     if leaf.public_key() != key.public_key():
         raise Rejected("bad-certificate", "the certificate is for another key")
+    verify_certificate_algorithms(leaf)
     return OwnCertificate(chain_pem, leaf.not_valid_before_utc, leaf.not_valid_after_utc)
 
 

@@ -6,6 +6,7 @@ Owns the loading and the names of the updater's own files. Decides nothing.
 from dataclasses import dataclass
 from pathlib import Path
 
+from limpet.crypto.suites import CURRENT
 from limpet.device.link.identity import DeviceIdentity, load_identity
 from limpet.device.link.start import Start
 from limpet.errors import Rejected
@@ -72,6 +73,10 @@ def load_device(start: Start) -> Device:
     if identity.model != description.model:
         raise Rejected(
             "wrong-model", f"this {identity.model} runs firmware for {description.model}"
+        )
+    if description.suite != CURRENT.id:
+        raise Rejected(
+            "bad-suite", f"this firmware says {description.suite} and carries {CURRENT.id}"
         )
     return Device(
         identity=identity,

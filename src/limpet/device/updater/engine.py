@@ -289,6 +289,7 @@ class Engine:
             manifest_sha256=confirmed.manifest_sha256 if confirmed and is_confirmed else "",
             interface_version=description.interface_version,
             security_counter=max(self._boot.security_counter, self._floor.security_counter),
+            suite=description.suite,
             withdrawn=frozenset(self._floor.withdrawn),
             failed=failed_manifests(self._progress),
         )

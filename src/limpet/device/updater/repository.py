@@ -1,9 +1,9 @@
 """What the vendor offers now: TUF metadata, the plan, the manifest, the support statement.
 
 Owns the use of python-tuf's client and what limpet adds to it: the root of trust
-always comes from the firmware, keys are of the suite's schemes only, expiry is judged
-by a clock that cannot fall behind the time floor, and every version is compared with
-the floor. Never installs, and never reads an image.
+always comes from the firmware, keys are of the suite's schemes only and each family of
+them has signed, expiry is judged by a clock that cannot fall behind the time floor, and
+every version is compared with the floor. Never installs, and never reads an image.
 
 Order: refresh (TUF 1.0.33, 5.3 to 5.6), floor raised and durable, then targets. A
 plan is looked at only after the floor holds what it was signed with.
@@ -25,7 +25,12 @@ from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
 from limpet.crypto.suites import CURRENT, Suite
 from limpet.device.updater.floor import Floor, SeenRole, raise_floor
-from limpet.device.updater.schemes import ROOT_BYTES, verify_delegations, verify_roots
+from limpet.device.updater.schemes import (
+    ROOT_BYTES,
+    verify_delegations,
+    verify_roots,
+    verify_targets,
+)
 from limpet.device.updater.source import NotFound, Source
 from limpet.errors import LimpetError, Rejected, Unavailable
 from limpet.storage import make_directory, read_bounded
@@ -137,13 +142,29 @@ class Repository:
         # python-tuf judges expiry by the system's clock alone. A test holds this attribute.
         client._trusted_set.reference_time = now
         client.refresh()
-        verify_roots(self._cache, first, client._trusted_set.root.version, self._suite)
+        root = client._trusted_set.root
+        verify_roots(self._cache, first, root.version, self._suite)
+        verify_targets(root, lambda role: self._verified(client, role), self._suite)
         return client
 
+    def _verified(self, client: Updater, role: str) -> Metadata[Targets] | None:
+        """The file of a role that the client holds, with the signatures; None if it holds none."""
+        try:
+            signed = client._trusted_set[role]
+        except KeyError:
+            return None
+        data = read_bounded(self._cache / _file_name(role), max_bytes=_CACHED_BYTES)
+        metadata: Metadata[Targets] = Metadata.from_bytes(data)
+        if metadata.signed != signed:
+            raise Unavailable(f"{role} changed on disk while it was read")
+        return metadata
+
     def _info(self, client: Updater, path: str) -> TargetFile | None:
-        """What is signed of the target at `path`, with keys of the suite's schemes only."""
+        """What is signed of the target at `path`, as the suite asks."""
         info = client.get_targetinfo(path)
-        verify_delegations(client._trusted_set, path, self._suite)
+        verify_delegations(
+            client._trusted_set, path, lambda role: self._verified(client, role), self._suite
+        )
         return info
 
     def _manifest(self, client: Updater, planned: PlannedRelease) -> bytes:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from limpet.crypto.keys import TlsKey
 from limpet.crypto.requests import Purpose, make_request
+from limpet.crypto.suites import TlsUse
 from limpet.crypto.tls import client_context
 from limpet.device.confine import confine
 from limpet.device.link import messages as m
@@ -144,7 +145,11 @@ class _Updater:
 
     def _source(self) -> HttpsSource:
         """Anonymous: the repository is the same for every device, and may be a plain mirror."""
-        tls = client_context(roots_pem=self._device.service_roots, time_floor=self._time_floor)
+        tls = client_context(
+            roots_pem=self._device.service_roots,
+            use=TlsUse.VENDOR,
+            time_floor=self._time_floor,
+        )
         return HttpsSource(
             make_client(
                 self._host,
@@ -163,6 +168,7 @@ class _Updater:
         if self._delivery is None:
             tls = client_context(
                 roots_pem=self._device.service_roots,
+                use=TlsUse.VENDOR,
                 chain_pem=self._certificate.chain_pem,
                 key=self._key,
                 time_floor=self._time_floor,

@@ -13,6 +13,7 @@ from limpet.crypto.certificates import Issuer, issue_operational, load_issuer
 from limpet.crypto.chains import load_certificates
 from limpet.crypto.keys import spki_sha256
 from limpet.crypto.requests import Purpose, VerifiedRequest, verify_request
+from limpet.crypto.suites import Suite
 from limpet.errors import Rejected, naming
 from limpet.storage import read_bounded
 from limpet.vendor.home import Home
@@ -34,6 +35,7 @@ LOOPBACK = ("127.0.0.1", "::1")
 class Authority:
     """The certificates and the one key that enrollment needs."""
 
+    suite: Suite
     operational: Issuer
     factory_pem: bytes
     roots_pem: bytes
@@ -54,6 +56,7 @@ class Authority:
         with naming(home.online / "operational-ca.pem and .key", hint=ADVICE):
             operational = load_issuer(read("operational-ca.pem"), read("operational-ca.key"))
         return cls(
+            suite=home.service_suite,
             operational=operational,
             factory_pem=read_certificate("factory-ca.pem"),
             roots_pem=read_certificate("device-root.pem"),
@@ -67,6 +70,7 @@ class Authority:
             operational_pem=self.operational.certificate_pem(),
             roots_pem=self.roots_pem,
             now=now,
+            suite=self.suite,
         )
 
     def certificates(self) -> bytes:
@@ -91,7 +95,7 @@ class Enrollment:
         device's; 4. the device is not blocked; 5. it has not had too many. Raises `Rejected`.
         """
         # 1. and 2.
-        request = verify_request(csr_pem)
+        request = verify_request(csr_pem, suite=self.authority.suite)
         self._verify_subject(client, request)
         # 3.
         key = spki_sha256(request.public_key).hex()
@@ -129,6 +133,7 @@ class Enrollment:
             now=now,
             lifetime=self.lifetime,
             addresses=addresses,
+            suite=self.authority.suite,
         )
 
 

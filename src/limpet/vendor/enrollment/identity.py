@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from limpet.crypto.chains import load_certificates, verify_chain
 from limpet.crypto.keys import spki_sha256
 from limpet.crypto.requests import Purpose
+from limpet.crypto.suites import CURRENT, Suite
 from limpet.errors import Rejected
 
 __all__ = ["DeviceIdentity", "IdentityKind", "certificate_sha256", "identify"]
@@ -44,6 +45,7 @@ def identify(
     operational_pem: bytes,
     roots_pem: bytes,
     now: datetime,
+    suite: Suite = CURRENT,
 ) -> DeviceIdentity:
     """The device behind a TLS connection, from the certificate that TLS has verified.
 
@@ -59,7 +61,9 @@ def identify(
         if leaf.issuer != load_certificates(issuer_pem)[0].subject:
             continue
         try:
-            chain = verify_chain(leaf_pem + issuer_pem, roots_pem, now=now, purpose=Purpose.CLIENT)
+            chain = verify_chain(
+                leaf_pem + issuer_pem, roots_pem, now=now, purpose=Purpose.CLIENT, suite=suite
+            )
         except Rejected as error:
             raise Rejected("unknown-certificate", error.message) from error
         return DeviceIdentity(

@@ -94,6 +94,7 @@ class Station:
         with naming(trust, hint=_ADVICE):
             self._root_pem = read_bounded(trust, max_bytes=_PEM_BYTES)
             self._root_pin = pin_text(spki_sha256(load_certificates(self._root_pem)[0]))
+        self._suite = home.firmware_suite
         self._clock = clock
 
     def make(
@@ -194,7 +195,7 @@ class Station:
             )
             csr = console.expect(CertificateRequest).csr_pem
             chain = issue_device_identity(
-                self._issuer, self._verify(csr, serial), now=self._clock()
+                self._issuer, self._verify(csr, serial), now=self._clock(), suite=self._suite
             )
             leaf = load_certificates(chain)[0].public_bytes(Encoding.DER)
             self._register.signed(serial, hashlib.sha256(leaf).hexdigest())
@@ -213,7 +214,7 @@ class Station:
         )
 
     def _verify(self, csr_pem: str, serial: str) -> VerifiedRequest:
-        request = verify_request(csr_pem.encode("ascii", "replace"))
+        request = verify_request(csr_pem.encode("ascii", "replace"), suite=self._suite)
         if (request.model, request.serial) != (self._product.model.name, serial):
             raise Rejected("not-mine", "the device's request names another device")
         if request.purpose is not Purpose.CLIENT:

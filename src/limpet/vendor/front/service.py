@@ -16,6 +16,7 @@ from random import random
 from starlette.applications import Starlette
 
 from limpet.crypto.chains import load_certificates
+from limpet.crypto.suites import TlsUse
 from limpet.crypto.tls import server_context
 from limpet.errors import LimpetError, naming
 from limpet.https.admission import FRONT as FRONT_ADMISSION
@@ -109,6 +110,8 @@ def _load_tls(home: Home, authority: Authority) -> ssl.SSLContext:
         return server_context(
             read_bounded(certificate, max_bytes=PEM_BYTES),
             key,
+            suite=home.service_suite,
+            use=TlsUse.VENDOR,
             client_roots_pem=authority.roots_pem,
         )
 

@@ -7,7 +7,15 @@ secret and may be served by anything.
 """
 
 from ._create import create
-from ._layout import LOCAL_ADDRESSES, REGISTER_FILE, SERVICE_DAYS, Home, Settings, open_home
+from ._layout import (
+    LOCAL_ADDRESSES,
+    REGISTER_FILE,
+    SERVICE_DAYS,
+    Home,
+    Settings,
+    key_file,
+    open_home,
+)
 from ._lock import hold_lock
 
 __all__ = [
@@ -18,5 +26,6 @@ __all__ = [
     "Settings",
     "create",
     "hold_lock",
+    "key_file",
     "open_home",
 ]

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from limpet.crypto.certificates import Issuer, issue_service, make_intermediate, make_root
 from limpet.crypto.keys import generate_key, generate_signing_key, key_to_pem
+from limpet.crypto.suites import CURRENT, SUITE_BYTES, SUITE_FILE, bundled_suites
 from limpet.errors import Unavailable
 from limpet.product import MAX_PRODUCT_BYTES, PRODUCT_FILE, load_product
 from limpet.storage import make_directory, read_bounded, sync_directory, write_atomic
@@ -28,6 +29,7 @@ from ._layout import (
     SETTINGS_FILE,
     Home,
     Settings,
+    key_file,
     staging_of,
     verify_hostname,
 )
@@ -125,6 +127,9 @@ def _fill(home: Home, product_toml: bytes, now: datetime, passphrase: bytes | No
 
     for drawer in (home.offline, home.factory, home.online, home.public, home.trust):
         make_directory(drawer, mode=0o755 if drawer in (home.public, home.trust) else 0o700)
+    suite = read_bounded(bundled_suites()[CURRENT.version], max_bytes=SUITE_BYTES)
+    for drawer in (home.trust, home.online):
+        write_atomic(drawer / SUITE_FILE, suite, mode=PUBLIC)
     make_directory(home.public / "pages", mode=0o755)
     _make_authorities(home, now, passphrase)
     _make_signing_keys(home, passphrase)
@@ -137,13 +142,13 @@ def _fill(home: Home, product_toml: bytes, now: datetime, passphrase: bytes | No
 
 
 def _make_authorities(home: Home, now: datetime, passphrase: bytes | None) -> None:
-    maker = home.settings.maker
-    devices = make_root(f"{maker} Device Root", now=now)
-    services = make_root(f"{maker} Service Root", now=now)
+    maker, suite = home.settings.maker, home.firmware_suite
+    devices = make_root(f"{maker} Device Root", now=now, suite=suite)
+    services = make_root(f"{maker} Service Root", now=now, suite=suite)
     _write_issuer(home.offline / "device-root", devices, passphrase)
     _write_issuer(home.offline / "service-root", services, passphrase)
-    factory = make_intermediate(devices, f"{maker} Factory CA", now=now)
-    operational = make_intermediate(devices, f"{maker} Operational CA", now=now)
+    factory = make_intermediate(devices, f"{maker} Factory CA", now=now, suite=suite)
+    operational = make_intermediate(devices, f"{maker} Operational CA", now=now, suite=suite)
     _write_issuer(home.factory / "factory-ca", factory, None)
     _write_issuer(home.online / "operational-ca", operational, None)
     # The service knows the factory's certificate, to tell an IDevID from an LDevID; not its key.
@@ -151,7 +156,7 @@ def _make_authorities(home: Home, now: datetime, passphrase: bytes | None) -> No
     for drawer in (home.online, home.trust):
         write_atomic(drawer / "device-root.pem", devices.certificate_pem(), mode=PUBLIC)
     write_atomic(home.trust / "service-root.pem", services.certificate_pem(), mode=PUBLIC)
-    key = generate_key()
+    key = generate_key(suite)
     chain = issue_service(
         services,
         key,
@@ -159,6 +164,7 @@ def _make_authorities(home: Home, now: datetime, passphrase: bytes | None) -> No
         addresses=LOCAL_ADDRESSES,
         now=now,
         days=SERVICE_DAYS,
+        suite=suite,
     )
     write_atomic(home.online / "service.key", key_to_pem(key))
     write_atomic(home.online / "service.pem", chain, mode=PUBLIC)
@@ -170,9 +176,13 @@ def _write_issuer(stem: Path, issuer: Issuer, passphrase: bytes | None) -> None:
 
 
 def _make_signing_keys(home: Home, passphrase: bytes | None) -> None:
-    model = home.settings.model
-    for name in ("tuf-root", "tuf-targets", f"releases-{model}"):
-        key = key_to_pem(generate_signing_key(), passphrase=passphrase)
-        write_atomic(home.offline / f"{name}.pem", key)
-    for name in ("tuf-timestamp", "tuf-snapshot", f"rollout-{model}"):
-        write_atomic(home.online / f"{name}.pem", key_to_pem(generate_signing_key()))
+    """One key of each family that the suite asks for."""
+    model, rules = home.settings.model, home.firmware_suite.firmware
+    for scheme, *_ in rules.offline:
+        for name in ("tuf-root", "tuf-targets", f"releases-{model}"):
+            key = key_to_pem(generate_signing_key(scheme), passphrase=passphrase)
+            write_atomic(key_file(home.offline, name, scheme), key)
+    for scheme, *_ in rules.online:
+        for name in ("tuf-timestamp", "tuf-snapshot", f"rollout-{model}"):
+            key = key_to_pem(generate_signing_key(scheme))
+            write_atomic(key_file(home.online, name, scheme), key)

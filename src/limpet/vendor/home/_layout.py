@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from limpet.crypto.suites import Suite, load_suite, suite_file_in
 from limpet.errors import Rejected, Unavailable
 from limpet.storage import read_bounded
 from limpet.wire.codec import Message, decode_json
@@ -24,6 +25,7 @@ __all__ = [
     "SETTINGS_FILE",
     "Home",
     "Settings",
+    "key_file",
     "open_home",
     "staging_of",
     "verify_hostname",
@@ -85,8 +87,23 @@ class Home:
 
     @property
     def trust(self) -> Path:
-        """What goes into firmware: root.json, device-root.pem, service-root.pem."""
+        """What goes into firmware: root.json, device-root.pem, service-root.pem, suite.toml."""
         return self.root / "trust"
+
+    @property
+    def firmware_suite(self) -> Suite:
+        """The algorithms of the next firmware. Raises `Rejected("bad-suite")`."""
+        return load_suite(suite_file_in(self.trust))
+
+    @property
+    def service_suite(self) -> Suite:
+        """The algorithms that the service keeps to: those of the oldest firmware in the field."""
+        return load_suite(suite_file_in(self.online))
+
+    @property
+    def suites(self) -> tuple[Suite, ...]:
+        """What published metadata is held to: both."""
+        return self.firmware_suite, self.service_suite
 
     @property
     def product_file(self) -> Path:
@@ -117,6 +134,12 @@ def open_home(directory: Path) -> Home:
             "bad-settings", f"{file}: {error.message}", hint="restore the file from a backup"
         ) from error
     return Home(root=directory, settings=settings)
+
+
+def key_file(directory: Path, stem: str, scheme: str) -> Path:
+    """The file of a signing key: `tuf-root.pem` for Ed25519, `tuf-root-ml-dsa-65.pem` and so on."""
+    kind = "" if scheme == "ed25519" else f"-{scheme.partition('/')[0]}"
+    return directory / f"{stem}{kind}.pem"
 
 
 def verify_hostname(name: str) -> None:

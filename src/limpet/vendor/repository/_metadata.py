@@ -5,7 +5,7 @@ the two rules that limpet adds for delegated roles: their names and their paths.
 Never decides what is published.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -17,15 +17,18 @@ from tuf.api.metadata import Metadata, MetaFile, Root, Signed, Snapshot, Targets
 from tuf.api.serialization import DeserializationError
 
 from limpet.crypto.keys import signing_key_from_pem
-from limpet.crypto.suites import verify_firmware_schemes
+from limpet.crypto.policy import verify_firmware_schemes
+from limpet.crypto.suites import Suite
 from limpet.errors import Rejected, naming
+from limpet.firmware.signatures import families_of, verify_role_signatures
 from limpet.storage import read_bounded
 
 __all__ = [
     "METADATA_BYTES",
     "ROLES",
     "Metadata",
-    "load_role_signer",
+    "load_drawer_signers",
+    "load_role_signers",
     "load_signer",
     "meta_file",
     "parse_metadata",
@@ -34,6 +37,7 @@ __all__ = [
     "rollout_role",
     "sign_metadata",
     "verify_delegated",
+    "verify_families",
     "verify_schemes",
 ]
 
@@ -88,32 +92,62 @@ def verify_delegated(
         )
 
 
-def verify_schemes(delegator: Root | Targets, *, what: str) -> None:
-    """Raise `Rejected("weak-key")` unless devices accept every key that `delegator` names."""
+def verify_families(
+    delegator: Root | Targets,
+    role: str,
+    metadata: "Metadata[S]",
+    *,
+    what: str,
+    suites: Sequence[Suite],
+) -> None:
+    """Raise `Rejected("bad-signature")` unless devices of each of `suites` find their families."""
+    for suite in suites:
+        families = families_of(role, suite)
+        verify_role_signatures(delegator, role, metadata, what=what, families=families)
+
+
+def verify_schemes(delegator: Root | Targets, *, what: str, suites: Sequence[Suite]) -> None:
+    """Raise `Rejected("weak-key")` unless devices of each of `suites` accept every key that
+    `delegator` names."""
     if isinstance(delegator, Root):
         keys = delegator.keys
     else:
         keys = delegator.delegations.keys if delegator.delegations is not None else {}
-    verify_firmware_schemes((key.scheme for key in keys.values()), what=what)
+    for suite in suites:
+        verify_firmware_schemes((key.scheme for key in keys.values()), what=what, suite=suite)
 
 
 def load_signer(file: Path, *, passphrase: bytes | None = None) -> CryptoSigner:
-    """The Ed25519 signer in a PEM file. Raises `Unavailable` or `Rejected` (bad-key, weak-key)."""
+    """The signer in a PEM file. Raises `Unavailable` or `Rejected` (bad-key, weak-key)."""
     with naming(file, hint=KEY_ADVICE):
         pem = read_bounded(file, max_bytes=KEY_BYTES)
         return CryptoSigner(signing_key_from_pem(pem, passphrase=passphrase))
 
 
-def load_role_signer(file: Path, delegator: Root | Targets, role: str) -> CryptoSigner:
-    """The signer in `file`, if `delegator` lets its key sign for `role`.
+def load_drawer_signers(
+    drawer: Path, stem: str, *, passphrase: bytes | None = None
+) -> list[CryptoSigner]:
+    """The signers of an offline role: `tuf-root.pem` and every `tuf-root-*.pem` beside it.
+
+    Raises as `load_signer` does.
+    """
+    files = [drawer / f"{stem}.pem", *sorted(drawer.glob(f"{stem}-*.pem"))]
+    return [load_signer(file, passphrase=passphrase) for file in files]
+
+
+def load_role_signers(
+    drawer: Path, stem: str, delegator: Root | Targets, role: str
+) -> list[CryptoSigner]:
+    """As `load_drawer_signers`, if `delegator` lets every key sign for `role`.
 
     Asked before anything is written: what a wrong key signs is refused by every client, and by
     the next command too. Raises `Unavailable` or `Rejected` (bad-key, weak-key).
     """
-    signer = load_signer(file)
-    if signer.public_key.keyid not in delegator.get_delegated_role(role).keyids:
+    signers, known = load_drawer_signers(drawer, stem), delegator.get_delegated_role(role).keyids
+    if any(signer.public_key.keyid not in known for signer in signers):
+        file = drawer / f"{stem}.pem"
         raise Rejected("bad-key", f"{file} is not the key of {role}", hint=KEY_ADVICE)
-    return signer
+    return signers
 
 
 def sign_metadata(signed: S, *signers: CryptoSigner) -> bytes:

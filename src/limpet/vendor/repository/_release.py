@@ -5,6 +5,7 @@ what is published now. Only `verify_release` makes a `VerifiedRelease`.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,12 +13,19 @@ from pathlib import Path
 from tuf.api.exceptions import LengthOrHashMismatchError
 from tuf.api.metadata import DelegatedRole, TargetFile, Targets
 
+from limpet.crypto.suites import Suite
 from limpet.errors import Rejected
 from limpet.wire.codec import decode_json
 from limpet.wire.release import MANIFEST_BYTES, ReleaseManifest, manifest_path
 from limpet.wire.support import SUPPORT_BYTES, SupportStatement, support_path
 
-from ._metadata import parse_metadata, releases_role, verify_delegated, verify_schemes
+from ._metadata import (
+    parse_metadata,
+    releases_role,
+    verify_delegated,
+    verify_families,
+    verify_schemes,
+)
 from ._state import RepositoryState
 
 __all__ = [
@@ -58,7 +66,12 @@ class VerifiedRelease:
 
 
 def verify_release(
-    release: SignedRelease, state: RepositoryState, *, model: str, now: datetime
+    release: SignedRelease,
+    state: RepositoryState,
+    *,
+    model: str,
+    now: datetime,
+    suites: Sequence[Suite],
 ) -> VerifiedRelease:
     """Verify a release against what is published.
 
@@ -85,38 +98,54 @@ def verify_release(
             else "build it under a new version",
         )
     # 3.
-    metadata = _verify_next(release.metadata, state, model, path, release.manifest, now)
+    change = (path, release.manifest)
+    metadata = _verify_next(release.metadata, state, model, change, now=now, suites=suites)
     return VerifiedRelease(manifest=manifest, metadata=metadata)
 
 
 def verify_support(
-    statement: bytes, metadata: bytes, state: RepositoryState, *, model: str, now: datetime
+    statement: bytes,
+    metadata: bytes,
+    state: RepositoryState,
+    *,
+    model: str,
+    now: datetime,
+    suites: Sequence[Suite],
 ) -> tuple[SupportStatement, VerifiedMetadata]:
     """Verify a support statement and the metadata that signs it. Raises `Rejected`."""
     content = decode_json(statement, SupportStatement, max_bytes=SUPPORT_BYTES)
     if content.model != model:
         raise Rejected("wrong-model", f"the statement is for {content.model}, not for {model}")
-    path = support_path(model)
-    return content, _verify_next(metadata, state, model, path, statement, now)
+    change = (support_path(model), statement)
+    return content, _verify_next(metadata, state, model, change, now=now, suites=suites)
 
 
 def _verify_next(
-    data: bytes, state: RepositoryState, model: str, path: str, target: bytes, now: datetime
+    data: bytes,
+    state: RepositoryState,
+    model: str,
+    change: tuple[str, bytes],
+    *,
+    now: datetime,
+    suites: Sequence[Suite],
 ) -> VerifiedMetadata:
     """The next `releases/<model>`. Numbered as they run:
 
-    1. a threshold of the role's keys signed it (TUF 5.6.3), and devices accept their schemes;
+    1. a threshold of the role's keys signed it (TUF 5.6.3), each family of them, and devices
+    accept their schemes;
     2. its version is the next one;
     3. it has not expired; 4. it delegates nothing and stays within its paths (TUF 4.5);
-    5. it holds `target` at `path`; 6. every other target is as it was.
+    5. it holds the `change`, a path and what lies there; 6. every other target is as it was.
     """
+    path, target = change
     role = releases_role(model)
     current = state.role(role)
     # 1.
     metadata = parse_metadata(data, Targets, what="the release's metadata")
     verify_delegated(state.targets, role, metadata, what="the release")
-    verify_schemes(state.root, what="root")
-    verify_schemes(state.targets, what="targets")
+    verify_schemes(state.root, what="root", suites=suites)
+    verify_schemes(state.targets, what="targets", suites=suites)
+    verify_families(state.targets, role, metadata, what="the release", suites=suites)
     offered = metadata.signed
     # 2.
     if offered.version != current.version + 1:

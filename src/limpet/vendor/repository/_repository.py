@@ -24,7 +24,7 @@ from limpet.wire.support import SUPPORT_BYTES, SupportStatement, support_path
 
 from ._lifetimes import RENEW_BELOW, ROLLOUT, SNAPSHOT, TIMESTAMP
 from ._metadata import (
-    load_role_signer,
+    load_role_signers,
     meta_file,
     releases_role,
     renewed,
@@ -123,7 +123,13 @@ class Repository:
         """
         with self._lock():
             state = self._writable_state()
-            verified = verify_release(release, state, model=self._model, now=self._clock())
+            verified = verify_release(
+                release,
+                state,
+                model=self._model,
+                now=self._clock(),
+                suites=self._home.suites,
+            )
             image = verified.manifest.image
             digest = image.path.removeprefix("images/").removesuffix(".img")
             self._shelf.place(image.path, release.image, sha256=digest, length=image.packed)
@@ -135,7 +141,12 @@ class Repository:
         with self._lock():
             state = self._writable_state()
             content, verified = verify_support(
-                statement, metadata, state, model=self._model, now=self._clock()
+                statement,
+                metadata,
+                state,
+                model=self._model,
+                now=self._clock(),
+                suites=self._home.suites,
             )
             self._publish_offline(state, verified, statement)
         return content
@@ -149,7 +160,9 @@ class Repository:
         self._verify_clock()
         with self._lock():
             state = self.state()
-            verified = verify_roots(root, targets, state, now=self._clock())
+            verified = verify_roots(
+                root, targets, state, now=self._clock(), suites=self._home.suites
+            )
             name = self._shelf.metadata_name("root", verified.root_version)
             self._shelf.write(name, root)
             # The new root may name new online keys, so the rest is made from the new state.
@@ -195,20 +208,20 @@ class Repository:
             self._shelf.write(self._shelf.metadata_name(role, version), data)
             state.snapshot.meta[f"{role}.json"] = meta_file(version, data)
         snapshot = renewed(state.snapshot, now=self._clock(), lifetime=SNAPSHOT)
-        data = sign_metadata(snapshot, self._signer(state.root, "snapshot"))
+        data = sign_metadata(snapshot, *self._signers(state.root, "snapshot"))
         self._shelf.write(self._shelf.metadata_name("snapshot", snapshot.version), data)
         state.timestamp.snapshot_meta = meta_file(snapshot.version, data)
         self._publish_timestamp(state)
 
     def _publish_timestamp(self, state: RepositoryState) -> None:
         timestamp = renewed(state.timestamp, now=self._clock(), lifetime=TIMESTAMP)
-        data = sign_metadata(timestamp, self._signer(state.root, "timestamp"))
+        data = sign_metadata(timestamp, *self._signers(state.root, "timestamp"))
         self._shelf.write(self._shelf.metadata_name("timestamp", None), data)
 
     def _next_rollout(self, state: RepositoryState) -> dict[str, tuple[int, bytes]]:
         role = rollout_role(self._model)
         signed = renewed(state.role(role), now=self._clock(), lifetime=ROLLOUT)
-        return {role: (signed.version, sign_metadata(signed, self._signer(state.targets, role)))}
+        return {role: (signed.version, sign_metadata(signed, *self._signers(state.targets, role)))}
 
     # --- small parts
 
@@ -217,8 +230,8 @@ class Repository:
         self._verify_clock()
         state = self.state()
         for role in ("snapshot", "timestamp"):
-            self._signer(state.root, role)
-        self._signer(state.targets, rollout_role(self._model))
+            self._signers(state.root, role)
+        self._signers(state.targets, rollout_role(self._model))
         return state
 
     def _verify_clock(self) -> None:
@@ -231,11 +244,9 @@ class Repository:
                 hint="set the clock, then try again",
             )
 
-    def _signer(self, delegator: Root | Targets, role: str) -> CryptoSigner:
-        own = {rollout_role(self._model): f"rollout-{self._model}.pem"}
-        return load_role_signer(
-            self._home.online / own.get(role, f"tuf-{role}.pem"), delegator, role
-        )
+    def _signers(self, delegator: Root | Targets, role: str) -> list[CryptoSigner]:
+        own = {rollout_role(self._model): f"rollout-{self._model}"}
+        return load_role_signers(self._home.online, own.get(role, f"tuf-{role}"), delegator, role)
 
     def _lock(self) -> AbstractContextManager[None]:
         return hold_lock(self._home.online / "signing.lock")

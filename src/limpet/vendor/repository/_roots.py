@@ -4,14 +4,16 @@ Owns the check of the two roles that are renewed with the drawer open. Only
 `verify_roots` makes a `VerifiedRoots`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from tuf.api.metadata import Root, Targets
 
+from limpet.crypto.suites import Suite
 from limpet.errors import Rejected
 
-from ._metadata import parse_metadata, verify_delegated, verify_schemes
+from ._metadata import parse_metadata, verify_delegated, verify_families, verify_schemes
 from ._state import RepositoryState
 
 __all__ = ["VerifiedRoots", "verify_roots"]
@@ -26,20 +28,28 @@ class VerifiedRoots:
 
 
 def verify_roots(
-    root: bytes, targets: bytes, state: RepositoryState, *, now: datetime
+    root: bytes,
+    targets: bytes,
+    state: RepositoryState,
+    *,
+    now: datetime,
+    suites: Sequence[Suite],
 ) -> VerifiedRoots:
     """Numbered as they run: 1. the next root is signed as the current one says, and as it says
-    itself; 2. targets is signed as the next root says; 3. both are the next versions; 4. neither
-    has expired; 5. every role that is published stays delegated; 6. every key is of a scheme that
-    devices accept: a root that they refuse could never be replaced; 7. neither expires before the
-    version that it replaces. Raises `Rejected`.
+    itself, by each family of the suites; 2. so is targets, as the next root says; 3. both are the
+    next versions; 4. neither has expired; 5. every role that is published stays delegated;
+    6. every key is of a scheme that devices accept: a root that they refuse could never be
+    replaced; 7. neither expires before the version that it replaces. Raises `Rejected`.
     """
     # 1. and 2.
     next_root = parse_metadata(root, Root, what="the next root")
     next_targets = parse_metadata(targets, Targets, what="the next targets")
-    verify_delegated(state.root, "root", next_root, what="the next root")
-    verify_delegated(next_root.signed, "root", next_root, what="the next root")
-    verify_delegated(next_root.signed, "targets", next_targets, what="the next targets")
+    for delegator in (state.root, next_root.signed):
+        verify_delegated(delegator, "root", next_root, what="the next root")
+        verify_families(delegator, "root", next_root, what="the next root", suites=suites)
+    signer, what = next_root.signed, "the next targets"
+    verify_delegated(signer, "targets", next_targets, what=what)
+    verify_families(signer, "targets", next_targets, what=what, suites=suites)
     # 3.
     pairs = ((next_root.signed, state.root), (next_targets.signed, state.targets))
     for offered, current in pairs:
@@ -53,8 +63,8 @@ def verify_roots(
     if delegations is None or not set(state.delegated) <= set(delegations.roles or {}):
         raise Rejected("bad-metadata", "the next targets drops a role that devices ask for")
     # 6.
-    verify_schemes(next_root.signed, what="the next root")
-    verify_schemes(next_targets.signed, what="the next targets")
+    verify_schemes(next_root.signed, what="the next root", suites=suites)
+    verify_schemes(next_targets.signed, what="the next targets", suites=suites)
     # 7.
     for offered, current in pairs:
         if offered.expires < current.expires:

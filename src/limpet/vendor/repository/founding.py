@@ -23,7 +23,13 @@ from limpet.wire.codec import encode_json
 from limpet.wire.rollout import Plan, PlanState, plan_path
 
 from ._lifetimes import RELEASES, ROLLOUT, ROOT, SNAPSHOT, TARGETS, TIMESTAMP
-from ._metadata import load_signer, meta_file, releases_role, rollout_role, sign_metadata
+from ._metadata import (
+    load_drawer_signers,
+    meta_file,
+    releases_role,
+    rollout_role,
+    sign_metadata,
+)
 from ._shelf import Shelf
 
 __all__ = ["found_repository"]
@@ -37,11 +43,11 @@ def found_repository(home: Home, *, now: datetime, passphrase: bytes | None = No
     now = now.replace(microsecond=0)
     model = home.settings.model
     offline = {
-        name: load_signer(home.offline / f"{name}.pem", passphrase=passphrase)
+        name: load_drawer_signers(home.offline, name, passphrase=passphrase)
         for name in ("tuf-root", "tuf-targets", f"releases-{model}")
     }
     online = {
-        name: load_signer(home.online / f"{name}.pem")
+        name: load_drawer_signers(home.online, name)
         for name in ("tuf-timestamp", "tuf-snapshot", f"rollout-{model}")
     }
     root = _root(offline, online, now)
@@ -49,23 +55,24 @@ def found_repository(home: Home, *, now: datetime, passphrase: bytes | None = No
     write_atomic(home.trust / "root.json", root, mode=PUBLIC_FILE)
     releases, rollout = offline[f"releases-{model}"], online[f"rollout-{model}"]
     roles = {
-        "targets": sign_metadata(_targets(model, releases, rollout, now), offline["tuf-targets"]),
-        releases_role(model): sign_metadata(Targets(expires=now + RELEASES), releases),
-        rollout_role(model): sign_metadata(_first_plan(shelf, model, now), rollout),
+        "targets": sign_metadata(_targets(model, releases, rollout, now), *offline["tuf-targets"]),
+        releases_role(model): sign_metadata(Targets(expires=now + RELEASES), *releases),
+        rollout_role(model): sign_metadata(_first_plan(shelf, model, now), *rollout),
     }
     for role, data in roles.items():
         shelf.write(shelf.metadata_name(role, 1), data)
     snapshot = Snapshot(expires=now + SNAPSHOT)
     snapshot.meta = {f"{role}.json": meta_file(1, data) for role, data in roles.items()}
-    data = sign_metadata(snapshot, online["tuf-snapshot"])
+    data = sign_metadata(snapshot, *online["tuf-snapshot"])
     shelf.write(shelf.metadata_name("snapshot", 1), data)
     timestamp = Timestamp(expires=now + TIMESTAMP, snapshot_meta=meta_file(1, data))
-    shelf.write("metadata/timestamp.json", sign_metadata(timestamp, online["tuf-timestamp"]))
+    shelf.write("metadata/timestamp.json", sign_metadata(timestamp, *online["tuf-timestamp"]))
 
 
 def _root(
-    offline: dict[str, CryptoSigner], online: dict[str, CryptoSigner], now: datetime
+    offline: dict[str, list[CryptoSigner]], online: dict[str, list[CryptoSigner]], now: datetime
 ) -> bytes:
+    """Each role's threshold is all of its keys: one of each family."""
     root = Root(expires=now + ROOT, consistent_snapshot=True)
     holders = {
         "root": offline["tuf-root"],
@@ -73,25 +80,35 @@ def _root(
         "snapshot": online["tuf-snapshot"],
         "timestamp": online["tuf-timestamp"],
     }
-    for role, signer in holders.items():
-        root.add_key(signer.public_key, role)
-    return sign_metadata(root, offline["tuf-root"])
+    for role, signers in holders.items():
+        for signer in signers:
+            root.add_key(signer.public_key, role)
+        root.roles[role].threshold = len(signers)
+    return sign_metadata(root, *offline["tuf-root"])
 
 
-def _targets(model: str, releases: CryptoSigner, rollout: CryptoSigner, now: datetime) -> Targets:
+def _targets(
+    model: str, releases: list[CryptoSigner], rollout: list[CryptoSigner], now: datetime
+) -> Targets:
     """No target of its own: firmware is the releases role's, plans are the rollout role's."""
     delegated = {
         releases_role(model): (releases, f"firmware/{model}/*"),
         rollout_role(model): (rollout, f"rollout/{model}/*"),
     }
     keys: dict[str, Key] = {
-        signer.public_key.keyid: signer.public_key for signer, _ in delegated.values()
+        signer.public_key.keyid: signer.public_key
+        for signers, _ in delegated.values()
+        for signer in signers
     }
     roles = {
         name: DelegatedRole(
-            name, [signer.public_key.keyid], threshold=1, terminating=True, paths=[pattern]
+            name,
+            [signer.public_key.keyid for signer in signers],
+            threshold=len(signers),
+            terminating=True,
+            paths=[pattern],
         )
-        for name, (signer, pattern) in delegated.items()
+        for name, (signers, pattern) in delegated.items()
     }
     return Targets(expires=now + TARGETS, delegations=Delegations(keys, roles))
 

@@ -14,7 +14,7 @@ from limpet.storage import read_bounded, write_atomic
 from limpet.vendor.home import LOCAL_ADDRESSES, SERVICE_DAYS, Home
 
 from ._lifetimes import ROOT, TARGETS
-from ._metadata import load_signer, renewed, sign_metadata
+from ._metadata import load_drawer_signers, renewed, sign_metadata
 from ._repository import Repository
 
 __all__ = ["renew"]
@@ -34,10 +34,11 @@ def renew(home: Home, *, offline: Path, now: datetime, passphrase: bytes | None 
     state = repository.state()
     root = renewed(state.root, now=now, lifetime=ROOT)
     targets = renewed(state.targets, now=now, lifetime=TARGETS)
-    signed_root = sign_metadata(root, load_signer(offline / "tuf-root.pem", passphrase=passphrase))
-    signer = load_signer(offline / "tuf-targets.pem", passphrase=passphrase)
+    signers = load_drawer_signers(offline, "tuf-root", passphrase=passphrase)
+    signed_root = sign_metadata(root, *signers)
+    signers = load_drawer_signers(offline, "tuf-targets", passphrase=passphrase)
     chain = _next_certificate(home, offline, now, passphrase)  # all keys fit, before any change
-    repository.publish_roots(signed_root, sign_metadata(targets, signer))
+    repository.publish_roots(signed_root, sign_metadata(targets, *signers))
     write_atomic(home.trust / "root.json", signed_root, mode=PUBLIC_FILE)
     write_atomic(home.online / "service.pem", chain, mode=PUBLIC_FILE)
     return min(root.expires, targets.expires)
@@ -62,4 +63,5 @@ def _next_certificate(home: Home, offline: Path, now: datetime, passphrase: byte
         addresses=LOCAL_ADDRESSES,
         now=now,
         days=SERVICE_DAYS,
+        suite=home.service_suite,
     )
