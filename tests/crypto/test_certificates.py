@@ -1,6 +1,7 @@
 """Device certificates: only what was requested, only from a trusted root, only within the suite."""
 
 import ssl
+import subprocess
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,11 +18,11 @@ from limpet.crypto.certificates import (
     make_intermediate,
     make_root,
 )
-from limpet.crypto.chains import verify_chain
+from limpet.crypto.chains import load_certificates, verify_chain
 from limpet.crypto.keys import generate_key, key_to_pem
 from limpet.crypto.requests import Purpose, device_subject, make_request, verify_request
 from limpet.crypto.tls import client_context, server_context
-from limpet.errors import Rejected
+from limpet.errors import Misuse, Rejected
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 ROOT = make_root("device root", now=NOW)
@@ -177,3 +178,27 @@ def _handshake(client: ssl.SSLContext, server: ssl.SSLContext) -> str | None:
 
 def _pem(der: bytes) -> bytes:
     return ssl.DER_cert_to_PEM_cert(der).replace("CERTIFICATE", "CERTIFICATE REQUEST").encode()
+
+
+def test_an_identity_says_where_the_network_finds_what_the_device_needs() -> None:
+    """RFC 8520, 11: id-pe-mud-url, an IA5String, not critical."""
+    for url in ("https://vendor.example.com/mud/thermostat.json", f"https://v.example/{'m' * 300}"):
+        pem = issue_device_identity(FACTORY, verify_request(request()), now=NOW, mud_url=url)
+        leaf = load_certificates(pem)[0]
+        found = leaf.extensions.get_extension_for_oid(x509.ObjectIdentifier("1.3.6.1.5.5.7.1.25"))
+        assert isinstance(found.value, x509.UnrecognizedExtension)
+        assert found.critical is False
+        assert _parse(found.value.value) == url
+        verify_chain(pem, ROOT.certificate_pem(), now=NOW, purpose=Purpose.CLIENT)
+    with pytest.raises(Misuse):
+        issue_device_identity(FACTORY, verify_request(request()), now=NOW, mud_url="https://ü")
+
+
+def _parse(der: bytes) -> str:
+    """The string, as OpenSSL reads it."""
+    done = subprocess.run(
+        ["openssl", "asn1parse", "-inform", "DER"], input=der, capture_output=True, check=True
+    )
+    kind, _, text = done.stdout.decode().partition("IA5STRING")
+    assert kind
+    return text.strip().removeprefix(":")

@@ -5,15 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import msgspec
 import pytest
+from tests.product.designs import PORTAL, THERMOSTAT, design_with
 from tests.product.namespaces import Namespace, Way, join, need_namespaces, network, serving
 
 from limpet.errors import Rejected
-from limpet.product import Direction, Interface, Product, Transport, User, load_product
 from limpet.product.nftables import Setting, render_device, render_dnsmasq, render_guard
 
-THERMOSTAT = load_product(Path(__file__).parents[2] / "examples" / "thermostat" / "product.toml")
 UPDATER, APP, STRANGER = 61001, 61002, 61003
 VENDOR, VENDOR6 = "203.0.113.10", "2001:db8:1::10"
 METER, OTHER, OTHER6 = "203.0.113.20", "198.51.100.7", "2001:db8:2::7"
@@ -23,28 +21,7 @@ MAC = "02:00:00:00:00:17"
 KNOWN = {"vendor.example.com": [VENDOR, VENDOR6], "meter.example.com": [METER]}
 
 
-def _with(*interfaces: Interface) -> Product:
-    hosts = dict.fromkeys((*THERMOSTAT.vendor.hosts, *(h for i in interfaces for h in i.hosts)))
-    return msgspec.structs.replace(
-        THERMOSTAT,
-        interfaces=(*THERMOSTAT.interfaces, *interfaces),
-        vendor=msgspec.structs.replace(THERMOSTAT.vendor, hosts=tuple(hosts)),
-    )
-
-
-def _interface(**parts: object) -> Interface:
-    given = {"id": "more", "description": "More.", "protocol": "words", **parts}
-    return Interface(**given)  # type: ignore[arg-type]
-
-
-PORTAL = _interface(
-    direction=Direction.OUT,
-    transport=Transport.TCP,
-    port=8883,
-    hosts=("meter.example.com",),
-    used_by=User.APP,
-)
-PRODUCT = _with(PORTAL)
+PRODUCT = design_with(PORTAL)
 
 
 # --- text

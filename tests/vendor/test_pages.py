@@ -9,8 +9,8 @@ import msgspec
 import pytest
 from tests.vendor.workshop import PRODUCT
 
-from limpet.product import Deviation, Product, load_product
-from limpet.vendor.pages import Site, render_site, write_site
+from limpet.product import Deviation, Product, load_product, render_mud
+from limpet.vendor.pages import Site, load_mud, render_site, write_site
 from limpet.wire.support import AfterSupport, SupportStatement
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -215,3 +215,66 @@ def test_the_same_pages_are_written_as_files_and_only_when_they_changed(
     assert (tmp_path / "index.html").read_bytes() == site["/"].body
     later = render(product, now=NOW + timedelta(days=1))
     assert write_site(later, tmp_path) == 1  # security.txt has another expiry
+
+
+MUD, SIGNATURE = "/mud/thermostat.json", "/mud/thermostat.p7s"
+
+
+def with_mud(product: Product, directory: Path, now: datetime = NOW) -> tuple[Site, str]:
+    mud = load_mud(product, directory, now=now, changed_at=NOW - timedelta(days=9))
+    site = render_site(product, None, now=now, canonical_host=HOST, mud=mud)
+    return site, mud.fault
+
+
+def test_the_mud_file_is_made_from_the_design_until_somebody_signs_one(
+    product: Product, tmp_path: Path
+) -> None:
+    site, fault = with_mud(product, tmp_path)
+    assert (site[MUD].media_type, fault) == ("application/mud+json", "")
+    assert SIGNATURE not in site
+    changed = NOW - timedelta(days=9)
+    assert site[MUD].body == render_mud(product, last_update=changed, supported=True)
+    later, _ = with_mud(product, tmp_path, NOW + timedelta(days=1))
+    assert later[MUD].body == site[MUD].body  # it does not look new each time
+    assert write_site(site, tmp_path / "pages") == len(site)
+    assert (tmp_path / "pages" / "mud" / "thermostat.json").read_bytes() == site[MUD].body
+
+
+def test_a_signed_mud_file_is_served_as_it_is(product: Product, tmp_path: Path) -> None:
+    document = render_mud(product, last_update=NOW, supported=True, signed=True)
+    (tmp_path / "thermostat.json").write_bytes(document)
+    (tmp_path / "thermostat.p7s").write_bytes(b"signature")
+    site, fault = with_mud(product, tmp_path)
+    assert (site[MUD].body, site[SIGNATURE].body, fault) == (document, b"signature", "")
+    assert site[SIGNATURE].media_type == "application/pkcs7-signature"
+
+
+@pytest.mark.parametrize("change", ["a port more", "another design", "junk", "no document"])
+def test_a_signed_mud_file_that_is_out_of_step_is_not_served(
+    product: Product, tmp_path: Path, change: str
+) -> None:
+    signed = msgspec.structs.replace(product, interfaces=product.interfaces[1:])
+    documents = {
+        "a port more": render_mud(product, last_update=NOW, supported=True, signed=True).replace(
+            b"8443", b"8444"
+        ),
+        "another design": render_mud(signed, last_update=NOW, supported=True, signed=True),
+        "junk": b"{",
+    }
+    if change in documents:
+        (tmp_path / "thermostat.json").write_bytes(documents[change])
+    (tmp_path / "thermostat.p7s").write_bytes(b"signature")
+    site, fault = with_mud(product, tmp_path)
+    assert "thermostat.json" in fault
+    assert SIGNATURE not in site
+    assert site[MUD].body == with_mud(product, tmp_path / "none")[0][MUD].body
+
+
+def test_a_mud_file_says_when_support_is_over(product: Product, tmp_path: Path) -> None:
+    signed = render_mud(product, last_update=NOW, supported=True, signed=True)
+    (tmp_path / "thermostat.json").write_bytes(signed)
+    (tmp_path / "thermostat.p7s").write_bytes(b"signature")
+    over = datetime.combine(product.support.until, NOW.timetz()) + timedelta(days=1)
+    site, fault = with_mud(product, tmp_path, over)
+    assert "does not say what the design says" in fault
+    assert b'"is-supported": false' in site[MUD].body

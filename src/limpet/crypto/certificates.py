@@ -23,6 +23,7 @@ from limpet.crypto.suites import CURRENT, Suite
 from limpet.errors import Misuse, Rejected
 
 __all__ = [
+    "MUD_URL",
     "Issuer",
     "issue_device_identity",
     "issue_operational",
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 BACKDATE = timedelta(hours=1)  # a device's clock may be a little behind
+MUD_URL = x509.ObjectIdentifier("1.3.6.1.5.5.7.1.25")  # id-pe-mud-url of RFC 8520
 NO_EXPIRY = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)  # IEEE 802.1AR 8.7: no expiry
 
 
@@ -93,13 +95,25 @@ def load_issuer(
 
 
 def issue_device_identity(
-    issuer: Issuer, request: VerifiedRequest, *, now: datetime, suite: Suite = CURRENT
+    issuer: Issuer,
+    request: VerifiedRequest,
+    *,
+    now: datetime,
+    suite: Suite = CURRENT,
+    mud_url: str = "",
 ) -> bytes:
-    """The IDevID for a verified request: no expiry, client authentication; PEM with issuers."""
+    """The IDevID for a verified request: no expiry, client authentication; PEM with issuers.
+
+    `mud_url` is where a network finds what the device needs (RFC 8520, 11).
+    """
     if request.purpose is not Purpose.CLIENT:
         raise Rejected("wrong-purpose", "an IDevID is for client authentication")
     subject = device_subject(request.model, request.serial)
     builder = _builder(subject, issuer.certificate.subject, request.public_key, now, NO_EXPIRY)
+    if mud_url:
+        builder = builder.add_extension(
+            x509.UnrecognizedExtension(MUD_URL, _ia5_string(mud_url)), critical=False
+        )
     return _finish(_as_leaf(builder, Purpose.CLIENT), issuer, suite)
 
 
@@ -192,6 +206,19 @@ def _chained(builder: x509.CertificateBuilder, issuer: Issuer) -> x509.Certifica
 def _finish(builder: x509.CertificateBuilder, issuer: Issuer, suite: Suite) -> bytes:
     certificate = _chained(builder, issuer).sign(issuer.key, certificate_hash(suite))
     return certificate.public_bytes(serialization.Encoding.PEM) + issuer.chain_pem
+
+
+def _ia5_string(text: str) -> bytes:
+    """`text` in DER (X.690, 8.1.3 and 8.23). Raises `Misuse` if it is not ASCII or too long."""
+    data = text.encode("ascii", "replace")
+    if not text.isascii() or len(data) > 0xFFFF:
+        raise Misuse("not a string for a certificate")
+    if len(data) < 0x80:
+        length = bytes([len(data)])
+    else:
+        octets = len(data).to_bytes((len(data).bit_length() + 7) // 8, "big")
+        length = bytes([0x80 | len(octets)]) + octets
+    return b"\x16" + length + data
 
 
 def _usage(*, certificates: bool) -> x509.KeyUsage:

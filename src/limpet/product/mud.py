@@ -16,10 +16,18 @@ from limpet.errors import Misuse, Rejected
 from ._types import Product, Transport
 from .flows import Flow, Peers, list_flows
 
-__all__ = ["CACHE_HOURS", "MUD_TYPE", "mud_path", "mud_url", "render_mud", "signature_path"]
+__all__ = [
+    "CACHE_HOURS",
+    "MUD_TYPE",
+    "SIGNATURE_TYPE",
+    "mud_path",
+    "mud_url",
+    "render_mud",
+    "signature_path",
+]
 
 CACHE_HOURS = 48
-MUD_TYPE = "application/mud+json"
+MUD_TYPE, SIGNATURE_TYPE = "application/mud+json", "application/pkcs7-signature"
 
 _INFO_CHARACTERS = 60  # of display space for systeminfo
 _PROTOCOLS = {Transport.TCP: 6, Transport.UDP: 17}

@@ -19,6 +19,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from tests.device.workshop import example_product
 
+from limpet.crypto.certificates import MUD_URL
 from limpet.crypto.chains import load_certificates, verify_chain
 from limpet.crypto.keys import tls_key_from_pem
 from limpet.crypto.requests import Purpose, verify_request
@@ -91,6 +92,8 @@ def test_the_identity_is_signed_by_the_factory_for_the_key_on_the_device(
         key = tls_key_from_pem((keeper / "idevid.key").read_bytes())
         assert verified.leaf.public_key() == key.public_key()
         assert verified.not_after.year == 9999  # IEEE 802.1AR, 8.7
+        mud = verified.leaf.extensions.get_extension_for_oid(MUD_URL).value.public_bytes()
+        assert mud[2:] == b"https://vendor.example.com/mud/thermostat.json"
 
 
 def test_the_register_knows_every_certificate(home: Home, made: list[MadeDevice]) -> None:

@@ -26,7 +26,7 @@ from limpet.errors import Rejected, Unavailable, naming
 from limpet.firmware.image import range_reader
 from limpet.firmware.installation import install_image
 from limpet.firmware.slots import BOOT_FILE, SlotRecord, factory_state, save_boot_state
-from limpet.product import Product, load_product
+from limpet.product import Product, load_product, mud_url
 from limpet.product.label import Label
 from limpet.storage import make_directory, read_bounded, sync_directory, write_atomic
 from limpet.vendor.factory.console import open_console
@@ -195,7 +195,11 @@ class Station:
             )
             csr = console.expect(CertificateRequest).csr_pem
             chain = issue_device_identity(
-                self._issuer, self._verify(csr, serial), now=self._clock(), suite=self._suite
+                self._issuer,
+                self._verify(csr, serial),
+                now=self._clock(),
+                suite=self._suite,
+                mud_url=mud_url(self._product) if self._product.vendor.hosts else "",
             )
             leaf = load_certificates(chain)[0].public_bytes(Encoding.DER)
             self._register.signed(serial, hashlib.sha256(leaf).hexdigest())

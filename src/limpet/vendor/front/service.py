@@ -30,7 +30,7 @@ from limpet.vendor.enrollment import Authority, Enrollment
 from limpet.vendor.fleet import Intake, RateLimiter
 from limpet.vendor.fleet.rate import REPORTS
 from limpet.vendor.home import Home
-from limpet.vendor.pages import Site, render_site, write_site
+from limpet.vendor.pages import MudFiles, Site, load_mud, render_site, write_site
 from limpet.vendor.repository import Repository
 from limpet.vendor.rollout import Rollout, tick
 from limpet.vendor.store import Database
@@ -93,7 +93,15 @@ class Service:
             self.repository.support(),
             now=self.clock(),
             canonical_host=self.home.settings.hostnames[0],
+            mud=self.mud(),
         )
+
+    def mud(self) -> MudFiles | None:
+        """The MUD file as it is now; none for a product without a host."""
+        if not self.product.vendor.hosts:
+            return None
+        changed_at = datetime.fromtimestamp(self.home.product_file.stat().st_mtime, UTC)
+        return load_mud(self.product, self.home.mud, now=self.clock(), changed_at=changed_at)
 
     def work(self) -> None:
         """What is due now: the rollout's next step, metadata about to expire."""
@@ -185,6 +193,8 @@ async def run_service(
 
 def _warn(service: Service, log: Log) -> None:
     """Say in good time what takes the offline drawer to renew."""
+    if (mud := service.mud()) is not None and mud.fault:
+        log("mud-out-of-step", f"{mud.fault}: an unsigned one is served in its place")
     chain = read_bounded(service.home.online / "service.pem", max_bytes=PEM_BYTES)
     state = service.repository.state()
     ends = {

@@ -86,6 +86,11 @@ class Home:
         return self.public / "repository"
 
     @property
+    def mud(self) -> Path:
+        """The signed MUD file, as `limpet product mud --out` leaves it."""
+        return self.public / "mud"
+
+    @property
     def trust(self) -> Path:
         """What goes into firmware: root.json, device-root.pem, service-root.pem, suite.toml."""
         return self.root / "trust"

@@ -4,6 +4,7 @@ Owns what strangers read: text and its look, without script, image or any other
 party's asset. Knows no device, no owner and no key.
 """
 
+from .mud import MudFiles, load_mud
 from .site import Page, Site, render_site, write_site
 
-__all__ = ["Page", "Site", "render_site", "write_site"]
+__all__ = ["MudFiles", "Page", "Site", "load_mud", "render_site", "write_site"]

@@ -15,7 +15,9 @@ import jinja2
 
 from limpet.errors import Rejected
 from limpet.product import Product, render_security_txt
+from limpet.product.mud import MUD_TYPE, SIGNATURE_TYPE, mud_path, signature_path
 from limpet.storage import make_directory, write_atomic
+from limpet.vendor.pages.mud import MudFiles
 from limpet.wire.support import AfterSupport, SupportStatement
 
 __all__ = ["Page", "Site", "render_site", "write_site"]
@@ -53,7 +55,12 @@ class _Support:
 
 
 def render_site(
-    product: Product, statement: SupportStatement | None, *, now: datetime, canonical_host: str
+    product: Product,
+    statement: SupportStatement | None,
+    *,
+    now: datetime,
+    canonical_host: str,
+    mud: MudFiles | None = None,
 ) -> Site:
     """Every page at `now`. A signed `statement` goes before the design file's own commitment.
 
@@ -79,8 +86,20 @@ def render_site(
         pages["/.well-known/security.txt"] = Page(
             "text/plain; charset=utf-8", text, ".well-known/security.txt"
         )
+    pages |= _network_policy(product, mud)
     facts |= {"reachable": bool(text), **_assessment(product), "today": now.date()}
     pages["/security"] = Page(HTML, _render("security.html", facts), "security.html")
+    return pages
+
+
+def _network_policy(product: Product, mud: MudFiles | None) -> Site:
+    if mud is None:
+        return {}
+    path = mud_path(product)
+    pages = {path: Page(MUD_TYPE, mud.document, path.lstrip("/"))}
+    if mud.signature is not None:
+        path = signature_path(product)
+        pages[path] = Page(SIGNATURE_TYPE, mud.signature, path.lstrip("/"))
     return pages
 
 
