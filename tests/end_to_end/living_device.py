@@ -101,8 +101,11 @@ class Owner:
 
 
 @contextmanager
-def living_device(directory: Path) -> Iterator[Living]:
-    """Make a vendor, a release and a device below `directory`, and run them until the end."""
+def living_device(directory: Path, *options: str) -> Iterator[Living]:
+    """Make a vendor, a release and a device below `directory`, and run them until the end.
+
+    `options` go to boot.
+    """
     now = datetime.now(UTC).replace(microsecond=0)
     home = create(directory / "vendor", PRODUCT, now=now)
     order = BuildOrder(
@@ -126,7 +129,8 @@ def living_device(directory: Path) -> Iterator[Living]:
         image = load_factory_image(directory / "release")
         made = next(iter(station.make(image, directory / "devices", count=1)))
         root = Path(made.directory)
-        with running(root, "--resolve", f"vendor.example.com:443={where}") as device:
+        resolve = ("--resolve", f"vendor.example.com:443={where}")
+        with running(root, *resolve, *options) as device:
             until(lambda: device.has_logged("enrolled", times=2), "it was not enrolled", device)
             label = parse_label_uri(Path(made.label_text).read_text().strip())
             yield Living(device, home, label.claim_code)

@@ -6,7 +6,7 @@ and never trusts a client's pace: the deadlines of `Limits` cover whole phases.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import h11
@@ -45,12 +45,16 @@ class Connection:
         limits: Limits,
         peer: Peer,
         patience: Callable[[], float],
+        turn: Callable[[], Awaitable[None] | None],
         on_event: Event,
     ) -> None:
-        """`patience` gives the seconds that a client without a credential has left."""
+        """`patience` gives the seconds that a client without a credential has left.
+
+        `turn` is asked before each request is read: None, or what to await until its time comes.
+        """
         self._wire = wire
         self._handler, self._limits, self._peer = handler, limits, peer
-        self._patience, self._on_event = patience, on_event
+        self._patience, self._turn, self._on_event = patience, turn, on_event
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.header_bytes)
         self._deadline = Deadline(asyncio.get_running_loop())
         self.busy = False
@@ -103,14 +107,15 @@ class Connection:
 
     async def _next_request(self) -> h11.Request | None:
         """The next header. Waiting for its first byte is idle time, the rest one deadline."""
-        event = self._http.next_event()
-        if event is h11.NEED_DATA and not self._http.trailing_data[0]:
+        if not self._http.trailing_data[0]:
             try:
                 with self._deadline.within(min(self._limits.idle_seconds, self._patience())):
                     self._http.receive_data(await self._wire.read())
             except TimeoutError:
                 return None
-            event = self._http.next_event()
+        if (turn := self._turn()) is not None:
+            await turn
+        event = self._http.next_event()
         if event is h11.NEED_DATA:
             left = min(self._limits.header_seconds, self._patience() + 0.001)
             with self._deadline.within(left):

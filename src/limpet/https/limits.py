@@ -32,7 +32,7 @@ class Limits:
     backlog: int = 64  # connections that the kernel holds for us
 
 
-DEVICE = Limits(handler_seconds=65.0)
+DEVICE = Limits(handler_seconds=65.0, backlog=256)
 """The gateway of a device; an update check over a slow line takes up to a minute."""
 
 FRONT = Limits(idle_seconds=15.0, body_bytes=256 << 10, backlog=512)

@@ -13,6 +13,7 @@ import errno
 import random
 import socket
 import ssl
+import struct
 import time
 from collections.abc import Callable, Mapping
 
@@ -29,6 +30,7 @@ TLS_HANDSHAKE_RECORD = 0x16  # RFC 8446, 5.1: the content type that a ClientHell
 PLAIN_REPLY = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 _ACCEPT_AT_ONCE = 16
 _ACCEPT_PAUSE_SECONDS = 0.2  # when the process is out of descriptors
+_RESET = struct.pack("ii", 1, 0)  # struct linger of socket(7): on, 0 seconds
 _TLS_BUFFER_BYTES = 16384  # one TLS record
 _ADDRESS_ADVICE = "give an address of this machine, as 127.0.0.1 or 0.0.0.0"
 _LISTEN_ADVICE: Mapping[int | None, str] = {
@@ -111,6 +113,8 @@ class Server:
                 return
             verdict = self.admission.open(address[0])
             if isinstance(verdict, Drop):
+                # A reset at once: a dropped connection must not linger in the kernel.
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
                 sock.close()
                 continue
             sock.setblocking(False)
@@ -144,7 +148,7 @@ class Server:
 
     async def _run(self, sock: socket.socket, address: str, port: int, number: int) -> None:
         try:
-            wire = await self._handshake(sock)
+            wire = await self._handshake(sock, number)
         except (OSError, TimeoutError):  # ssl.SSLError is an OSError
             return
         if wire is None:
@@ -157,6 +161,7 @@ class Server:
                 limits=self._limits,
                 peer=Peer(address, port, tls.getpeercert(binary_form=True), number),
                 patience=lambda: self.admission.patience(number),
+                turn=lambda: self.admission.turn(number),
                 on_event=self._on_event,
             )
             self._connections[number] = connection
@@ -175,7 +180,7 @@ class Server:
                 await wire.closed
         wire.transport.abort()  # nothing is left to wait for; harmless when it is closed
 
-    async def _handshake(self, sock: socket.socket) -> Wire | None:
+    async def _handshake(self, sock: socket.socket, number: int) -> Wire | None:
         """TLS under one deadline from the accept on; `None` if the client did not speak TLS."""
         deadline = self._loop.time() + self._limits.handshake_seconds
         with contextlib.ExitStack() as stack:
@@ -187,6 +192,9 @@ class Server:
                     sock.send(PLAIN_REPLY if first is not None else b"")
                     sock.shutdown(socket.SHUT_WR)
                 return None
+            if (turn := self.admission.turn(number)) is not None:
+                async with asyncio.timeout_at(deadline):
+                    await turn
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             stack.pop_all()  # from here on asyncio's transport owns the socket
         wire = Wire(self._loop, limit=2 * self._limits.header_bytes)
