@@ -1,4 +1,4 @@
-"""A flood, as a program of its own: `flooder.py KIND HOST PORT SECONDS RATE CORE FAMILY`.
+"""A flood, as a program of its own: `flooder.py KIND HOST PORT SECONDS RATE FAMILY`.
 
 Owns the sockets of an attacker with thousands of addresses. It does no cryptography of its
 own where it can avoid it: one recorded ClientHello serves for every handshake, so that the
@@ -13,12 +13,12 @@ handshake and fill them with requests as fast as the device takes them.
 import collections
 import contextlib
 import json
-import os
 import selectors
 import socket
 import ssl
 import struct
 import sys
+import threading
 import time
 
 MOST_OPEN = 1500
@@ -27,6 +27,7 @@ SOURCES = 4000
 TICK = 0.002
 RESET = struct.pack("ii", 1, 0)
 CROWD = 48  # kept connections of the request floods: more than the device lets in
+SEND_BUFFER = 16 << 10  # what the device does not take soon fills it
 BATCH = 64  # requests sent at once on a kept connection
 
 
@@ -147,16 +148,20 @@ class Crowd:
 
     def run(self, seconds: float, rate: float) -> None:
         """For `seconds`; `rate` bounds new connections a second."""
-        end, next_try = time.monotonic() + seconds, 0.0
-        while (now := time.monotonic()) < end:
-            if len(self._members) < CROWD and now >= next_try:
-                self._join()
-                next_try = now + 1 / rate
+        end = time.monotonic() + seconds
+        threading.Thread(target=self._keep_joining, args=(end, rate), daemon=True).start()
+        while time.monotonic() < end:
             worked = sum(self._work(member) for member in list(self._members))
             if not worked:
                 time.sleep(TICK)
-        for member in self._members:
+        for member in list(self._members):
             member.close()
+
+    def _keep_joining(self, end: float, rate: float) -> None:
+        while time.monotonic() < end:
+            if len(self._members) < CROWD:
+                self._join()
+            time.sleep(1 / rate)
 
     def _join(self) -> None:
         number = self.counts["tried"]
@@ -168,6 +173,7 @@ class Crowd:
                 source_address=(source(number, self._family), 0),
             )
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
             member = self._context.wrap_socket(raw, server_hostname="localhost")
         except OSError:
             self.counts["turned away"] += 1
@@ -185,9 +191,11 @@ class Crowd:
                     worked = 1
                 else:
                     raise ConnectionResetError
-            member.send(b"".join(self._request() for _ in range(BATCH)))
+            member.send(self._requests())
+            self.counts["requests"] += BATCH
             worked = 1
         except ssl.SSLWantWriteError:
+            self.counts["full"] += 1  # the device takes no more: the flood is all that it can be
             return worked
         except OSError:
             self._members.remove(member)
@@ -195,11 +203,15 @@ class Crowd:
             self.counts["ended"] += 1
         return worked
 
-    def _request(self) -> bytes:
-        self.counts["requests"] += 1
+    def _requests(self) -> bytes:
+        """A batch; the same until it is sent, as TLS wants it."""
         if not self._logins:
-            return b"GET /v1/identity HTTP/1.1\r\nhost: localhost\r\n\r\n"
-        body = b'{"name":"owner","password":"flooding guess number %d"}' % self.counts["requests"]
+            return b"GET /v1/identity HTTP/1.1\r\nhost: localhost\r\n\r\n" * BATCH
+        return b"".join(self._login(number) for number in range(BATCH))
+
+    def _login(self, number: int) -> bytes:
+        number += self.counts["requests"]
+        body = b'{"name":"owner","password":"flooding guess number %d"}' % number
         return (
             b"POST /v1/login HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
             b"content-length: %d\r\n\r\n%s" % (len(body), body)
@@ -208,9 +220,7 @@ class Crowd:
 
 def main() -> None:
     """Run one flood and print its counts."""
-    kind, host, port, seconds, rate, core, family = sys.argv[1:]
-    os.sched_setaffinity(0, {int(core)} if int(core) >= 0 else os.sched_getaffinity(0))
-    os.nice(5)
+    kind, host, port, seconds, rate, family = sys.argv[1:]
     flood: Flood | Crowd
     if kind in ("requests", "logins"):
         flood = Crowd(host, int(port), int(family), logins=kind == "logins")

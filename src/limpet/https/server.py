@@ -239,6 +239,13 @@ def open_listener(host: str, port: int, *, backlog: int) -> socket.socket:
         ) from error
 
 
+def _bound_buffers(listener: socket.socket, limits: Limits) -> None:
+    """Every accepted connection inherits them."""
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, limits.receive_buffer_bytes)
+    if limits.send_buffer_bytes is not None:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, limits.send_buffer_bytes)
+
+
 async def serve(
     handler: Handler,
     *,
@@ -258,6 +265,7 @@ async def serve(
     limits = limits or Limits()
     listener = open_listener(host, port, backlog=limits.backlog)
     listener.setblocking(False)
+    _bound_buffers(listener, limits)
     server = Server(
         handler,
         listener,
