@@ -225,9 +225,7 @@ def main() -> None:
     if kind in ("requests", "logins"):
         flood = Crowd(host, int(port), int(family), logins=kind == "logins")
     else:
-        flood = Flood(
-            host, int(port), int(family), speaks=kind == "hello", holds=kind == "silent"
-        )
+        flood = Flood(host, int(port), int(family), speaks=kind == "hello", holds=kind == "silent")
     print("ready", flush=True)
     flood.run(float(seconds), float(rate))
     print(json.dumps({"seconds": float(seconds), **flood.counts}), flush=True)

@@ -28,7 +28,17 @@ from tests.end_to_end.living_device import PASSWORD, Living, Owner
 from limpet.crypto.tls import client_context
 from limpet.errors import LimpetError
 
-__all__ = ["KINDS", "TIMES_CAPACITY", "Capacity", "Siege", "besiege", "cpu_seconds", "measure_capacity", "percentile", "settled"]
+__all__ = [
+    "KINDS",
+    "TIMES_CAPACITY",
+    "Capacity",
+    "Siege",
+    "besiege",
+    "cpu_seconds",
+    "measure_capacity",
+    "percentile",
+    "settled",
+]
 
 FLOODER = Path(__file__).with_name("flooder.py")
 KINDS = ("connect", "hello", "silent", "requests", "logins")

@@ -6,7 +6,6 @@ The capacity is measured in the same run. Needs root, for network namespaces.
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from tests.attack.network import Network, inside, network

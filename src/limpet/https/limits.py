@@ -39,7 +39,5 @@ class Limits:
 DEVICE = Limits(handler_seconds=65.0, backlog=256, send_buffer_bytes=64 << 10)
 """The gateway of a device; an update check over a slow line takes up to a minute."""
 
-FRONT = Limits(
-    idle_seconds=15.0, body_bytes=256 << 10, backlog=512, receive_buffer_bytes=128 << 10
-)
+FRONT = Limits(idle_seconds=15.0, body_bytes=256 << 10, backlog=512, receive_buffer_bytes=128 << 10)
 """The embedded front of a vendor's service; images need time, hence the rate and not a total."""

@@ -1,27 +1,45 @@
 """What attack tools are shown beside the device: servers without its defences, and a relay.
 
 The servers are the positive control: a tool that finds nothing there proves nothing here.
-The relay gives a tool that knows only forms and one address the device's JSON, and a source
-address of its own for each guess.
+The relay gives a tool that knows only forms or Basic, and one address, the device's JSON,
+and a source address of its own for each guess.
 """
 
+import base64
 import collections
 import contextlib
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs
 
 import msgspec
 
+from limpet.crypto.certificates import Issuer, issue_operational
+from limpet.crypto.keys import generate_key, key_to_pem
+from limpet.crypto.requests import Purpose, make_request, verify_request
 from limpet.crypto.tls import client_context
 
-__all__ = ["Relay", "careless_login", "careless_server", "relay_to"]
+__all__ = [
+    "Relay",
+    "careless_login",
+    "careless_server",
+    "loopback_source",
+    "relay_to",
+    "server_certificate",
+]
 
-SOURCES = 4000  # addresses that the relay guesses from
+RETRIES, RETRY_SECONDS = 60, 0.1  # of a guess whose connection was dropped before it was made
+
+
+def loopback_source(number: int) -> str:
+    """An address of this machine for the guess of that number."""
+    return f"127.9.{number // 250 % 250}.{number % 250 + 1}"
 
 
 class _Quiet(BaseHTTPRequestHandler):
@@ -69,7 +87,11 @@ def careless_login(password: str) -> type[BaseHTTPRequestHandler]:
 
 @contextlib.contextmanager
 def careless_server(
-    handler: type[BaseHTTPRequestHandler], certificate: Path, *, at_once: int = 8
+    handler: type[BaseHTTPRequestHandler],
+    certificate: Path,
+    *,
+    at_once: int = 8,
+    host: str = "127.0.0.1",
 ) -> Iterator[int]:
     """An HTTPS server with `at_once` workers and no deadline; its port."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -77,6 +99,7 @@ def careless_server(
     slots = threading.Semaphore(at_once)
 
     class Server(ThreadingHTTPServer):
+        address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         daemon_threads = True
         request_queue_size = 128
 
@@ -88,48 +111,107 @@ def careless_server(
         def handle_error(self, request: object, client_address: object) -> None:
             """A tool breaks connections off; that is its work."""
 
-    with _running(Server(("127.0.0.1", 0), handler)) as port:
+    with _running(Server((host, 0), handler)) as port:
         yield port
 
 
+def server_certificate(root: Issuer, directory: Path) -> Path:
+    """Key and chain of a server on this machine, from the device's root."""
+    key = generate_key()
+    csr = make_request(key, model="thermostat", serial="localhost", purpose=Purpose.SERVER)
+    chain = issue_operational(
+        root,
+        verify_request(csr),
+        now=datetime.now(UTC),
+        lifetime=timedelta(days=1),
+        addresses=("127.0.0.1",),
+    )
+    path = directory / "server.pem"
+    path.write_bytes(key_to_pem(key) + chain)
+    return path
+
+
 class Relay:
-    """What went through: how many guesses, and what they were answered."""
+    """What went through: how many guesses, what they were answered, from how many addresses."""
 
     def __init__(self) -> None:
         self.statuses: collections.Counter[int] = collections.Counter()
         self.passwords: set[str] = set()
+        self.sources: set[str] = set()
+        self.tries = 0  # connections; more than answers where some were dropped
         self.port = 0
+        self.guess: Callable[[str, str], tuple[int, bytes]]
 
 
 @contextlib.contextmanager
-def relay_to(port: int, roots_pem: bytes) -> Iterator[Relay]:
-    """Take a form at /login in the clear, guess once at `port` over TLS, give the answer back."""
+def relay_to(
+    port: int,
+    roots_pem: bytes,
+    *,
+    host: str = "127.0.0.1",
+    source: Callable[[int], str] = loopback_source,
+) -> Iterator[Relay]:
+    """Take a guess in the clear, make it at `port` over TLS from an own address, answer.
+
+    A tool guesses by a form at /login (POST; the device's answer is given back) or by Basic
+    at any path (GET; 200 for a session, 401 for anything else). A guess whose connection is
+    dropped is made again from the next address.
+    """
     relay = Relay()
     tls = client_context(roots_pem=roots_pem)
     lock = threading.Lock()
 
+    def guess(name: str, password: str) -> tuple[int, bytes]:
+        for _ in range(RETRIES):
+            with lock:
+                address = source(relay.tries)
+                relay.tries += 1
+                relay.sources.add(address)
+                relay.passwords.add(password)
+            status, body = _guess(tls, (host, port), name, password, address)
+            if status:
+                with lock:
+                    relay.statuses[status] += 1
+                return status, body
+            time.sleep(RETRY_SECONDS)
+        return 0, b"no answer"
+
+    relay.guess = guess
+
     class Login(_Quiet):
         def do_GET(self) -> None:
-            self.reply(200, b"a form")
+            scheme, _, shown = self.headers.get("authorization", "").partition(" ")
+            if scheme.lower() != "basic":
+                self.challenge()
+                return
+            name, _, password = base64.b64decode(shown).decode().partition(":")
+            if guess(name, password)[0] == 201:
+                self.reply(200, b"welcome")
+            else:
+                self.challenge()
+
+        do_HEAD = do_GET
 
         def do_POST(self) -> None:
             form = parse_qs(self.rfile.read(int(self.headers["content-length"])).decode())
-            password = form["password"][0]
-            with lock:
-                relay.passwords.add(password)
-                number = sum(relay.statuses.values()) % SOURCES
-                status, body = _guess(tls, port, form["name"][0], password, number)
-                relay.statuses[status] += 1
-            self.reply(200, body)
+            self.reply(200, guess(form["name"][0], form["password"][0])[1])
+
+        def challenge(self) -> None:
+            """RFC 7617, 2."""
+            self.send_response(401)
+            self.send_header("www-authenticate", 'Basic realm="device"')
+            self.send_header("content-length", "0")
+            self.send_header("connection", "close")
+            self.end_headers()
+            self.close_connection = True
 
     with _running(ThreadingHTTPServer(("127.0.0.1", 0), Login)) as relay.port:
         yield relay
 
 
 def _guess(
-    tls: ssl.SSLContext, port: int, name: str, password: str, number: int
+    tls: ssl.SSLContext, device: tuple[str, int], name: str, password: str, source: str
 ) -> tuple[int, bytes]:
-    source = f"127.9.{number // 250}.{number % 250 + 1}"
     body = msgspec.json.encode({"name": name, "password": password})
     head = (
         "POST /v1/login HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
@@ -137,15 +219,13 @@ def _guess(
     )
     try:
         with (
-            socket.create_connection(
-                ("127.0.0.1", port), timeout=5, source_address=(source, 0)
-            ) as raw,
+            socket.create_connection(device, timeout=5, source_address=(source, 0)) as raw,
             tls.wrap_socket(raw, server_hostname="localhost") as secured,
         ):
             secured.sendall(head.encode() + body)
             answer = b""
             while piece := secured.recv(4096):
                 answer += piece
-    except OSError:
+        return int(answer.split(b" ", 2)[1]), answer.partition(b"\r\n\r\n")[2]
+    except (OSError, IndexError):
         return 0, b"no answer"
-    return int(answer.split(b" ", 2)[1]), answer.partition(b"\r\n\r\n")[2]

@@ -73,8 +73,8 @@ def make_slot(slot: Path, root_pem: bytes) -> None:
 class Stand:
     """The running roles; every method may be called from the test's thread."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, *, listen: str = "127.0.0.1:0") -> None:
+        self.root, self._listen = root, listen
         self.device_root = make_root("device root", now=datetime.now(UTC))
         make_slot(root / "slots" / "a", self.device_root.certificate_pem())
         product = load_product(root / "slots" / "a" / "product.toml")
@@ -129,7 +129,7 @@ class Stand:
             self._tasks.append(asyncio.ensure_future(updater.run(ours)))
         start = Start(
             role=role, root=self.root, slot="a", factory=factory,
-            options={"listen": ("127.0.0.1:0",)},
+            options={"listen": (self._listen,)},
         )  # fmt: skip
         # A role learns its links when it starts: those of peers that come later are handed over.
         await child.start(start, ends, stderr_line=lambda _, line: self.stderr.append(line))
@@ -220,10 +220,11 @@ class Stand:
             time.sleep(0.01)
 
     def client(self) -> HttpsClient:
+        near = "[::1]" if self._listen.startswith("[") else "127.0.0.1"
         return HttpsClient(
             f"https://{SERIAL.lower()}.local:{self.port}",
             tls=client_context(roots_pem=self.device_root.certificate_pem()),
-            resolve={f"{SERIAL.lower()}.local:{self.port}": f"127.0.0.1:{self.port}"},
+            resolve={f"{SERIAL.lower()}.local:{self.port}": f"{near}:{self.port}"},
         )
 
     def close(self) -> None:
@@ -271,8 +272,9 @@ class Person:
         self.token, self.known = value["token"], value["known"]
 
 
-def _begin(root: Path) -> Stand:
-    stand = Stand(root)
+def begin(root: Path, *, listen: str = "127.0.0.1:0") -> Stand:
+    """A running stand, unclaimed; who calls closes it."""
+    stand = Stand(root, listen=listen)
     try:
         stand.mint()
         for role in (Role.ACCOUNTS, Role.APP, Role.GATEWAY):
@@ -287,7 +289,7 @@ def _begin(root: Path) -> Stand:
 @pytest.fixture
 def stand(tmp_path: Path) -> Iterator[Stand]:
     """A device of its own, unclaimed."""
-    running = _begin(tmp_path)
+    running = begin(tmp_path)
     yield running
     running.close()
 
@@ -295,7 +297,7 @@ def stand(tmp_path: Path) -> Iterator[Stand]:
 @pytest.fixture(scope="module")
 def owner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
     """The owner of a claimed device that the tests of a module share and leave as it is."""
-    running = _begin(tmp_path_factory.mktemp("device"))
+    running = begin(tmp_path_factory.mktemp("device"))
     person = Person(running)
     person.claim()
     yield person

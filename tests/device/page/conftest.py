@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.device.gateway.conftest import PASSWORD, Stand, _begin
+from tests.device.gateway.conftest import PASSWORD, Stand, begin
 from tests.device.page.browser import PROGRAMS, Browser, run_driver
 
 
@@ -73,15 +73,13 @@ def sit_down(stand: Stand, home: Path) -> Iterator[Desk]:
 @pytest.fixture
 def desk(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """An unclaimed thermostat."""
-    yield from sit_down(_begin(tmp_path), tmp_path_factory.mktemp("home"))
+    yield from sit_down(begin(tmp_path), tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(scope="module")
 def owned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Desk, Browser]]:
     """A claimed thermostat that the tests of a module share, and its owner's browser."""
-    for desk in sit_down(
-        _begin(tmp_path_factory.mktemp("device")), tmp_path_factory.mktemp("home")
-    ):
+    for desk in sit_down(begin(tmp_path_factory.mktemp("device")), tmp_path_factory.mktemp("home")):
         browser = desk.browser()
         desk.claim(browser)
         yield desk, browser
