@@ -1,5 +1,7 @@
 """`./run bench`: memory, start and speed of a real device against bare yardsticks.
 
+`./run bench flood` and `./run bench guessing` attack it instead.
+
 Owns the measuring. Server work is counted in CPU seconds of the serving process, so
 that neither the client nor another program on the machine is measured with it.
 """
@@ -12,13 +14,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from tests.device.workshop import processes_of, running
 from tests.end_to_end.living_device import Living, Owner, living_device
 
+from bench import flood, guessing
 from limpet.crypto.certificates import issue_operational, make_root
 from limpet.crypto.keys import generate_key, key_to_pem
 from limpet.crypto.requests import Purpose, make_request, verify_request
@@ -217,5 +220,17 @@ def main() -> int:
     return 1 if missed else 0
 
 
+PARTS = {"device": main, "flood": flood.main, "guessing": guessing.main}
+
+
+def run_part(words: Sequence[str]) -> int:
+    """Run the part that is named; the device's figures where none is."""
+    name = words[0] if words else "device"
+    if len(words) > 1 or name not in PARTS:
+        print(f"bench: no part {' '.join(words)!r}: choose one of {', '.join(PARTS)}")
+        return 2
+    return PARTS[name]()
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_part(sys.argv[1:]))

@@ -15,9 +15,16 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-__all__ = ["Network", "inside", "network"]
+__all__ = [
+    "DEVICE_V4",
+    "DEVICE_V6",
+    "Network",
+    "NoNetwork",
+    "inside",
+    "network",
+    "source_v4",
+    "source_v6",
+]
 
 DEVICE_V4, ATTACKER_V4 = "10.99.0.1", "10.99.0.2"
 DEVICE_V6, ATTACKER_V6 = "fd99::1", "fd99::2"
@@ -64,13 +71,17 @@ class Network:
         os.close(self.attacker)
 
 
+class NoNetwork(Exception):
+    """This machine gives none; the message says why."""
+
+
 @contextlib.contextmanager
 def network() -> Iterator[Network]:
-    """A network until the end of the block; skips the test where it cannot be made."""
+    """A network until the end of the block. Raises `NoNetwork` where it cannot be made."""
     if os.geteuid() != 0:
-        pytest.skip("network namespaces need root: this attack was NOT made")
+        raise NoNetwork("only root makes network namespaces")
     if shutil.which("ip") is None:
-        pytest.skip("ip (Debian: iproute2) is not installed: this attack was NOT made")
+        raise NoNetwork("ip (Debian: iproute2) is not installed")
     made = Network()
     try:
         yield made
@@ -109,7 +120,7 @@ def _new_namespace() -> int:
     thread.start()
     thread.join()
     if not found:
-        pytest.skip("this kernel gives no network namespace: this attack was NOT made")
+        raise NoNetwork("this machine gives no network namespace")
     return found[0]
 
 

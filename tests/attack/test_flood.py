@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from tests.attack.network import Network, inside, network
+from tests.attack.network import Network, inside
 from tests.attack.siege import (
     KINDS,
     TIMES_CAPACITY,
@@ -44,10 +44,9 @@ class Field:
 
 
 @pytest.fixture(scope="module")
-def field(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Field]:
+def field(net: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Field]:
     directory = tmp_path_factory.mktemp("siege")
     with (
-        network() as net,
         inside(net.device),
         living_device(directory, "--listen", "0.0.0.0:0") as living,
         settled(living),

@@ -17,7 +17,6 @@ from tests.attack.network import (
     DEVICE_V6,
     Network,
     inside,
-    network,
     source_v4,
     source_v6,
 )
@@ -73,9 +72,9 @@ class Field:
 
 
 @pytest.fixture(params=FAMILIES)
-def field(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Field]:
+def field(request: pytest.FixtureRequest, net: Network, tmp_path: Path) -> Iterator[Field]:
     family = FAMILIES[request.param]
-    with network() as net, inside(net.device):
+    with inside(net.device):
         begun = time.monotonic()
         stand = begin(tmp_path, listen=family.listen)
         try:

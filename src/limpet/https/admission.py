@@ -49,6 +49,9 @@ __all__ = [
 ]
 
 
+_SHORT_SECONDS = 0.001  # a wait that is not worth one
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdmissionLimits:
     """Bounds of the lanes, in connections; times in seconds."""
@@ -276,7 +279,7 @@ class Admission:
             return None
         turns = self._turns[entry.known]
         wait = turns.take(self.clock())
-        return _until(turns, wait) if wait > 0 else None
+        return _until(turns, wait) if wait > _SHORT_SECONDS else None
 
     def lane(self, connection_id: int) -> Lane | None:
         """The lane of an open connection."""
