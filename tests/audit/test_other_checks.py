@@ -42,7 +42,7 @@ from limpet.audit.instruments.hostile import (
 from limpet.audit.instruments.http import Answer
 from limpet.audit.instruments.impostor import Meeting, meet_impostor
 from limpet.audit.instruments.policy import read_update_status
-from limpet.audit.instruments.processes import read_processes
+from limpet.audit.instruments.processes import read_processes, read_resting
 from limpet.audit.instruments.repository import read_repository
 from limpet.audit.instruments.service import Factory, read_factory, read_pages, read_vendor_keys
 from limpet.audit.instruments.sockets import Echo, probe_datagrams
@@ -66,6 +66,7 @@ def threats(**changed: object) -> Measurements:
 def hosted(**changed: object) -> Measurements:
     sound: Measurements = {
         read_processes: s.processes(),
+        read_resting: frozenset(),
         read_open_files: (12, ()),
         read_address_randomization: 2,
         read_kernel_randomness: KernelRandomness(
@@ -288,6 +289,17 @@ def test_a_missing_process_is_not_taken_for_a_confined_one() -> None:
     without = tuple(one for one in s.processes() if one.role != "keeper")
     finding = run("R2.6.1a", hosted(read_processes=without))
     assert finding.verdict is Verdict.COULD_NOT_DETERMINE
+
+
+def test_a_role_at_rest_needs_no_process_and_one_that_runs_is_judged_all_the_same() -> None:
+    without = tuple(one for one in s.processes() if one.role != "keeper")
+    resting = frozenset({"keeper"})
+    finding = run("R2.6.1a", hosted(read_processes=without, read_resting=resting))
+    assert finding.verdict is Verdict.PASS
+    assert "at rest: keeper" in finding.evidence
+    loose = s.processes_with("keeper", mapped=s.Mapped(1, 4096))
+    finding = run("R2.6.1a", hosted(read_processes=loose, read_resting=resting))
+    assert finding.verdict is Verdict.FAIL
 
 
 @pytest.mark.parametrize(

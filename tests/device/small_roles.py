@@ -1,6 +1,8 @@
 """One program that is every role of a test's device; what it does depends on its role.
 
-`updater` asks `app` for its health again and again and counts the answers in a file.
+`keeper` rests after the idle seconds in its file `rests-after`; `updater` asks it as often as
+its file `enroll` says, and counts the answers in `enrolled`. `updater` also asks `app` for its
+health again and again and counts the answers in a file.
 `gateway` turns into an attacker when the file `gateway/attack` appears: it sends
 `accounts` a request that only the supervisor may send. `app` crashes at once while the
 file `app/crash` is there. A slot of version 2 (firmware.json) never confirms its trial.
@@ -8,11 +10,11 @@ file `app/crash` is there. A slot of version 2 (firmware.json) never confirms it
 
 import asyncio
 import json
-import struct
 from pathlib import Path
 
 from limpet.device.confine import confine
 from limpet.device.link import messages as m
+from limpet.device.link._frames import Kind
 from limpet.device.link.permits import Role
 from limpet.device.link.role import Bus, run_role
 from limpet.device.link.start import Start
@@ -25,7 +27,12 @@ async def serve(start: Start, bus: Bus) -> None:
         if (start.private / "crash").exists():
             raise RuntimeError("the app has a bug")
         bus.on(m.CheckHealth, _health)
+    if start.role is Role.KEEPER:
+        bus.on(m.EnrollStart, _enroll)
     await bus.ready(confine(start.role, start))
+    if start.role is Role.KEEPER and (start.private / "rests-after").exists():
+        idle = float((start.private / "rests-after").read_text())
+        await bus.rest_when_idle(lambda: 600.0, seconds=idle)
     if start.role is Role.UPDATER:
         await update(start, bus)
     if start.role is Role.GATEWAY:
@@ -36,6 +43,23 @@ async def serve(start: Start, bus: Bus) -> None:
 
 async def _health(request: m.CheckHealth) -> m.Reply:
     return m.Health(healthy=True)
+
+
+async def _enroll(request: m.EnrollStart) -> m.Reply:
+    return m.EnrollStep(send=b"hello")
+
+
+async def enroll_when_told(start: Start, bus: Bus) -> None:
+    order, done = start.private / "enroll", start.private / "enrolled"
+    if not order.exists():
+        return
+    times = int(order.read_text())
+    order.unlink()
+    for _ in range(times):
+        request = m.EnrollStart(host="vendor.example.com", csr_pem="x")
+        if isinstance(await bus.call(Role.KEEPER, request), m.EnrollStep):
+            done.write_text(str(int(done.read_text()) + 1))
+        await asyncio.sleep(0.2)
 
 
 async def update(start: Start, bus: Bus) -> None:
@@ -51,6 +75,7 @@ async def update(start: Start, bus: Bus) -> None:
         except LimpetError:
             pass
         (start.private / "answers").write_text(str(answers))
+        await enroll_when_told(start, bus)
         order = start.private / "activate"
         if order.exists():
             wanted = json.loads(order.read_text())
@@ -64,10 +89,9 @@ async def attack_when_told(start: Start, bus: Bus) -> None:
     while not (start.private / "attack").exists():  # noqa: ASYNC110 (a file, not an event)
         await asyncio.sleep(0.02)
     (start.private / "attack").unlink()
-    body = encode_packed(m.MintClaimCode())
-    writer = bus._channels[Role.ACCOUNTS]._writer
-    assert writer is not None
-    writer.write(struct.pack(">BII", 1, 1, len(body)) + body)
+    frames = bus._channels[Role.ACCOUNTS]._frames
+    assert frames is not None
+    frames.send(Kind.REQUEST, 1, encode_packed(m.MintClaimCode()))
 
 
 run_role(Role(Path(__file__).parent.name), serve)

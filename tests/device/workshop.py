@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
+
 from limpet.demo.world import bear_gaps
 from limpet.device.confine import missing_mechanisms
 from limpet.device.link.identity import DeviceIdentity, save_identity
@@ -99,6 +101,15 @@ def make_device(root: Path) -> Path:
     return root
 
 
+def seal(root: Path) -> None:
+    """Make what a test changed in slot a what boot expects there."""
+    path = root / "slots" / BOOT_FILE
+    state = load_boot_state(path)
+    assert state.a is not None
+    record = msgspec.structs.replace(state.a, tree_sha256=digest_tree(root / "slots" / "a"))
+    save_boot_state(path, msgspec.structs.replace(state, a=record))
+
+
 class Running:
     """A device that boot was started for."""
 
@@ -121,11 +132,21 @@ class Running:
         return len(found) >= times
 
     def pid_of(self, role: str) -> int:
-        """The process of `role`, or of the supervisor, by the device's own status file."""
+        """The process of `role`, or of the supervisor, by the device's own status file.
+
+        A role at rest has none: a test that wants one must not wait so long, or wake it.
+        """
         status = json.loads((self.root / "run" / "status.json").read_text())
         if role == "supervisor":
             return int(status["supervisor_pid"])
-        return int(next(r["pid"] for r in status["roles"] if r["role"] == role))
+        pid = int(next(r["pid"] for r in status["roles"] if r["role"] == role))
+        assert pid > 0, f"{role} has no process"
+        return pid
+
+    def state_of(self, role: str) -> str:
+        """What the supervisor says of `role`: starting, running, resting, stopped."""
+        status = json.loads((self.root / "run" / "status.json").read_text())
+        return str(next(r["state"] for r in status["roles"] if r["role"] == role))
 
     def processes(self) -> list[int]:
         """Every process that has this device's directory in its command line."""

@@ -27,6 +27,7 @@ __all__ = ["Living", "Owner", "living_device"]
 
 PRODUCT = Path(__file__).parents[2] / "examples" / "thermostat"
 PASSWORD = "violet anchors drift slowly"
+READY = ("running", "resting")
 ROLES = ("keeper", "accounts", "app", "updater", "gateway")
 
 
@@ -48,12 +49,12 @@ class Living:
         return int(json.loads(listening.read_text())["port"])
 
     def running_roles(self) -> list[str]:
-        """The roles that the supervisor calls running."""
+        """The roles that the supervisor calls running, or at rest until somebody asks."""
         try:
             status = json.loads((self.device.root / "run" / "status.json").read_text())
         except (OSError, ValueError):
             return []
-        return [role["role"] for role in status["roles"] if role["state"] == "running"]
+        return [role["role"] for role in status["roles"] if role["state"] in READY]
 
     def pids(self) -> dict[str, int]:
         """Every role and the supervisor."""

@@ -8,14 +8,11 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
-import msgspec
 import pytest
-from tests.device.workshop import Running, lacking_here, make_device, running, until
+from tests.device.workshop import Running, lacking_here, make_device, running, seal, until
 
 from limpet.device.confine import MECHANISMS
 from limpet.device.supervisor._policy import FIRST_DELAY
-from limpet.firmware.slots import BOOT_FILE, load_boot_state, save_boot_state
-from limpet.firmware.tree import digest_tree
 
 pytestmark = pytest.mark.end_to_end
 
@@ -49,11 +46,7 @@ def _impatient(root: Path) -> Path:
     code = file.read_text()
     assert patient in code
     file.write_text(code.replace(patient, patient.replace("5.0, 10.0", "0.2, 0.5")))
-    path = root / "slots" / BOOT_FILE
-    state = load_boot_state(path)
-    assert state.a is not None
-    record = msgspec.structs.replace(state.a, tree_sha256=digest_tree(root / "slots" / "a"))
-    save_boot_state(path, msgspec.structs.replace(state, a=record))
+    seal(root)
     return root
 
 

@@ -3,7 +3,7 @@
 from limpet.audit.check import Check, Input, Means
 from limpet.audit.finding import Finding
 from limpet.audit.instruments.host import read_address_randomization
-from limpet.audit.instruments.processes import read_processes
+from limpet.audit.instruments.processes import read_processes, read_resting
 from limpet.audit.judgements.processes import judge_compartments
 from limpet.audit.target import Target
 
@@ -13,7 +13,9 @@ __all__ = ["CHECK", "run"]
 def run(target: Target) -> Finding:
     """Processes of their own, no memory both writable and executable, ASLR, no core dumps."""
     return judge_compartments(
-        target.observe(read_processes), target.observe(read_address_randomization)
+        target.observe(read_processes),
+        target.observe(read_address_randomization),
+        resting=target.observe(read_resting),
     )
 
 

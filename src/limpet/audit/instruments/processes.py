@@ -5,6 +5,7 @@ may and holds: ids, capabilities, no_new_privs, seccomp, memory mappings, socket
 Reads only; must never stop or change a process. Needs the device's own host.
 """
 
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,8 @@ from limpet.audit.instruments.sockets import Socket, read_sockets
 from limpet.audit.target import Target
 from limpet.errors import Unavailable
 
-__all__ = ["Mapped", "Process", "parse_maps", "parse_status", "read_processes"]
+__all__ = ["Mapped", "Process", "parse_maps", "parse_status", "read_processes",
+           "read_resting"]  # fmt: skip
 
 PROC = Path("/proc")
 MAX_PROCESSES = 50_000
@@ -69,6 +71,19 @@ def read_processes(target: Target) -> tuple[Process, ...]:
     if not found:
         raise Unavailable(f"no process of a device runs from {root} on this host")
     return tuple(sorted(found, key=lambda process: process.role))
+
+
+def read_resting(target: Target) -> frozenset[str]:
+    """The roles that the device calls resting: they have no process until they are asked.
+
+    Taken for what it is, the device's word: what does run is judged all the same.
+    """
+    path = target.need(target.device_dir, "--device") / "run" / "status.json"
+    try:
+        roles = json.loads(_read(path))["roles"]
+        return frozenset(str(one["role"]) for one in roles if one["state"] == "resting")
+    except (OSError, ValueError, KeyError, TypeError):
+        return frozenset()
 
 
 def _role(entry: Path, root: Path) -> str:

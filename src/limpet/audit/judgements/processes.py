@@ -28,9 +28,14 @@ SERVING = frozenset({"gateway", "accounts", "keeper", "updater", "app"})
 SEEDED_BITS = 256  # of the kernel's pool, once it is seeded (Linux 5.18 and later)
 
 
-def judge_compartments(processes: Sequence[Process], randomize: int) -> Finding:
-    """Pass if roles are apart in memory: W^X, ASLR, no core dumps, a process each (R2.6.1a)."""
-    missing = SERVING - {one.role for one in processes}
+def judge_compartments(
+    processes: Sequence[Process], randomize: int, *, resting: frozenset[str]
+) -> Finding:
+    """Pass if roles are apart in memory: W^X, ASLR, no core dumps, a process each (R2.6.1a).
+
+    A role that rests has no memory that anybody could reach.
+    """
+    missing = SERVING - {one.role for one in processes} - resting
     if missing:
         return undetermined(f"no process of its own was found for {_names(missing)}")
     both = [one.role for one in processes if one.mapped.writable_and_executable]
@@ -42,9 +47,10 @@ def judge_compartments(processes: Sequence[Process], randomize: int) -> Finding:
     if dumping:
         return failed(f"core dumps of private memory are allowed for {_names(dumping)}")
     places = len({one.mapped.first_address for one in processes})
+    at_rest = f"; at rest: {_names(resting)}" if resting else ""
     return passed(
         f"{len(processes)} processes at {places} different addresses, none with memory"
-        " writable and executable, no core dumps"
+        f" writable and executable, no core dumps{at_rest}"
     )
 
 

@@ -165,4 +165,7 @@ async def _serve(start: Start, bus: Bus) -> None:
         bus.on(m.EnrollStart, keeper.enroll_start)
         bus.on(m.EnrollFeed, keeper.enroll_feed)
     await bus.ready(confine(Role.KEEPER, start))
-    await bus.until_stopped()
+    if start.factory:
+        await bus.until_stopped()
+    else:
+        await bus.rest_when_idle(lambda: m.MAX_REST_SECONDS)  # between enrollments it has no use

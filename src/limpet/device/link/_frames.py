@@ -77,6 +77,15 @@ class Frames(asyncio.BufferedProtocol):
         if self._room is not None:
             await asyncio.shield(self._room)
 
+    def pause(self) -> bool:
+        """Receive nothing more for now; whether nothing is half received or half sent."""
+        self._transport.pause_reading()
+        return self._filled == 0 and self._transport.get_write_buffer_size() == 0
+
+    def resume(self) -> None:
+        """Receive again."""
+        self._transport.resume_reading()
+
     def close(self) -> None:
         """End the link; what was sent still arrives."""
         self._transport.close()

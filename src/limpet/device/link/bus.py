@@ -17,7 +17,7 @@ from limpet.device.link.permits import PERMITS, Role, peers_of
 from limpet.device.link.start import Start
 from limpet.errors import LimpetError, Misuse, Unavailable
 
-__all__ = ["Bus"]
+__all__ = ["IDLE_SECONDS", "Bus"]
 
 R = TypeVar("R")
 Level = Literal["info", "warning", "error"]
@@ -27,6 +27,12 @@ MAX_LOGGED = 256
 
 RELINK_SECONDS = 2.0
 """How long a call waits for the new link to a peer that is being restarted."""
+
+IDLE_SECONDS = 30.0
+"""How long nobody has asked a role that then may rest."""
+
+LEAST_PAUSE_SECONDS = 1.0
+"""Between two looks of a role at whether it may rest."""
 
 READY_SECONDS = 30.0
 """How long a peer's request waits for this role to become ready."""
@@ -46,6 +52,7 @@ class Bus:
         self._tasks: set[asyncio.Task[None]] = set()
         self._log: asyncio.Queue[m.LogEvent] = asyncio.Queue(MAX_LOGGED)
         self._lost = 0
+        self._asked_at = asyncio.get_running_loop().time()
         self._is_ready = asyncio.Event()
         self._stopped = asyncio.Event()
 
@@ -92,6 +99,22 @@ class Bus:
             raise Unavailable(f"the supervisor refused: {reply.message or reply.reason}")
         self._is_ready.set()
 
+    async def rest_when_idle(
+        self, wake: Callable[[], float | None], *, seconds: float = IDLE_SECONDS
+    ) -> None:
+        """End this process when no peer has asked anything for `seconds`, until one does.
+
+        `wake` gives the seconds after which it shall be started again all the same, None while
+        something is under way. Nothing is lost: what a peer sends from then on waits in the link,
+        which the supervisor keeps (docs/adr/0084). Returns when the process ends.
+        """
+        loop = asyncio.get_running_loop()
+        while not self._stopped.is_set():
+            await asyncio.sleep(max(self._asked_at + seconds - loop.time(), LEAST_PAUSE_SECONDS))
+            after = wake() if loop.time() - self._asked_at >= seconds else None
+            if after is not None and await self._rest(after):
+                self._stopped.set()
+
     async def until_stopped(self) -> None:
         """Return when the supervisor said `Stop` or is gone."""
         await self._stopped.wait()
@@ -114,6 +137,20 @@ class Bus:
                     await self._channels[Role.SUPERVISOR].call(self._log.get_nowait())
         for channel in self._channels.values():
             channel.close()
+
+    async def _rest(self, after: float) -> bool:
+        """Whether the supervisor lets this role go; else it serves on."""
+        peers = [channel for peer, channel in self._channels.items() if peer is not Role.SUPERVISOR]
+        # All are paused, whatever one says: a request that comes now is for the next process.
+        quiet = [channel.pause() for channel in peers]
+        if all(quiet):
+            request = m.Rest(wake_seconds=min(max(after, 1.0), m.MAX_REST_SECONDS))
+            with contextlib.suppress(LimpetError):
+                if isinstance(await self.call(Role.SUPERVISOR, request), m.Done):
+                    return True
+        for channel in peers:
+            channel.resume()
+        return False
 
     def _channel(self, peer: Role) -> Channel:
         return Channel(me=self.role, peer=peer, answer=self._answer, violated=self._violated)
@@ -153,6 +190,7 @@ class Bus:
             asyncio.get_running_loop().call_soon(self._stopped.set)
             return m.Done()
         name = type(request).__name__
+        self._asked_at = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(READY_SECONDS):
                 await self._is_ready.wait()

@@ -94,6 +94,20 @@ class Channel:
         if frames.fault is not None:
             self._violated(self.peer, frames.fault.reason)
 
+    def pause(self) -> bool:
+        """Take nothing more from the peer for now; whether nothing is under way on the link.
+
+        What the peer sends meanwhile waits in the socket, for whoever reads it next.
+        """
+        if self._frames is None:
+            return True
+        return self._frames.pause() and not self._serving and not self._asked
+
+    def resume(self) -> None:
+        """Serve the peer again."""
+        if self._frames is not None:
+            self._frames.resume()
+
     def close(self) -> None:
         """End the link; calls under way fail with `Unavailable`."""
         if self._frames is not None:

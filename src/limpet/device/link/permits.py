@@ -45,7 +45,7 @@ PERMITS: Mapping[tuple[Role, Role], frozenset[type]] = {
     | {m.Activate, m.ConfirmTrial, m.RejectTrial, m.ReadBootRecord},
     (Role.ACCOUNTS, Role.SUPERVISOR): _TO_SUPERVISOR | {m.EraseData},
     (Role.GATEWAY, Role.SUPERVISOR): _TO_SUPERVISOR,
-    (Role.KEEPER, Role.SUPERVISOR): _TO_SUPERVISOR,
+    (Role.KEEPER, Role.SUPERVISOR): _TO_SUPERVISOR | {m.Rest},
     (Role.APP, Role.SUPERVISOR): _TO_SUPERVISOR,
     (Role.SUPERVISOR, Role.KEEPER): _FROM_SUPERVISOR | {m.GenerateIdentity, m.StoreIdentity},
     (Role.SUPERVISOR, Role.ACCOUNTS): _FROM_SUPERVISOR | {m.MintClaimCode},

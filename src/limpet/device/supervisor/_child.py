@@ -35,10 +35,13 @@ class Child:
         self.channel = Channel(me=Role.SUPERVISOR, peer=role, answer=answer, violated=violated)
         self.ready = asyncio.Event()
         self.confinement: tuple[m.Confinement, ...] = ()
+        self.rest_seconds: float | None = None
+        """How long it wants to rest once it has ended."""
         self.started_at = asyncio.get_running_loop().time()
         self._process: asyncio.subprocess.Process | None = None
         self._handover: socket.socket | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._kept: dict[Role, socket.socket] | None = None
 
     @property
     def pid(self) -> int:
@@ -51,9 +54,19 @@ class Child:
         return self._process is not None and self._process.returncode is None
 
     async def start(
-        self, start: Start, ends: Mapping[Role, socket.socket], *, stderr_line: StderrLine
+        self,
+        start: Start,
+        ends: Mapping[Role, socket.socket],
+        *,
+        stderr_line: StderrLine,
+        may_rest: bool = False,
     ) -> None:
-        """Start the process with its ends of the links; they belong to it from now on."""
+        """Start the process with its ends of the links; they belong to it from now on.
+
+        A role that may rest leaves them to us when it does (`leave_links`).
+        """
+        if may_rest:
+            self._kept = {peer: end.dup() for peer, end in ends.items()}
         ours, theirs = socket.socketpair()
         self._handover, their_handover = socket.socketpair(type=socket.SOCK_SEQPACKET)
         given = {Role.SUPERVISOR: theirs, **ends}
@@ -97,7 +110,16 @@ class Child:
             socket.send_fds(self._handover, [peer.value.encode()], [end.fileno()])
         except OSError:
             return False
+        if self._kept is not None:
+            if (old := self._kept.pop(peer, None)) is not None:
+                old.close()
+            self._kept[peer] = end.dup()
         return True
+
+    def leave_links(self) -> dict[Role, socket.socket]:
+        """The ends of a role that has ended; whoever takes them closes them."""
+        kept, self._kept = self._kept or {}, None
+        return kept
 
     async def wait(self) -> int:
         """The exit status, once it has ended and all it said was read."""

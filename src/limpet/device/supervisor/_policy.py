@@ -8,13 +8,19 @@ from dataclasses import dataclass, replace
 from limpet.device.link.permits import Role
 from limpet.device.link.role import CANNOT_RUN
 
-__all__ = ["FACTORY_ORDER", "ORDER", "Restarts", "decide_patience", "decide_restart"]
+__all__ = ["FACTORY_ORDER", "MAY_REST", "ORDER", "Restarts", "decide_patience", "decide_restart"]
 
 ORDER = (Role.KEEPER, Role.ACCOUNTS, Role.APP, Role.UPDATER, Role.GATEWAY)
 """Who starts when: nobody before those that it asks; the network opens last."""
 
 FACTORY_ORDER = (Role.KEEPER, Role.ACCOUNTS)
 """All that a device needs to get its identity and its claim code."""
+
+MAY_REST = frozenset({Role.KEEPER})
+"""Who need not run while nobody asks."""
+
+LEAST_REST_SECONDS = 10.0
+"""How long a role runs before it may rest: one that was taken shall not keep us starting it."""
 
 FIRST_DELAY, LONGEST_DELAY = 0.25, 30.0  # seconds
 STEADY_SECONDS = 60.0  # a role that lived this long starts afresh

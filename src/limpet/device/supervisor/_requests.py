@@ -23,7 +23,8 @@ GRACE_SECONDS = 0.2  # for the answer to arrive before the roles are stopped
 
 
 class Requests:
-    """Answers to the roles. `ended` ends the run, `kill` a role; `ready` notes readiness."""
+    """Answers to the roles. `ended` ends the run, `kill` a role; `ready` notes readiness, and
+    `rest` that a role is about to end by itself, if it may."""
 
     def __init__(
         self,
@@ -34,6 +35,7 @@ class Requests:
         ended: Callable[[int], None],
         kill: Callable[[Role], None],
         ready: Callable[[Role, tuple[m.Confinement, ...]], None],
+        rest: Callable[[Role, float], bool],
     ) -> None:
         self._start = start
         self._journal = journal
@@ -41,6 +43,7 @@ class Requests:
         self._ended = ended
         self._kill = kill
         self._ready = ready
+        self._rest = rest
 
     async def answer(self, caller: Role, request: m.Request) -> m.Reply:
         """The reply to `caller`; an error is logged and becomes `Refused`."""
@@ -57,6 +60,9 @@ class Requests:
                 self._ready(caller, request.confinement)
             case m.LogEvent():
                 self._note(caller, request)
+            case m.Rest():
+                if not self._rest(caller, request.wake_seconds):
+                    return m.Refused(reason="not-now")
             case m.Violation():
                 self._accused(caller, request)
             case m.ReadBootRecord():

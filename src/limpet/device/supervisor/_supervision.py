@@ -25,12 +25,15 @@ from limpet.device.supervisor._entropy import Entropy
 from limpet.device.supervisor._factory import forget_half_made, run_factory
 from limpet.device.supervisor._policy import (
     FACTORY_ORDER,
+    LEAST_REST_SECONDS,
+    MAY_REST,
     ORDER,
     Restarts,
     decide_patience,
     decide_restart,
 )
 from limpet.device.supervisor._requests import REBOOT, Requests
+from limpet.device.supervisor._rest import Rest
 from limpet.device.supervisor._slots import SlotKeeper, finish_erasing
 from limpet.device.supervisor.status import (
     DeviceStatus,
@@ -59,12 +62,19 @@ class Supervision:
         self._slots = SlotKeeper(start)
         self._entropy = Entropy(start, self._log, self._write_status)
         self._children: dict[Role, Child] = {}
+        self._resting: dict[Role, Rest] = {}
         self._restarts: dict[Role, Restarts] = {}
         self._up = {role: asyncio.Event() for role in ORDER}
         self._tending: list[asyncio.Task[None]] = []
         self._outcome: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._requests = Requests(
-            start, journal, self._slots, ended=self.finish, kill=self._kill, ready=self._ready
+            start,
+            journal,
+            self._slots,
+            ended=self.finish,
+            kill=self._kill,
+            ready=self._ready,
+            rest=self._may_rest,
         )
         listening = read_listening(start.root)
         self._port = listening.port if listening else 0
@@ -136,6 +146,11 @@ class Supervision:
             watch = asyncio.ensure_future(self._watch(child))
             status = await child.wait()
             watch.cancel()
+            if child.rest_seconds is not None and status == 0:
+                await self._rest(child, child.rest_seconds)
+                continue
+            for end in child.leave_links().values():
+                end.close()
             self._up[role].clear()
             restarts, delay = decide_restart(
                 self._restarts.get(role, Restarts()),
@@ -156,20 +171,44 @@ class Supervision:
     async def _launch(self, role: Role) -> Child:
         child = Child(role, answer=self._requests.answer, violated=self._violated)
         self._children[role] = child
+        rested = self._resting.pop(role, None)
+        ends = rested.take() if rested is not None else self._new_links(role)
+        await child.start(
+            self._start_of(role), ends, stderr_line=self._role_said, may_rest=role in MAY_REST
+        )
+        self._write_status()
+        return child
+
+    def _new_links(self, role: Role) -> dict[Role, socket.socket]:
+        """Its ends of links to all peers that there are; to the others they bring it."""
         ends: dict[Role, socket.socket] = {}
         for peer in peers_of(role) - {Role.SUPERVISOR}:
-            other = self._children.get(peer)
-            if other is None or not other.is_alive:
-                continue  # it brings the link when it starts
+            other, resting = self._children.get(peer), self._resting.get(peer)
             ours, theirs = socket.socketpair()
-            if other.hand_over(role, theirs):
+            if resting is not None:
+                resting.replace(role, theirs)
+                ends[peer] = ours
+                continue
+            if other is not None and other.hand_over(role, theirs):
                 ends[peer] = ours
             else:
                 ours.close()
             theirs.close()
-        await child.start(self._start_of(role), ends, stderr_line=self._role_said)
+        return ends
+
+    async def _rest(self, child: Child, seconds: float) -> None:
+        """Return when `child`, which has ended, is needed again."""
+        rest = self._resting[child.role] = Rest(child.leave_links(), seconds=seconds)
         self._write_status()
-        return child
+        await rest.until_needed()
+
+    def _may_rest(self, role: Role, seconds: float) -> bool:
+        child = self._children[role]
+        lived = asyncio.get_running_loop().time() - child.started_at
+        if role not in MAY_REST or lived < LEAST_REST_SECONDS or self._outcome.done():
+            return False
+        child.rest_seconds = seconds
+        return True
 
     def _start_of(self, role: Role) -> Start:
         """The gateway keeps its port over a restart where the system chose one."""
@@ -240,6 +279,8 @@ class Supervision:
     async def _stop(self) -> None:
         for task in self._tending:
             task.cancel()
+        for rest in self._resting.values():
+            rest.close()
         await asyncio.gather(*(child.stop() for child in self._children.values()))
         self._entropy.keep_seed()
         self._write_status()
@@ -265,9 +306,11 @@ class Supervision:
         state = "stopped"
         if child.is_alive:
             state = "running" if child.ready.is_set() else "starting"
+        elif child.role in self._resting:
+            state = "resting"
         return RoleStatus(
             role=child.role.value,
-            pid=child.pid,
+            pid=child.pid if state != "resting" else 0,
             state=state,
             restarts=self._restarts.get(child.role, Restarts()).total,
             confinement=child.confinement,

@@ -34,7 +34,7 @@ class RoleStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     role: str
     pid: int
-    state: str  # starting, running, stopped
+    state: str  # starting, running, resting, stopped
     restarts: int
     confinement: tuple[Confinement, ...] = ()
 

@@ -48,10 +48,12 @@ from limpet.device.link.messages.identity import (
     StoreIdentity,
 )
 from limpet.device.link.messages.life import (
+    MAX_REST_SECONDS,
     Confinement,
     LogEvent,
     Ping,
     Ready,
+    Rest,
     Stop,
     Violation,
 )
@@ -85,6 +87,7 @@ from limpet.device.link.messages.updates import (
 )
 
 __all__ = [
+    "MAX_REST_SECONDS",
     "MESSAGE_BYTES",
     "Access",
     "AcknowledgeNotice",
@@ -137,6 +140,7 @@ __all__ = [
     "RejectTrial",
     "Reply",
     "Request",
+    "Rest",
     "RevokeToken",
     "Secret",
     "SessionOpened",
@@ -153,7 +157,7 @@ __all__ = [
 ]
 
 Request = (
-    Ping | Stop | Ready | Violation | LogEvent
+    Ping | Stop | Ready | Rest | Violation | LogEvent
     | Claim | Login | Authenticate | Logout | ChangePassword | CreateToken | ListTokens
     | RevokeToken | DescribeAccounts | FactoryReset | ReadEvents
     | DescribeFunctions | CallFunction | CheckHealth | ListNotices | AcknowledgeNotice
