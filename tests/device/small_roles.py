@@ -5,7 +5,7 @@ its file `enroll` says, and counts the answers in `enrolled`. `updater` also ask
 health again and again and counts the answers in a file.
 `gateway` turns into an attacker when the file `gateway/attack` appears: it sends
 `accounts` a request that only the supervisor may send. `app` crashes at once while the
-file `app/crash` is there. A slot of version 2 (firmware.json) never confirms its trial.
+file `app/crash` is there. A role with a file `slow` is ready two seconds late and says so. A slot of version 2 (firmware.json) never confirms its trial.
 """
 
 import asyncio
@@ -29,6 +29,9 @@ async def serve(start: Start, bus: Bus) -> None:
         bus.on(m.CheckHealth, _health)
     if start.role is Role.KEEPER:
         bus.on(m.EnrollStart, _enroll)
+    if (start.private / "slow").exists():
+        await asyncio.sleep(2)
+        bus.log("slow-ready")
     await bus.ready(confine(start.role, start))
     if start.role is Role.KEEPER and (start.private / "rests-after").exists():
         idle = float((start.private / "rests-after").read_text())

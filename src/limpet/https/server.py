@@ -255,8 +255,11 @@ async def serve(
     limits: Limits | None = None,
     admission: Admission | None = None,
     on_event: Event | None = None,
+    start: bool = True,
 ) -> Server:
     """Listen on `host`:`port` (0: any free port) and answer with `handler` until closed.
+
+    Without `start` the port is taken, and nothing is accepted before `Server.start`.
 
     Without `admission` the vendor front's limits hold. Raises `Unavailable` if
     the address cannot be used.
@@ -275,5 +278,6 @@ async def serve(
         or Admission(FRONT, clock=time.monotonic, draw=random.SystemRandom().random),
         on_event=on_event or (lambda event, detail: None),
     )
-    server.start()
+    if start:
+        server.start()
     return server

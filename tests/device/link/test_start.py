@@ -44,6 +44,12 @@ GOOD = ("--role", "gateway", "--root", "/d", "--slot", "a")
     [
         (),
         (*GOOD, "--unknown", "x"),
+        (*GOOD, "x"),
+        (*GOOD, "--parent"),
+        (*GOOD, "--parent", "x"),
+        (*GOOD, "--handover", "1.5"),
+        GOOD[2:],
+        GOOD[:2],
         (*GOOD, "--link", "{}"),  # no abbreviations
         ("--role", "root", "--root", "/d", "--slot", "a"),
         ("--role", "gateway", "--root", "/d", "--slot", "../a"),

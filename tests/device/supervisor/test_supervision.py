@@ -77,6 +77,19 @@ def test_a_forged_request_ends_the_attacker_and_nobody_else(tmp_path: Path) -> N
         assert device.pid_of("accounts") == victim
 
 
+def test_the_network_opens_when_the_slowest_role_is_ready_and_not_before(tmp_path: Path) -> None:
+    root = make_device(tmp_path / "d")
+    for role in ("keeper", "accounts"):
+        (root / role).mkdir(mode=0o700)
+        (root / role / "slow").touch()
+    with running(root) as device:
+        until(lambda: device.has_logged("listening"), "the network did not open", device)
+        entries = [entry for entry in device.log() if entry.event in ("slow-ready", "listening")]
+        assert [entry.event for entry in entries] == ["slow-ready", "slow-ready", "listening"]
+        # The two waited at the same time, not one after the other.
+        assert (entries[1].at - entries[0].at).total_seconds() < 1.5
+
+
 def test_a_crash_is_one_line_in_the_log_with_its_cause(tmp_path: Path) -> None:
     root = make_device(tmp_path / "d")
     (root / "app").mkdir(mode=0o700)

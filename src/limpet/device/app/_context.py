@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from limpet.device.app._dialer import Dialer
 from limpet.device.app._guard import Guard, SafeWrite
@@ -17,7 +17,9 @@ from limpet.device.app._history import SEGMENT_BYTES, SEGMENTS, History
 from limpet.device.app._notices import Level, Notices
 from limpet.device.app._outbound import Outbound
 from limpet.device.app._state import Migration, State
-from limpet.https.client import HttpsClient
+
+if TYPE_CHECKING:  # an app without a way out has no use for TLS (see `_outbound`)
+    from limpet.https.client import HttpsClient
 
 __all__ = ["Clock", "Device", "Log", "SystemClock"]
 
@@ -100,7 +102,7 @@ class Device:
 
     def https(
         self, interface: str, *, host: str | None = None, roots_pem: bytes | None = None
-    ) -> HttpsClient:
+    ) -> "HttpsClient":
         """A client for the outbound `interface` that product.toml gives to the app.
 
         TLS 1.3; the peer proves its name against `roots_pem`, by default the vendor's root.

@@ -6,19 +6,20 @@ way out of the app's process, and no option that skips the check of the peer's c
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from limpet.crypto.suites import TlsUse
-from limpet.crypto.tls import client_context
 from limpet.device.app._dialer import Dialer, Endpoint
 from limpet.errors import Misuse
-from limpet.https.client import HttpsClient, Timeouts
 from limpet.product import Product, User
 from limpet.storage import read_bounded
+
+if TYPE_CHECKING:
+    from limpet.https.client import HttpsClient
 
 __all__ = ["Outbound", "endpoints_of"]
 
 MAX_ROOTS = 256 << 10
-TIMEOUTS = Timeouts(connect=5.0, total=10.0)
+CONNECT_SECONDS, TOTAL_SECONDS = 5.0, 10.0
 """A whole exchange ends before the app would count as hanging."""
 
 
@@ -39,9 +40,16 @@ class Outbound:
     dialer: Dialer
     roots: Path | None = None
 
+    def __post_init__(self) -> None:
+        """Load TLS where there is a way out: later, a confined process loads no more code, and
+        without one, an app does without."""
+        if self.dialer.endpoints:
+            import limpet.crypto.tls
+            import limpet.https.client  # noqa: F401
+
     def client(
         self, interface: str, *, host: str | None = None, roots_pem: bytes | None = None
-    ) -> HttpsClient:
+    ) -> "HttpsClient":
         """An HTTPS client for the declared `interface`, for its first host or the one named.
 
         The peer must prove its name against `roots_pem`, by default the vendor's root. Raises
@@ -64,9 +72,13 @@ class Outbound:
             if self.roots is None:
                 raise Misuse("there are no roots here; give roots_pem")
             roots_pem = read_bounded(self.roots, max_bytes=MAX_ROOTS)
+        from limpet.crypto.suites import TlsUse
+        from limpet.crypto.tls import client_context
+        from limpet.https.client import HttpsClient, Timeouts
+
         return HttpsClient(
             f"https://{endpoint.host}:{endpoint.port}",
             tls=client_context(roots_pem=roots_pem, use=TlsUse.OUTBOUND),
-            timeouts=TIMEOUTS,
+            timeouts=Timeouts(connect=CONNECT_SECONDS, total=TOTAL_SECONDS),
             connect=lambda seconds: self.dialer.dial(endpoint, seconds=seconds),
         )

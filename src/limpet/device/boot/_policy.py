@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from limpet.errors import LimpetError
-from limpet.product import PRODUCT_FILE, load_product
 
 __all__ = ["DEFAULT_DEADLINE", "decide_deadline", "decide_delay"]
 
@@ -24,6 +23,8 @@ def decide_deadline(given: float | None, slot_path: Path) -> float:
     """Seconds within which the slot must be confirmed: as given, by its design file, or default."""
     if given is not None:
         return given
+    from limpet.product import PRODUCT_FILE, load_product  # only a trial needs to know it
+
     try:
         return float(load_product(slot_path / PRODUCT_FILE).update.health_deadline_seconds)
     except LimpetError:

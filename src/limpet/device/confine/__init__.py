@@ -21,7 +21,6 @@ from limpet.device.link.messages import Confinement
 from limpet.device.link.permits import Role
 from limpet.device.link.start import Start
 from limpet.errors import Misuse, Rejected
-from limpet.product import PRODUCT_FILE, load_product
 
 __all__ = [
     "MECHANISMS",
@@ -56,7 +55,7 @@ def confine_to_open_files(start: Start) -> tuple[Confinement, ...]:
     To be called right after the fork, while it has one thread. Raises as `confine`.
     """
     profile = PROFILES[start.role]
-    grants = (FileGrant(start.slot_path / PRODUCT_FILE, READ),)
+    grants = (FileGrant(_design_file(start), READ),)
     return _verified(take_steps(profile.limits, Sockets.NONE, grants, Ports()), start)
 
 
@@ -66,7 +65,7 @@ def confine_to_ports(start: Start, ports: Sequence[int]) -> tuple[Confinement, .
     To be called right after the fork, while it has one thread. Raises as `confine`.
     """
     profile = PROFILES[start.role]
-    paths = (start.slot_path / PRODUCT_FILE, *map(Path, (*SYSTEM, *NAMES)))
+    paths = (_design_file(start), *map(Path, (*SYSTEM, *NAMES)))
     grants = tuple(FileGrant(path, READ) for path in paths)
     allowed = Ports(connect=tuple(sorted({*ports, DNS_PORT})))
     return _verified(take_steps(profile.limits, Sockets.ANY, grants, allowed), start)
@@ -89,10 +88,20 @@ def verify_confinement(found: Sequence[Confinement], excused: frozenset[str]) ->
 def _verified(found: tuple[Confinement, ...], start: Start) -> tuple[Confinement, ...]:
     excused: frozenset[str] = frozenset()
     if not all(c.in_force for c in found):
-        gaps = load_product(start.slot_path / PRODUCT_FILE).confinement_gaps
+        from limpet.product import load_product
+
+        gaps = load_product(_design_file(start)).confinement_gaps
         excused = frozenset(gap.mechanism.value for gap in gaps)
     verify_confinement(found, excused)
     return found
+
+
+def _design_file(start: Start) -> Path:
+    # Imported late, because no role needs to read design files where nothing is missing, and the
+    # package costs a process a megabyte.
+    from limpet.product import PRODUCT_FILE
+
+    return start.slot_path / PRODUCT_FILE
 
 
 def _verify_place(root: Path, grants: Sequence[FileGrant]) -> None:

@@ -1,7 +1,7 @@
 """The start of the gateway: load, listen, confine, serve, keep the certificate fresh.
 
-Owns the order of the start. The socket is bound before the confinement and
-nothing is accepted before it, since no event is served in between.
+Owns the order of the start. The socket is bound before the confinement; nothing is
+accepted before it, nor before all that the gateway asks are ready.
 """
 
 import asyncio
@@ -56,8 +56,10 @@ async def serve(start: Start, bus: Bus) -> None:
         limits=LIMITS,
         admission=admission,
         on_event=lambda event, detail: bus.log(event, detail, level="warning"),
+        start=False,
     )
     await bus.ready(confine(Role.GATEWAY, start))
+    server.start()
     shown = f"[{server.host}]" if ":" in server.host else server.host
     bus.log("listening", f"{shown}:{server.port}")
     bus.log("algorithms", _say(facts.algorithms))

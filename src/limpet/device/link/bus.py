@@ -34,6 +34,9 @@ IDLE_SECONDS = 30.0
 LEAST_PAUSE_SECONDS = 1.0
 """Between two looks of a role at whether it may rest."""
 
+OPEN_SECONDS = 120.0
+"""How long a role waits for the supervisor's leave to serve."""
+
 READY_SECONDS = 30.0
 """How long a peer's request waits for this role to become ready."""
 
@@ -93,8 +96,12 @@ class Bus:
         self._log.put_nowait(m.LogEvent(event=event[:64], detail=detail, level=level))
 
     async def ready(self, confinement: tuple[m.Confinement, ...] = ()) -> None:
-        """Tell the supervisor that this role is confined and serves; requests are served now."""
-        reply = await self.call(Role.SUPERVISOR, m.Ready(confinement=confinement))
+        """Tell the supervisor that this role is confined and serves; requests are served now.
+
+        The gateway is kept waiting until the others are ready.
+        """
+        ready = m.Ready(confinement=confinement)
+        reply = await self.call(Role.SUPERVISOR, ready, timeout=OPEN_SECONDS)
         if isinstance(reply, m.Refused):
             raise Unavailable(f"the supervisor refused: {reply.message or reply.reason}")
         self._is_ready.set()

@@ -36,6 +36,8 @@ LAUNCHER = """\
 import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, sys.argv[1])
+from limpet.device.link import spare
+spare.leave_out(sys.argv[2])
 from limpet.device.link import launch
 launch.enter(sys.argv[2], sys.argv[3:])
 """

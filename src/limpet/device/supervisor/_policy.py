@@ -11,7 +11,7 @@ from limpet.device.link.role import CANNOT_RUN
 __all__ = ["FACTORY_ORDER", "MAY_REST", "ORDER", "Restarts", "decide_patience", "decide_restart"]
 
 ORDER = (Role.KEEPER, Role.ACCOUNTS, Role.APP, Role.UPDATER, Role.GATEWAY)
-"""Who starts when: nobody before those that it asks; the network opens last."""
+"""Who is started when, each without waiting for the one before; the network opens last."""
 
 FACTORY_ORDER = (Role.KEEPER, Role.ACCOUNTS)
 """All that a device needs to get its identity and its claim code."""

@@ -4,7 +4,7 @@ Owns the answers. Every request here was already permitted by the table.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from limpet.device.link import messages as m
 from limpet.device.link.journal import Journal
@@ -23,8 +23,8 @@ GRACE_SECONDS = 0.2  # for the answer to arrive before the roles are stopped
 
 
 class Requests:
-    """Answers to the roles. `ended` ends the run, `kill` a role; `ready` notes readiness, and
-    `rest` that a role is about to end by itself, if it may."""
+    """Answers to the roles. `ended` ends the run, `kill` a role; `ready` notes readiness (and
+    may take its time), and `rest` that a role is about to end by itself, if it may."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class Requests:
         *,
         ended: Callable[[int], None],
         kill: Callable[[Role], None],
-        ready: Callable[[Role, tuple[m.Confinement, ...]], None],
+        ready: Callable[[Role, tuple[m.Confinement, ...]], Awaitable[None]],
         rest: Callable[[Role, float], bool],
     ) -> None:
         self._start = start
@@ -48,6 +48,9 @@ class Requests:
     async def answer(self, caller: Role, request: m.Request) -> m.Reply:
         """The reply to `caller`; an error is logged and becomes `Refused`."""
         try:
+            if isinstance(request, m.Ready):
+                await self._ready(caller, request.confinement)
+                return m.Done()
             return self._answer(caller, request)
         except LimpetError as error:
             name = type(request).__name__
@@ -56,8 +59,6 @@ class Requests:
 
     def _answer(self, caller: Role, request: m.Request) -> m.Reply:
         match request:
-            case m.Ready():
-                self._ready(caller, request.confinement)
             case m.LogEvent():
                 self._note(caller, request)
             case m.Rest():

@@ -22,7 +22,6 @@ from limpet.device.link.permits import Role, peers_of
 from limpet.device.link.start import Start
 from limpet.device.supervisor._child import Child
 from limpet.device.supervisor._entropy import Entropy
-from limpet.device.supervisor._factory import forget_half_made, run_factory
 from limpet.device.supervisor._policy import (
     FACTORY_ORDER,
     LEAST_REST_SECONDS,
@@ -65,6 +64,8 @@ class Supervision:
         self._resting: dict[Role, Rest] = {}
         self._restarts: dict[Role, Restarts] = {}
         self._up = {role: asyncio.Event() for role in ORDER}
+        self._launching = asyncio.Lock()
+        self._network_may_open = asyncio.Event()
         self._tending: list[asyncio.Task[None]] = []
         self._outcome: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._requests = Requests(
@@ -86,6 +87,8 @@ class Supervision:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.finish, 0)
         if self._start.factory:
+            from limpet.device.supervisor._factory import forget_half_made
+
             forget_half_made(self._start.root)
         elif finish_erasing(self._start.root):
             self._log("data-erased", "the factory reset was finished")
@@ -117,8 +120,10 @@ class Supervision:
         order = FACTORY_ORDER if self._start.factory else ORDER
         try:
             async with asyncio.timeout(ALL_SECONDS):
+                self._tending += [asyncio.ensure_future(self._tend(role)) for role in order]
                 for role in order:
-                    self._tending.append(asyncio.ensure_future(self._tend(role)))
+                    if role is Role.GATEWAY:
+                        self._network_may_open.set()
                     await self._until_up(role)
         except TimeoutError:
             self._log("start-failed", "not every role became ready", level="error")
@@ -126,6 +131,9 @@ class Supervision:
             return
         self._log("running", f"slot {self._start.slot}, {len(order)} roles")
         if self._start.factory:
+            # Once in a life: no other start shall pay for it.
+            from limpet.device.supervisor._factory import run_factory
+
             made = run_factory(self._start, self._ask, self._log, self._entropy.report)
             self.finish(await made)
 
@@ -142,7 +150,8 @@ class Supervision:
         """Keep `role` running until the run ends or it dies too often."""
         loop = asyncio.get_running_loop()
         while True:
-            child = await self._launch(role)
+            async with self._launching:  # two at once would not see each other, nor get a link
+                child = await self._launch(role)
             watch = asyncio.ensure_future(self._watch(child))
             status = await child.wait()
             watch.cancel()
@@ -249,7 +258,9 @@ class Supervision:
         self._log("role-silent", f"{name} does not answer", level="error")
         child.kill()
 
-    def _ready(self, role: Role, confinement: tuple[m.Confinement, ...]) -> None:
+    async def _ready(self, role: Role, confinement: tuple[m.Confinement, ...]) -> None:
+        """Note it. The gateway is answered, and then opens the network, when all others are ready
+        (or late, and not waited for any more)."""
         child = self._children[role]
         child.confinement = confinement
         child.ready.set()
@@ -258,6 +269,8 @@ class Supervision:
         if gaps:
             self._log("confinement-gap", f"{role.value}: {'; '.join(gaps)}", level="warning")
         self._write_status()
+        if role is Role.GATEWAY:
+            await self._network_may_open.wait()
 
     def _kill(self, role: Role) -> None:
         if (child := self._children.get(role)) is not None:
