@@ -57,8 +57,9 @@ class Living:
         return [role["role"] for role in status["roles"] if role["state"] in READY]
 
     def pids(self) -> dict[str, int]:
-        """Every role and the supervisor."""
-        return {role: self.device.pid_of(role) for role in (*ROLES, "supervisor")}
+        """Every role that has a process, and the supervisor."""
+        awake = [role for role in ROLES if self.device.state_of(role) != "resting"]
+        return {role: self.device.pid_of(role) for role in (*awake, "supervisor")}
 
 
 class Owner:

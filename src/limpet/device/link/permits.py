@@ -42,7 +42,7 @@ PERMITS: Mapping[tuple[Role, Role], frozenset[type]] = {
     (Role.UPDATER, Role.KEEPER): frozenset({m.EnrollStart, m.EnrollFeed}),
     (Role.UPDATER, Role.APP): frozenset({m.CheckHealth}),
     (Role.UPDATER, Role.SUPERVISOR): _TO_SUPERVISOR
-    | {m.Activate, m.ConfirmTrial, m.RejectTrial, m.ReadBootRecord},
+    | {m.Rest, m.Activate, m.ConfirmTrial, m.RejectTrial, m.ReadBootRecord},
     (Role.ACCOUNTS, Role.SUPERVISOR): _TO_SUPERVISOR | {m.EraseData},
     (Role.GATEWAY, Role.SUPERVISOR): _TO_SUPERVISOR,
     (Role.KEEPER, Role.SUPERVISOR): _TO_SUPERVISOR | {m.Rest},

@@ -16,7 +16,7 @@ ORDER = (Role.KEEPER, Role.ACCOUNTS, Role.APP, Role.UPDATER, Role.GATEWAY)
 FACTORY_ORDER = (Role.KEEPER, Role.ACCOUNTS)
 """All that a device needs to get its identity and its claim code."""
 
-MAY_REST = frozenset({Role.KEEPER})
+MAY_REST = frozenset({Role.KEEPER, Role.UPDATER})
 """Who need not run while nobody asks."""
 
 LEAST_REST_SECONDS = 10.0

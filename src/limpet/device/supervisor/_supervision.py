@@ -216,6 +216,8 @@ class Supervision:
         lived = asyncio.get_running_loop().time() - child.started_at
         if role not in MAY_REST or lived < LEAST_REST_SECONDS or self._outcome.done():
             return False
+        if self._slots.is_on_trial():
+            return False
         child.rest_seconds = seconds
         return True
 

@@ -33,6 +33,11 @@ class Places:
         return self.own / "settings" / "policy.json"
 
     @property
+    def rest(self) -> Path:
+        """What a process leaves to the next one while the updater rests."""
+        return self.own / "rest.json"
+
+    @property
     def floor(self) -> Path:
         """What was seen and is never gone behind."""
         return self.own / "floor.json"

@@ -18,33 +18,38 @@ import msgspec
 from limpet.device.link import messages as m
 from limpet.device.updater.check import Check, CheckResult, Outcome, run_check
 from limpet.device.updater.device import Device
+from limpet.device.updater.facts import device_facts
 from limpet.device.updater.floor import Floor, load_floor, raise_floor, save_floor
 from limpet.device.updater.policy import (
     default_policy,
-    describe_window,
-    is_in_window,
     load_policy,
+    owner_policy,
     save_policy,
 )
 from limpet.device.updater.progress import (
     MAX_REPORTED,
     Progress,
     begin_attempt,
-    failed_manifests,
     load_progress,
     save_progress,
     settle,
 )
 from limpet.device.updater.reports import ReportQueue
 from limpet.device.updater.repository import Repository
+from limpet.device.updater.rest import (
+    LEAST_SECONDS,
+    is_restful,
+    keep_rest,
+    recall_check,
+    take_rest,
+)
 from limpet.device.updater.schedule import Interval, choose_interval, decide_wait
 from limpet.device.updater.standing import State, describe_standing
 from limpet.device.updater.surroundings import Surroundings
-from limpet.device.updater.telling import Happening, Teller
+from limpet.device.updater.telling import Happening, Teller, tell_settled
 from limpet.device.updater.trial import Trial, Verdict
 from limpet.device.updater.watching import watch_trial
 from limpet.errors import LimpetError, Rejected, Unavailable
-from limpet.firmware.decision import DeviceFacts, OwnerPolicy
 from limpet.wire.report import ReportKind
 from limpet.wire.support import SupportStatement
 
@@ -89,6 +94,7 @@ class Engine:
         self._result: CheckResult | None = None
         self._support: SupportStatement | None = None
         self._next_check: datetime | None = None
+        self._check_at = float("inf")  # of the monotonic clock
         self._failures, self._consent = 0, ""
         self._one_check, self._wake = asyncio.Lock(), asyncio.Event()
 
@@ -159,6 +165,11 @@ class Engine:
             self._policy = load_policy(places.policy, default=self._policy)
         except Rejected as error:
             self._teller.warn("policy-damaged", f"{error.message}; the product's own policy holds")
+        rested = take_rest(places.rest, version=self._device.description.version)
+        if rested is not None:
+            self._result, self._support = recall_check(rested, self._floor), rested.support
+            self._check_at, self._failures = rested.check_at, rested.failures
+            self._teller.told_running = rested.told_running
         self._settle()
 
     async def run(self) -> None:
@@ -166,19 +177,45 @@ class Engine:
         if self._boot.on_trial:
             await self.judge_trial()
         while True:
-            wait = self._wait()
+            now = self._around.monotonic()
+            # What was due before a rest is due after it: who wakes us shall not put it off.
+            wait = min(self._wait(), max(self._check_at - now, 0.0))
+            self._check_at = now + wait
             self._next_check = self.now() + timedelta(seconds=wait)
             self._wake.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._wake.wait()
                     if not self._consent:
+                        self._check_at = float("inf")
                         continue  # another policy: draw another wait
+            self._check_at = float("inf")
             try:
                 await self.check()
             except LimpetError as error:  # our own disk: the next check may do better
                 self._failures += 1
                 self._teller.warn("update-check-failed", str(error))
+
+    def rest(self) -> float | None:
+        """Seconds until the next check, once the next process knows of it; None while anything is
+        under way or waits. Raises `Unavailable`."""
+        left = self._check_at - self._around.monotonic()
+        idle = self._state == "idle" and not self._consent and not self._one_check.locked()
+        due = LEAST_SECONDS <= left < float("inf")
+        if not (idle and due and is_restful(self._result)) or self._teller.owes:
+            return None
+        if self._queue.waiting():
+            return None
+        keep_rest(
+            self._device.places.rest,
+            self._result,
+            version=self._device.description.version,
+            check_at=self._check_at,
+            failures=self._failures,
+            told_running=self._teller.told_running,
+            support=self._support,
+        )
+        return left
 
     async def check(self) -> CheckResult:
         """One whole check, up to the activation; never raises what a peer can cause."""
@@ -228,8 +265,10 @@ class Engine:
         return Check(
             repository=self._repository,
             source=self._around.source,
-            facts=self._facts(),
-            policy=self._owner_policy(),
+            facts=device_facts(
+                self._device, boot=self._boot, floor=self._floor, progress=self._progress
+            ),
+            policy=owner_policy(self._policy),
             consented=self._consent,
             floor=self._floor,
             keep_floor=lambda floor: save_floor(places.floor, floor),
@@ -277,69 +316,29 @@ class Engine:
                 )
             )
 
-    def _facts(self) -> DeviceFacts:
-        confirmed = self._progress.confirmed
-        description = self._device.description
-        is_confirmed = confirmed is not None and confirmed.version == description.version
-        return DeviceFacts(
-            model=self._device.identity.model,
-            hardware_revision=self._device.identity.hardware_revision,
-            device_id=self._device.identity.serial,
-            version=description.version,
-            manifest_sha256=confirmed.manifest_sha256 if confirmed and is_confirmed else "",
-            interface_version=description.interface_version,
-            security_counter=max(self._boot.security_counter, self._floor.security_counter),
-            suite=description.suite,
-            withdrawn=frozenset(self._floor.withdrawn),
-            failed=failed_manifests(self._progress),
-        )
-
-    def _owner_policy(self) -> OwnerPolicy:
-        window = self._policy.window
-        return OwnerPolicy(
-            automatic=self._policy.automatic,
-            in_window=lambda now: is_in_window(window, now),
-            window_text=describe_window(window),
-        )
-
     def _wait(self) -> float:
-        update = self._device.product.update
+        update, result = self._device.product.update, self._result
         interval: Interval = choose_interval(
             owner_seconds=self._policy.interval_seconds,
-            planned_seconds=self._result.planned_interval if self._result else None,
+            planned_seconds=result.planned_interval if result else None,
             product=(
                 update.check_interval_seconds,
                 update.check_interval_min_seconds,
                 update.check_interval_max_seconds,
             ),
         )
-        return decide_wait(
-            interval,
-            failures=self._failures,
-            retry_after=self._result.retry_after if self._result else None,
-            random=self._around.random,
-        )
+        after, draw = result.retry_after if result else None, self._around.random
+        return decide_wait(interval, failures=self._failures, retry_after=after, random=draw)
 
     # --- trials
 
     def _settle(self) -> None:
         after, settled = settle(self._progress, self._boot)
         if settled is not None:
-            attempt = settled.attempt
-            passed = settled.confirmed
-            self._teller.tell(
-                Happening(
-                    event="update-confirmed" if passed else "update-fell-back",
-                    detail=f"{attempt.version} {'runs' if passed else 'failed: '}{settled.reason}",
-                    level="info" if passed else "error",
-                    report=ReportKind.CONFIRMED if passed else ReportKind.FELL_BACK,
-                    version=attempt.version,
-                    manifest_sha256=attempt.manifest_sha256,
-                    reason="" if passed else settled.reason.partition(":")[0][:64],
-                )
-            )
-            if passed:
-                self._floor = raise_floor(self._floor, security_counter=attempt.security_counter)
+            self._teller.tell(tell_settled(settled))
+            if settled.confirmed:
+                counter = settled.attempt.security_counter
+                self._floor = raise_floor(self._floor, security_counter=counter)
                 save_floor(self._device.places.floor, self._floor)
         if after != self._progress:
             self._keep(after)  # after the report is queued: a cut repeats it, never loses it

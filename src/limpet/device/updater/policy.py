@@ -13,6 +13,7 @@ import msgspec
 
 from limpet.device.link.messages import UpdatePolicy, Window
 from limpet.errors import Rejected, Unavailable
+from limpet.firmware.decision import OwnerPolicy
 from limpet.product import Update
 from limpet.storage import make_directory, read_bounded, write_atomic
 from limpet.wire.codec import decode_json, encode_json
@@ -22,6 +23,7 @@ __all__ = [
     "describe_window",
     "is_in_window",
     "load_policy",
+    "owner_policy",
     "save_policy",
     "verify_policy",
 ]
@@ -47,6 +49,16 @@ def verify_policy(policy: UpdatePolicy) -> None:
     _zone(policy.window.zone)
     if not policy.window.days or policy.window.start_minute == policy.window.end_minute:
         raise Rejected("empty-window", "the window never opens", hint="name days and two times")
+
+
+def owner_policy(policy: UpdatePolicy) -> OwnerPolicy:
+    """The choice as the decision about a release takes it."""
+    window = policy.window
+    return OwnerPolicy(
+        automatic=policy.automatic,
+        in_window=lambda now: is_in_window(window, now),
+        window_text=describe_window(window),
+    )
 
 
 def is_in_window(window: Window, now: datetime) -> bool:

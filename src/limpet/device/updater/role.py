@@ -17,7 +17,7 @@ from limpet.device.confine import confine
 from limpet.device.link import messages as m
 from limpet.device.link.destinations import destination
 from limpet.device.link.permits import Role
-from limpet.device.link.renewal import wait_for_renewal
+from limpet.device.link.renewal import decide_pause, wait_for_renewal
 from limpet.device.link.role import Bus
 from limpet.device.link.start import Start
 from limpet.device.updater.certificate import (
@@ -31,6 +31,7 @@ from limpet.device.updater.device import Device, load_device
 from limpet.device.updater.engine import Engine
 from limpet.device.updater.enrollment import Errand
 from limpet.device.updater.reports import Delivery, deliver
+from limpet.device.updater.rest import LEAST_SECONDS
 from limpet.device.updater.source import HTTPS_PORT, HttpsSource, make_client, vendor_host
 from limpet.device.updater.surroundings import Surroundings
 from limpet.device.updater.telling import Level
@@ -88,7 +89,10 @@ class _Updater:
         try:
             await self._engine.start()
             await asyncio.gather(
-                self._engine.run(), self._keep_certificate(), self._keep_reporting()
+                self._engine.run(),
+                self._keep_certificate(),
+                self._keep_reporting(),
+                self._bus.rest_when_idle(self._may_rest),
             )
         finally:
             self._engine.close()
@@ -190,6 +194,21 @@ class _Updater:
             pause = min(shortest * 2.0 ** min(failures, 16), longest)
             await asyncio.sleep(pause * (0.5 + self._random.random()))
             failures = 0 if await self._engine.flush() else failures + 1
+
+    def _may_rest(self) -> float | None:
+        """Until the next check or the earliest renewal; not while the clock cannot tell which."""
+        certificate, wall = self._certificate, datetime.now(UTC)
+        if certificate is None or not certificate.not_before <= wall <= certificate.not_after:
+            return None
+        renewal = decide_pause(
+            certificate.not_before, certificate.not_after, wall=wall, fresh=False, draw=0.0
+        )
+        try:
+            check = self._engine.rest() if renewal >= LEAST_SECONDS else None
+        except LimpetError as error:
+            self._bus.log("rest-not-kept", str(error)[:1024], level="warning")
+            return None
+        return None if check is None else min(check, renewal)
 
     # --- the updater's own certificate
 

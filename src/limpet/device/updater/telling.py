@@ -10,11 +10,12 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from limpet.device.updater.device import Device
+from limpet.device.updater.progress import Settled
 from limpet.device.updater.reports import ReportQueue
 from limpet.errors import Unavailable
 from limpet.wire.report import ReportKind
 
-__all__ = ["Happening", "Level", "Log", "Teller"]
+__all__ = ["Happening", "Level", "Log", "Teller", "tell_settled"]
 
 Level = Literal["info", "warning", "error"]
 Log = Callable[[str, str, Level], None]
@@ -65,7 +66,7 @@ class Teller:
     ) -> None:
         self._device, self._queue, self._write, self._now = device, queue, log, now
         self._was_told, self._remember = was_told, remember
-        self._told_running: datetime | None = None
+        self.told_running: datetime | None = None  # when `tell_running` last did
         self._held = ""
         self._attempted = ""  # the manifest of the last attempt told, while it has no result
 
@@ -105,6 +106,11 @@ class Teller:
         """Each attempt that the vendor was told of gets its result, however often it fails."""
         return bool(self._attempted) and happening.manifest_sha256 == self._attempted
 
+    @property
+    def owes(self) -> bool:
+        """Whether the vendor was told of an attempt and not yet of its result."""
+        return bool(self._attempted)
+
     def warn(self, event: str, detail: str) -> None:
         """A log line, if there is anything to say."""
         if detail:
@@ -113,7 +119,21 @@ class Teller:
     def tell_running(self) -> None:
         """That there is nothing to install: after a start, and then once a day."""
         now = self._now()
-        if self._told_running is None or now - self._told_running >= RUNNING_EVERY:
-            self._told_running = now
+        if self.told_running is None or now - self.told_running >= RUNNING_EVERY:
+            self.told_running = now
             detail = f"runs {self._device.description.version}"
             self.tell(Happening(event="running", detail=detail, report=ReportKind.RUNNING))
+
+
+def tell_settled(settled: Settled) -> Happening:
+    """How a trial ended that was under way before this start."""
+    attempt, passed = settled.attempt, settled.confirmed
+    return Happening(
+        event="update-confirmed" if passed else "update-fell-back",
+        detail=f"{attempt.version} {'runs' if passed else 'failed: '}{settled.reason}",
+        level="info" if passed else "error",
+        report=ReportKind.CONFIRMED if passed else ReportKind.FELL_BACK,
+        version=attempt.version,
+        manifest_sha256=attempt.manifest_sha256,
+        reason="" if passed else settled.reason.partition(":")[0][:64],
+    )

@@ -1,0 +1,61 @@
+"""A whole device whose keeper and updater rest: what they are for still happens."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.end_to_end.living_device import Living, Owner, living_device
+
+from limpet.device.link.bus import IDLE_SECONDS
+
+pytestmark = [pytest.mark.slow, pytest.mark.end_to_end, pytest.mark.timeout(300)]
+
+RESTING = ("keeper", "updater")
+PATIENCE = IDLE_SECONDS + 60.0  # the machine is shared
+
+
+@pytest.fixture
+def living(tmp_path: Path) -> Iterator[Living]:
+    with living_device(tmp_path) as device:
+        yield device
+
+
+def _until(condition: Callable[[], bool], otherwise: str) -> None:
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, otherwise
+        time.sleep(0.1)
+
+
+def test_keeper_and_updater_rest_and_come_when_they_are_needed(living: Living) -> None:
+    owner, device = Owner(living), living.device
+    owner.claim()
+    _until(lambda: all(device.state_of(role) == "resting" for role in RESTING), "they do not rest")
+    assert living.pids().keys() == {"supervisor", "accounts", "app", "gateway"}
+
+    # The owner asks how updates stand: the updater comes, the keeper does not.
+    begun = time.monotonic()
+    status, update = owner.ask("GET", "/v1/update")
+    print(f"an answer of a resting role after {time.monotonic() - begun:.2f} s")
+    assert (status, update["running"], update["state"]) == (200, "1.0.0", "idle")
+    assert device.state_of("updater") == "running"
+    assert device.state_of("keeper") == "resting"
+    assert owner.ask("POST", "/v1/update/check")[0] == 204
+
+    # The gateway loses its certificate: it asks the updater, which asks the keeper.
+    (device.root / "gateway" / "ldevid.pem").unlink()
+    enrolled = sum(entry.event == "enrolled" for entry in device.log())
+    os.kill(device.pid_of("gateway"), signal.SIGKILL)
+    _until(lambda: device.has_logged("enrolled", times=enrolled + 1), "it was not enrolled")
+    assert device.state_of("keeper") == "running"
+    owner.hang_up()
+    assert owner.ask("GET", "/v1/identity")[0] == 200
+
+    _until(lambda: all(device.state_of(role) == "resting" for role in RESTING), "not again")
+    assert not device.has_logged("violation")
+    assert [entry.detail for entry in device.log() if entry.event == "role-ended"] == [
+        "gateway: exit status -9"
+    ]
