@@ -60,6 +60,9 @@ def init(
         [], "--hostname", help="A name of the service; the product's vendor hosts by default."
     ),
     passphrase_env: str = _passphrase,
+    suite: Path | None = typer.Option(
+        None, "--suite", help="A file of algorithms; the newest of this limpet by default."
+    ),
     json: bool = _json_option,
 ) -> None:
     """Make a vendor's directory: keys, authorities, an empty repository. Never overwrites."""
@@ -72,6 +75,7 @@ def init(
             hostnames=hostname,
             now=datetime.now(UTC),
             passphrase=_read_passphrase(passphrase_env),
+            suite=suite,
         )
     settings = home.settings
     made = _Made(
@@ -118,6 +122,45 @@ def renew(
         passphrase=_read_passphrase(passphrase_env),
     )
     print(f"renewed; do it again before {expires:%Y-%m-%d}, and restart the service now")
+
+
+@app.command(
+    name="suite",
+    epilog=show_examples(
+        "limpet vendor suite vendor suite.toml --offline /media/drawer",
+        "limpet vendor suite vendor suite.toml --service",
+    ),
+)
+def suite_command(
+    directory: Path = _directory,
+    file: Path = typer.Argument(..., metavar="FILE", help="The newer suite of algorithms."),
+    service: bool = typer.Option(
+        False, "--service", help="For the service, once the fleet has it; firmware goes first."
+    ),
+    offline: Path | None = typer.Option(
+        None, "--offline", help="The drawer; DIR/offline by default."
+    ),
+    passphrase_env: str = _passphrase,
+) -> None:
+    """Take a newer suite of algorithms: into the next firmware, or for the service."""
+    from limpet.vendor.home import open_home
+    from limpet.vendor.repository.suites import take_for_firmware, take_for_service
+
+    home = open_home(directory)
+    if service:
+        take_for_service(home, file)
+        print(f"the service keeps to {home.service_suite.id} from its next start on")
+        return
+    made = take_for_firmware(
+        home,
+        file,
+        offline=offline or home.offline,
+        now=datetime.now(UTC),
+        passphrase=_read_passphrase(passphrase_env),
+    )
+    for key in made:
+        print(f"made {key}")
+    print(f"the next firmware carries {home.firmware_suite.id}: build, sign and publish a release")
 
 
 @app.command(epilog=show_examples("limpet vendor serve vendor --listen 0.0.0.0:8443"))

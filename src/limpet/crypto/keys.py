@@ -84,17 +84,18 @@ def tls_key_from_pem(pem: bytes, *, passphrase: bytes | None = None) -> TlsKey:
 
 
 def signing_key_from_pem(
-    pem: bytes, *, passphrase: bytes | None = None, suite: Suite = CURRENT
+    pem: bytes, *, passphrase: bytes | None = None, suite: Suite | None = CURRENT
 ) -> SigningKey:
     """The key in `pem`, if the suite still signs firmware by its scheme.
 
-    Raises `Rejected("weak-key")` for a private key of another scheme, `Rejected("bad-key")` for
-    what is none.
+    Without a suite any key that limpet can make is taken. Raises `Rejected("weak-key")` for a
+    private key of another scheme, `Rejected("bad-key")` for what is none.
     """
     key = _load(pem, passphrase)
     if not isinstance(key, SigningKey):
         raise Rejected("weak-key", "the file holds no key that signs firmware: Ed25519 or ML-DSA")
-    verify_firmware_schemes((scheme_of(key),), what="the file", suite=suite)
+    if suite is not None:
+        verify_firmware_schemes((scheme_of(key),), what="the file", suite=suite)
     return key
 
 

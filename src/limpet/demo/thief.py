@@ -40,14 +40,12 @@ class Thief:
             previous_ppm=1_000_000,
             issued_at=now(),
         )
-        key = self._vendor / "online" / f"rollout-{MODEL}.pem"
-        self._publish(f"rollout/{MODEL}", plan_path(MODEL), encode_json(plan), key)
+        self._publish(f"rollout/{MODEL}", plan_path(MODEL), encode_json(plan), self._online())
 
     def stop_offering(self) -> None:
         """Offer nothing any more."""
         plan = Plan(model=MODEL, state=PlanState.IDLE, issued_at=now())
-        key = self._vendor / "online" / f"rollout-{MODEL}.pem"
-        self._publish(f"rollout/{MODEL}", plan_path(MODEL), encode_json(plan), key)
+        self._publish(f"rollout/{MODEL}", plan_path(MODEL), encode_json(plan), self._online())
 
     def manifest(self, release: Path, **changes: object) -> bytes:
         """A release's manifest with some fields changed."""
@@ -60,9 +58,12 @@ class Thief:
         self._write_target(manifest_path(MODEL, version), manifest)
 
     def sign_offline(self, manifest: bytes, version: str) -> None:
-        """Have the releases key sign a manifest that the vendor's tools would refuse."""
-        key = self._vendor / "offline" / f"releases-{MODEL}.pem"
-        self._publish(f"releases/{MODEL}", manifest_path(MODEL, version), manifest, key)
+        """Have the releases keys sign a manifest that the vendor's tools would refuse."""
+        keys = sorted((self._vendor / "offline").glob(f"releases-{MODEL}*.pem"))
+        self._publish(f"releases/{MODEL}", manifest_path(MODEL, version), manifest, keys)
+
+    def _online(self, name: str = f"rollout-{MODEL}") -> list[Path]:
+        return [self._vendor / "online" / f"{name}.pem"]
 
     def _write_target(self, path: str, data: bytes) -> None:
         where = self._repository / "targets" / path
@@ -70,28 +71,29 @@ class Thief:
         where.parent.mkdir(parents=True, exist_ok=True)
         where.write_bytes(data)
 
-    def _publish(self, role: str, path: str, data: bytes, key: Path) -> None:
+    def _publish(self, role: str, path: str, data: bytes, keys: list[Path]) -> None:
         self._write_target(path, data)
         timestamp = self._load("timestamp", None, Timestamp)
         snapshot = self._load("snapshot", timestamp.signed.snapshot_meta.version, Snapshot)
         targets = self._load(role, snapshot.signed.meta[f"{role}.json"].version, Targets)
         targets.signed.targets[path] = TargetFile.from_data(path, data, ["sha256"])
-        snapshot.signed.meta[f"{role}.json"] = self._store(role, targets, key)
-        online = self._vendor / "online"
+        snapshot.signed.meta[f"{role}.json"] = self._store(role, targets, keys)
         timestamp.signed.snapshot_meta = self._store(
-            "snapshot", snapshot, online / "tuf-snapshot.pem"
+            "snapshot", snapshot, self._online("tuf-snapshot")
         )
-        self._store("timestamp", timestamp, online / "tuf-timestamp.pem")
+        self._store("timestamp", timestamp, self._online("tuf-timestamp"))
 
     def _load(self, role: str, version: int | None, kind: type) -> Metadata:  # type: ignore[type-arg]
         name = f"{role}.json" if version is None else f"{version}.{role}.json"
         found = Metadata[kind].from_file(str(self._repository / "metadata" / name))  # type: ignore[valid-type]
         return found
 
-    def _store(self, role: str, metadata: Metadata, key: Path) -> MetaFile:  # type: ignore[type-arg]
+    def _store(self, role: str, metadata: Metadata, keys: list[Path]) -> MetaFile:  # type: ignore[type-arg]
         metadata.signed.version += 1
         metadata.signed.expires = now().replace(microsecond=0) + timedelta(days=1)
-        metadata.sign(_signer(key))
+        metadata.signatures.clear()
+        for key in keys:
+            metadata.sign(_signer(key), append=True)
         data = metadata.to_bytes()
         version = metadata.signed.version
         name = f"{role}.json" if role == "timestamp" else f"{version}.{role}.json"

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from limpet.crypto.certificates import Issuer, issue_service, make_intermediate, make_root
 from limpet.crypto.keys import generate_key, generate_signing_key, key_to_pem
-from limpet.crypto.suites import CURRENT, SUITE_BYTES, SUITE_FILE, bundled_suites
+from limpet.crypto.suites import CURRENT, SUITE_BYTES, SUITE_FILE, bundled_suites, load_suite
 from limpet.errors import Unavailable
 from limpet.product import MAX_PRODUCT_BYTES, PRODUCT_FILE, load_product
 from limpet.storage import make_directory, read_bounded, sync_directory, write_atomic
@@ -47,11 +47,13 @@ def create(
     hostnames: Sequence[str] = (),
     now: datetime,
     passphrase: bytes | None = None,
+    suite: Path | None = None,
 ) -> Home:
     """Make the vendor of `product` (a product's directory, or its product.toml).
 
     `hostnames` are the service's names, the product's own vendor hosts by default. `passphrase`
-    encrypts the keys in `offline`. Raises `Rejected` for a bad product, `Unavailable` if
+    encrypts the keys in `offline`. `suite` is a file; the newest bundled one by default. Raises
+    `Rejected` for a bad product or suite, `Unavailable` if
     `directory` exists and is not empty, or if another process is making it.
     """
     file = product / PRODUCT_FILE if product.is_dir() else product
@@ -68,8 +70,10 @@ def create(
             maker=design.maker.name, model=design.model.name, hostnames=names, created_at=now
         )
         product_toml = read_bounded(file, max_bytes=MAX_PRODUCT_BYTES)
+        algorithms = _read_suite(suite or bundled_suites()[CURRENT.version])
         try:
-            _fill(Home(root=staging, settings=settings), product_toml, now, passphrase)
+            new = Home(root=staging, settings=settings)
+            _fill(new, product_toml, algorithms, now=now, passphrase=passphrase)
             _give_name(staging, directory)
         except BaseException:
             # No half-made key stays, not even until the next attempt.
@@ -120,14 +124,20 @@ def _give_name(staging: Path, directory: Path) -> None:
         raise Unavailable(f"cannot name {directory}: {(error.strerror or '').lower()}") from error
 
 
-def _fill(home: Home, product_toml: bytes, now: datetime, passphrase: bytes | None) -> None:
+def _read_suite(file: Path) -> bytes:
+    load_suite(file)
+    return read_bounded(file, max_bytes=SUITE_BYTES)
+
+
+def _fill(
+    home: Home, product_toml: bytes, suite: bytes, *, now: datetime, passphrase: bytes | None
+) -> None:
     from limpet.vendor.factory.register import Register
     from limpet.vendor.repository.founding import found_repository
     from limpet.vendor.store import Database
 
     for drawer in (home.offline, home.factory, home.online, home.public, home.trust):
         make_directory(drawer, mode=0o755 if drawer in (home.public, home.trust) else 0o700)
-    suite = read_bounded(bundled_suites()[CURRENT.version], max_bytes=SUITE_BYTES)
     for drawer in (home.trust, home.online):
         write_atomic(drawer / SUITE_FILE, suite, mode=PUBLIC)
     make_directory(home.public / "pages", mode=0o755)

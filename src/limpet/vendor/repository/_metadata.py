@@ -118,10 +118,13 @@ def verify_schemes(delegator: Root | Targets, *, what: str, suites: Sequence[Sui
 
 
 def load_signer(file: Path, *, passphrase: bytes | None = None) -> CryptoSigner:
-    """The signer in a PEM file. Raises `Unavailable` or `Rejected` (bad-key, weak-key)."""
+    """The signer in a PEM file. Raises `Unavailable` or `Rejected` (bad-key, weak-key).
+
+    Of any scheme that limpet has: which of them a role may have is judged before it is published.
+    """
     with naming(file, hint=KEY_ADVICE):
         pem = read_bounded(file, max_bytes=KEY_BYTES)
-        return CryptoSigner(signing_key_from_pem(pem, passphrase=passphrase))
+        return CryptoSigner(signing_key_from_pem(pem, passphrase=passphrase, suite=None))
 
 
 def load_drawer_signers(

@@ -32,7 +32,7 @@ from ._metadata import (
     sign_metadata,
 )
 from ._release import SignedRelease, VerifiedMetadata, verify_release, verify_support
-from ._roots import verify_roots
+from ._roots import verify_resigned, verify_roots
 from ._shelf import Shelf
 from ._state import ADVICE, RepositoryState, load_state
 
@@ -167,6 +167,26 @@ class Repository:
             self._shelf.write(name, root)
             # The new root may name new online keys, so the rest is made from the new state.
             self._publish_snapshot(self.state(), {"targets": (verified.targets_version, targets)})
+
+    def publish_offline_keys(self, root: bytes, targets: bytes, releases: bytes) -> None:
+        """Verify and publish metadata that names other offline keys; the online ones stay.
+
+        Root comes last: what lies below it is signed by the old keys too, so that a cut, or a
+        client in between, finds something valid. Raises `Rejected`.
+        """
+        self._verify_clock()
+        with self._lock():
+            state, suites = self._writable_state(), self._home.suites
+            roots = verify_roots(root, targets, state, now=self._clock(), suites=suites)
+            name = releases_role(self._model)
+            version = verify_resigned(releases, targets, state, role=name, suites=suites)
+            roles = {"targets": (roots.targets_version, targets), name: (version, releases)}
+            self._publish_snapshot(state, roles)
+            self._shelf.write(self._shelf.metadata_name("root", roots.root_version), root)
+
+    def root_bytes(self) -> bytes:
+        """The newest root, as it is published."""
+        return self._shelf.read(self._shelf.metadata_name("root", self._shelf.latest_root()))
 
     def publish_plan(self, plan: Plan) -> None:
         """Sign `plan` with the online key and publish it; whether it is wise is the caller's."""

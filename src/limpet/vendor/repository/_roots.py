@@ -16,7 +16,7 @@ from limpet.errors import Rejected
 from ._metadata import parse_metadata, verify_delegated, verify_families, verify_schemes
 from ._state import RepositoryState
 
-__all__ = ["VerifiedRoots", "verify_roots"]
+__all__ = ["VerifiedRoots", "verify_resigned", "verify_roots"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +75,22 @@ def verify_roots(
                 hint="is this computer's clock right?",
             )
     return VerifiedRoots(next_root.signed.version, next_targets.signed.version)
+
+
+def verify_resigned(
+    data: bytes, targets: bytes, state: RepositoryState, *, role: str, suites: Sequence[Suite]
+) -> int:
+    """The version of metadata of `role` that says what it said, under the keys of `targets`.
+
+    Raises `Rejected` unless it is the next version, changes no target, and both the keys of before
+    and those that `targets` names have signed it.
+    """
+    offered = parse_metadata(data, Targets, what=f"the next {role}")
+    delegator = parse_metadata(targets, Targets, what="the next targets").signed
+    current = state.role(role)
+    for signer in (state.targets, delegator):
+        verify_delegated(signer, role, offered, what=f"the next {role}")
+    verify_families(delegator, role, offered, what=f"the next {role}", suites=suites)
+    if offered.signed.version != current.version + 1 or offered.signed.targets != current.targets:
+        raise Rejected("bad-metadata", f"the next {role} changes more than its signatures")
+    return offered.signed.version

@@ -1,0 +1,165 @@
+"""An update retires a group of TLS; the device then refuses it as a server and as a client."""
+
+import shutil
+import ssl
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from socket import create_connection
+
+import msgspec
+import pytest
+from tests.device.workshop import Running, example_product, running, until
+from tests.end_to_end.test_update import HASTE, World, order
+
+from limpet.crypto.suites import CURRENT, SUITE_FILE, bundled_suites, parse_suite
+from limpet.crypto.tls import client_context
+from limpet.release import (
+    SigningOrder,
+    build_release,
+    default_keys,
+    publish,
+    sign_release,
+)
+from limpet.vendor.factory.station import Station, load_factory_image
+from limpet.vendor.home import Home, create
+from limpet.vendor.repository.suites import take_for_firmware
+from limpet.wire.rollout import PlannedRelease
+
+pytestmark = pytest.mark.end_to_end
+TEXT = bundled_suites()[CURRENT.version].read_text()
+RETIRED = "x25519"
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def write_suite(file: Path, version: int, *, groups: str) -> Path:
+    """The suite in force with another version and other groups, in every use of TLS."""
+    lines, skipping = [], False
+    for line in TEXT.replace("version = 2\n", f"version = {version}\n").splitlines():
+        if line.startswith("groups = ["):
+            lines.append(f"groups = [{groups}]")
+            skipping = True
+        elif not skipping:
+            lines.append(line)
+        skipping = skipping and line != "]"
+    file.write_text("\n".join(lines) + "\n")
+    assert parse_suite(file.read_bytes()).version == version
+    return file
+
+
+class Vendor:
+    """The vendor's service as a process, which can be started again at the same address."""
+
+    def __init__(self, home: Home) -> None:
+        self.home, self.address = home, "127.0.0.1:0"
+        self._process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "limpet", "vendor", "serve", str(self.home.root)]
+        self._process = subprocess.Popen(
+            [*command, "--listen", self.address], stdout=subprocess.PIPE, text=True
+        )
+        assert self._process.stdout is not None
+        self.address = self._process.stdout.readline().rpartition("https://")[2].strip()
+
+    def stop(self) -> None:
+        assert self._process is not None
+        self._process.terminate()
+        self._process.wait(10)
+
+
+def takes(device: Running, home: Home, group: str) -> bool:
+    """Whether the device answers a client that has this group and no other."""
+    listening = msgspec.json.decode((device.root / "run" / "listening.json").read_bytes())
+    rules = msgspec.structs.replace(CURRENT.tls.local, groups=(group,))
+    tls = msgspec.structs.replace(CURRENT.tls, local=rules)
+    context = client_context(
+        roots_pem=(home.trust / "device-root.pem").read_bytes(),
+        suite=msgspec.structs.replace(CURRENT, tls=tls),
+    )
+    with create_connection(("127.0.0.1", int(listening["port"])), timeout=10) as connection:
+        try:
+            context.wrap_socket(connection, server_hostname="localhost").close()
+        except (ssl.SSLError, OSError):
+            return False
+    return True
+
+
+def test_an_update_retires_a_group_for_what_the_device_accepts_and_for_what_it_offers(
+    tmp_path: Path,
+) -> None:
+    product = tmp_path / "product"
+    ignored = shutil.ignore_patterns(".*", "__pycache__", "tests")
+    shutil.copytree(example_product(), product, ignore=ignored)
+    text = (product / "product.toml").read_text()
+    for slow, fast in HASTE.items():
+        text = text.replace(slow, fast)
+    (product / "product.toml").write_text(text)
+    home = create(tmp_path / "vendor", product, now=now())
+    build_release(order(home, product, "1.0.0"), tmp_path / "release-1.0.0")
+    image = load_factory_image(tmp_path / "release-1.0.0")
+    made = next(iter(Station(home, clock=now).make(image, tmp_path / "devices", count=1)))
+    vendor = Vendor(home)
+    vendor.start()
+    try:
+        resolve = f"vendor.example.com:443={vendor.address}"
+        with running(Path(made.directory), "--resolve", resolve) as device:
+            until(lambda: device.has_logged("enrolled", times=2), "not enrolled", device)
+            world = World(home, device, product)
+            _retire(world, tmp_path)
+            _refuse_the_older(world, tmp_path)
+            _leave_the_vendor_behind(vendor, device, tmp_path)
+    finally:
+        vendor.stop()
+
+
+def _retire(world: World, tmp_path: Path) -> None:
+    assert takes(world.device, world.home, RETIRED)
+    newer = write_suite(tmp_path / "newer.toml", 3, groups='"secp384r1", "secp256r1"')
+    take_for_firmware(world.home, newer, offline=world.home.offline, now=now())
+    world.offer(world.release("1.1.0"))
+    until(lambda: world.running_version() == "1.1.0", "not confirmed", world.device)
+    status = msgspec.json.decode((world.device.root / "run" / "status.json").read_bytes())
+    assert status["suite"] == "limpet-2026-hybrid (version 3)"
+    assert takes(world.device, world.home, "secp256r1"), "the control: it still answers"
+    assert not takes(world.device, world.home, RETIRED)
+    until(lambda: world.reported("confirmed"), "it does not reach its vendor", world.device)
+
+
+def _refuse_the_older(world: World, tmp_path: Path) -> None:
+    """A newer firmware with the older suite would bring back what was retired."""
+    older = write_suite(tmp_path / "older.toml", 2, groups=f'"{RETIRED}"')
+    out = world.home.root.parent / "release-1.2.0"
+    built = build_release(replace(order(world.home, world.product, "1.2.0"), suite=older), out)
+    keys = tuple(default_keys(world.home.offline, "thermostat"))
+    root = world.home.trust / "root.json"
+    signing = SigningOrder(repository=world.home.repository, root=root, keys=keys)
+    assert sign_release(out, signing, now=now()).is_valid
+    publish(out, world.home.root, clock=now)
+    world.offer(PlannedRelease(version="1.2.0", manifest_sha256=built.manifest_sha256))
+    until(
+        lambda: world.device.has_logged("update-refused", "older than"),
+        "it was not refused",
+        world.device,
+    )
+    assert world.running_version() == "1.1.0"
+
+
+def _leave_the_vendor_behind(vendor: Vendor, device: Running, tmp_path: Path) -> None:
+    """The same vendor, but it speaks only the group that the device has retired."""
+    vendor.stop()
+    write_suite(vendor.home.online / SUITE_FILE, 3, groups=f'"{RETIRED}"')
+    vendor.start()
+    until(
+        lambda: any(
+            entry.event == "update-check-failed" and "handshake failure" in entry.detail
+            for entry in device.log()
+        ),
+        "it speaks to a vendor that has only what was retired",
+        device,
+    )
