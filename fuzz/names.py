@@ -15,4 +15,5 @@ TARGET_NAMES = (
     "packed",
     "product",
     "query",
+    "suite",
 )

@@ -15,6 +15,7 @@ from cryptography.x509 import load_pem_x509_csr
 from limpet.crypto.certificates import issue_operational, make_root
 from limpet.crypto.keys import generate_key
 from limpet.crypto.requests import Purpose, make_request, verify_request
+from limpet.crypto.suites import bundled_suites
 from limpet.device.gateway import bodies
 from limpet.device.link import messages as m
 from limpet.firmware.archive import END, MAGIC, frame_entry
@@ -61,6 +62,7 @@ def make_seeds() -> dict[str, dict[str, bytes]]:
             "thermostat": (_ROOT / "examples" / "thermostat" / "product.toml").read_bytes(),
             "long-number": b"[maker]\nname = 9" + b"9" * 5000 + b"\n",
         },
+        "suite": {file.stem: file.read_bytes() for file in bundled_suites().values()},
         "query": {"plain": b"hours=3", "list": b'names=["a","b"]', "text": b"note=yes"},
     }
 

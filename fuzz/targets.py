@@ -13,7 +13,10 @@ from fuzz.http import serve_bytes
 from fuzz.link import feed_link
 from fuzz.names import TARGET_NAMES
 from limpet.crypto.chains import verify_chain
+from limpet.crypto.policy import certificate_hash
 from limpet.crypto.requests import Purpose, verify_request
+from limpet.crypto.suites import TlsUse, parse_suite
+from limpet.crypto.suites._types import CIPHERS
 from limpet.device.gateway import bodies
 from limpet.device.gateway.arguments import read_query
 from limpet.device.link import messages as m
@@ -215,6 +218,22 @@ def _query(data: bytes) -> None:
     assert list(msgspec.json.decode(read)) == [name]
 
 
+def _suite(data: bytes) -> None:
+    """What is taken as a suite names nothing that is unknown, and leaves no use without rules."""
+    try:
+        suite = parse_suite(data)
+    except Rejected as error:
+        assert error.message
+        return
+    for use in TlsUse:
+        rules = suite.tls_rules(use)
+        assert rules.groups
+        assert rules.signatures
+        assert set(rules.ciphers) <= set(CIPHERS)
+    assert all(suite.firmware.offline)
+    assert certificate_hash(suite).digest_size >= 32
+
+
 _RUN: Mapping[str, Callable[[bytes], None]] = {
     "archive": _archive,
     "certificate": _certificate,
@@ -228,5 +247,6 @@ _RUN: Mapping[str, Callable[[bytes], None]] = {
     "packed": _packed,
     "product": _product,
     "query": _query,
+    "suite": _suite,
 }
 TARGETS = {name: _RUN[name] for name in TARGET_NAMES}

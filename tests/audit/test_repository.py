@@ -31,7 +31,7 @@ def test_a_new_repository_verifies_from_its_root(vendor: Path) -> None:
     repository = read_repository(Target(vendor_dir=vendor, now=lambda: datetime.now(UTC)))
     assert repository.root_is_given
     assert {"root", "timestamp", "snapshot", "targets"} <= set(repository.roles)
-    assert repository.roles["releases/thermostat"].schemes == {"ed25519"}
+    assert repository.roles["releases/thermostat"].schemes == {"ed25519", "ml-dsa-65/1"}
 
 
 def test_metadata_that_was_changed_is_refused(vendor: Path) -> None:

@@ -2,18 +2,23 @@
 
 from limpet.audit.check import Check, Input, Means
 from limpet.audit.finding import Finding, attempt, combine_all
+from limpet.audit.instruments.repository import read_repository
 from limpet.audit.instruments.tls import survey_device, survey_vendor
 from limpet.audit.judgements.tls import judge_agility
+from limpet.audit.judgements.updates import judge_suites
 from limpet.audit.target import Target
 
 __all__ = ["CHECK", "run"]
 
 
 def run(target: Target) -> Finding:
-    """Each cipher suite and group offered alone, to the device and to the service."""
+    """Each cipher suite and group offered alone, to device and service; releases' suites."""
     parts = [attempt("device", lambda: judge_agility(target.observe(survey_device)))]
     if target.vendor is not None:
-        parts.append(attempt("service", lambda: judge_agility(target.observe(survey_vendor))))
+        parts += [
+            attempt("service", lambda: judge_agility(target.observe(survey_vendor))),
+            attempt("firmware", lambda: judge_suites(target.observe(read_repository))),
+        ]
     return combine_all(*parts)
 
 

@@ -33,6 +33,7 @@ MINIMUM_BITS = 112  # NIST SP 800-57 part 1 rev. 5, table 4: acceptable through 
 HASHES = frozenset({"sha256", "sha384", "sha512", "sha3-256", "sha3-384", "sha3-512", ""})
 CCM_8 = 0x1305  # a tag of 64 bits; RFC 8446, 9.1 does not ask for it, IANA: not recommended
 FORWARD_SECRET = frozenset(s for s, name in LEGACY_SUITES.items() if "GCM" in name)
+HYBRID = frozenset({0x11EC})  # X25519MLKEM768
 MODERN = (Version.TLS_1_3, Version.TLS_1_2)
 
 
@@ -79,9 +80,11 @@ def judge_agility(survey: TlsSurvey) -> Finding:
             f"{len(suites)} cipher suites and {len(groups)} groups are negotiable:"
             " a weakened one could not be refused without a new design"
         )
+    hybrid = [GROUPS[g] for g in survey.groups if g in HYBRID]
+    told = f"{hybrid[0]} is negotiated" if hybrid else "no post-quantum group is"
     return passed(
         f"{len(suites)} cipher suites and {len(groups)} groups negotiated one by one"
-        f" ({', '.join(groups)})"
+        f" ({', '.join(groups)}); {told}"
     )
 
 

@@ -3,6 +3,7 @@
 Pure. Cites the clause of TUF or of the draft where a bound comes from one.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -23,6 +24,7 @@ __all__ = [
     "judge_refused",
     "judge_schemes",
     "judge_slots",
+    "judge_suites",
     "judge_theft",
     "judge_timing",
     "judge_turn_off",
@@ -37,10 +39,12 @@ SIGNATURES = frozenset(
         "rsassa-pss-sha256",
         "rsassa-pss-sha384",
         "rsassa-pss-sha512",
-        "ml-dsa/ml-dsa-65/1",
-        "ml-dsa/ml-dsa-87/1",
+        "ml-dsa-44/1",  # FIPS 204
+        "ml-dsa-65/1",
+        "ml-dsa-87/1",
     }
 )
+POST_QUANTUM = frozenset({"ml-dsa-44/1", "ml-dsa-65/1", "ml-dsa-87/1"})
 REFUSALS = frozenset(
     {
         "bad-signature",
@@ -170,6 +174,24 @@ def judge_schemes(repository: Repository) -> Finding:
     schemes = ", ".join(sorted(frozenset().union(*(role.schemes for role in releases))))
     threshold = min(role.threshold for role in releases)
     return passed(f"releases signed by {schemes}, threshold {threshold}, no key shared with online")
+
+
+def judge_suites(repository: Repository) -> Finding:
+    """Pass if releases say which algorithms they go by, and none brings an older set (R2.1.4)."""
+    suites = [(release.version, release.suite) for release in repository.releases]
+    if not suites:
+        return undetermined("no release was published")
+    for (_, earlier), (version, later) in itertools.pairwise(suites):
+        if later.version < earlier.version:
+            return failed(f"{version} carries suite {later}, older than {earlier} before it")
+    version, newest = suites[-1]
+    told = f"{version} carries suite {newest}; no release goes back to an older one"
+    offline = [
+        role for name, role in repository.roles.items() if name.startswith(("root", "releases/"))
+    ]
+    if all(any(scheme in POST_QUANTUM for scheme in role.schemes) for role in offline):
+        return passed(f"{told}; root and releases have post-quantum keys")
+    return passed(f"{told}; no post-quantum key signs root and releases")
 
 
 def judge_phases(releases: Sequence[ReleaseManifest], plans: Sequence[Plan]) -> Finding:
