@@ -3,10 +3,12 @@
 Owns the way from such a key into a certificate request and into Python's `ssl`, which
 itself takes a key only as a file. What is passed to OpenSSL is the public half and a
 call-back for ECDSA signatures (EC_KEY_METHOD_new(3)); docs/adr/0061 says why, and what
-that rests on. Holds no private number at any time.
+that rests on. Holds no private number at any time. Makes one call-back in the life of a
+process, because its code is memory that a confined process cannot make any more.
 """
 
 import ctypes
+import functools
 import ssl
 import weakref
 from collections.abc import Callable
@@ -20,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from limpet.crypto._openssl import Calls, context_pointer, openssl
 from limpet.errors import LimpetError, Misuse, Rejected, Unavailable
 
-__all__ = ["HeldKey", "SignDigest", "attach_held_key"]
+__all__ = ["HeldKey", "SignDigest", "attach_held_key", "prepare_held_keys"]
 
 SignDigest = Callable[[bytes], bytes]
 """A digest to a DER signature (RFC 3279, 2.2.3). Raises `LimpetError`."""
@@ -42,8 +44,8 @@ _SIGN = ctypes.CFUNCTYPE(
 )
 
 
-_CALLBACKS: weakref.WeakKeyDictionary[ssl.SSLContext, object] = weakref.WeakKeyDictionary()
-"""Keeps each context's call-back alive as long as the context."""
+_SIGNERS: dict[int, SignDigest] = {}
+"""Who signs for a key of OpenSSL's, by its address, as long as its context lives."""
 
 
 class HeldKey(ec.EllipticCurvePrivateKey):
@@ -102,18 +104,23 @@ class HeldKey(ec.EllipticCurvePrivateKey):
         return self
 
 
+def prepare_held_keys() -> None:
+    """Make the call-back now, while this process may still have new executable memory.
+
+    Raises `Unavailable` where this Python's OpenSSL cannot be reached.
+    """
+    _signing_method()
+
+
 def attach_held_key(context: ssl.SSLContext, chain_path: Path, key: HeldKey) -> None:
     """Let `context` show the chain and sign with `key`. Raises `Rejected("bad-certificate")`,
     `Unavailable` where this Python's OpenSSL cannot be reached.
 
-    `context` keeps what OpenSSL calls alive as long as it lives itself.
+    The key is signed with as long as `context` lives.
     """
     library = _openssl()
     pointer = context_pointer(context)
-    method = library.EC_KEY_METHOD_new(library.EC_KEY_OpenSSL())
-    callback = _SIGN(_signing(key.sign_digest))
-    library.EC_KEY_METHOD_set_sign(method, callback, None, None)
-    private = _key_with_method(library, key.public_key(), method)
+    private, address = _key_with_method(library, key.public_key(), _signing_method()[0])
     try:
         if (
             library.SSL_CTX_use_certificate_chain_file(pointer, str(chain_path).encode()) != 1
@@ -121,33 +128,45 @@ def attach_held_key(context: ssl.SSLContext, chain_path: Path, key: HeldKey) -> 
         ):
             library.ERR_clear_error()
             raise Rejected("bad-certificate", "certificate and key do not fit")
+        _SIGNERS[address] = key.sign_digest
+        weakref.finalize(context, _SIGNERS.pop, address, None)  # before the key itself goes
     finally:
         library.EVP_PKEY_free(private)  # the context holds its own reference
-    # OpenSSL may call back until the last handshake has ended; the method itself stays.
-    _CALLBACKS[context] = callback
 
 
-def _signing(sign_digest: SignDigest) -> Callable[..., int]:
+@functools.cache
+def _signing_method() -> tuple[int, object]:
+    """OpenSSL's method with our call-back, and the call-back, which must live as long."""
+    library = _openssl()
+    method = library.EC_KEY_METHOD_new(library.EC_KEY_OpenSSL())
+    callback = _SIGN(_sign)
+    library.EC_KEY_METHOD_set_sign(method, callback, None, None)
+    return int(method), callback
+
+
+def _sign(
+    kind: int, digest: int, length: int, out: int, out_length: Any, inverse: int, r: int, key: int
+) -> int:
     """The call-back: a digest in, a signature into OpenSSL's buffer; 0 fails the handshake."""
-
-    def sign(
-        kind: int, digest: int, length: int, out: int, out_length: Any, *unused: object
-    ) -> int:
-        del kind, unused
-        try:
-            signature = sign_digest(ctypes.string_at(digest, length))
-        except LimpetError:
-            return 0
-        if len(signature) > SIGNATURE_BYTES:
-            return 0
-        ctypes.memmove(out, signature, len(signature))
-        out_length[0] = len(signature)
-        return 1
-
-    return sign
+    del kind, inverse, r
+    sign_digest = _SIGNERS.get(key)
+    if sign_digest is None:
+        return 0
+    try:
+        signature = sign_digest(ctypes.string_at(digest, length))
+    except LimpetError:
+        return 0
+    if len(signature) > SIGNATURE_BYTES:
+        return 0
+    ctypes.memmove(out, signature, len(signature))
+    out_length[0] = len(signature)
+    return 1
 
 
-def _key_with_method(library: Any, public_key: ec.EllipticCurvePublicKey, method: int) -> int:
+def _key_with_method(
+    library: Any, public_key: ec.EllipticCurvePublicKey, method: int
+) -> tuple[int, int]:
+    """OpenSSL's key with the public half and `method`, and the address that signers go by."""
     der = public_key.public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )
@@ -160,7 +179,7 @@ def _key_with_method(library: Any, public_key: ec.EllipticCurvePublicKey, method
         raise Unavailable("this OpenSSL takes no keys that are held elsewhere")
     if library.EVP_PKEY_assign(private, _EVP_PKEY_EC, curve_key) != 1:
         raise Unavailable("this OpenSSL takes no keys that are held elsewhere")
-    return int(private)
+    return int(private), int(curve_key)
 
 
 def _openssl() -> Any:

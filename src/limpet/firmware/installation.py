@@ -163,6 +163,17 @@ def _remove(path: Path) -> None:
             path.unlink()
 
 
+def _make_directory(path: Path) -> None:
+    """A directory of mode 0755, whatever the umask is; through a descriptor, because Landlock
+    judges an open and never a chmod(2)."""
+    path.mkdir(exist_ok=True)
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        os.fchmod(descriptor, 0o755)
+    finally:
+        os.close(descriptor)
+
+
 def _part_of(slot: Path) -> Path:
     return slot.with_name(f"{slot.name}.part")
 
@@ -208,8 +219,7 @@ class _Writer:
         free = os.statvfs(self._slot.parent)
         if free.f_bavail * free.f_frsize < self._image.size + _SPARE_BYTES:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        self._part.mkdir()
-        self._part.chmod(0o755)
+        _make_directory(self._part)
         sync_directory(self._part.parent)
 
     def run(self, read_range: ReadRange, on_progress: Progress | None) -> None:
@@ -268,8 +278,7 @@ class _Writer:
         self._touched.add(path.parent)
         try:
             if entry.kind is Kind.DIRECTORY:
-                path.mkdir(exist_ok=True)
-                path.chmod(0o755)  # whatever the process's umask is
+                _make_directory(path)
                 return
             mode = 0o755 if entry.kind is Kind.EXECUTABLE else 0o644
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW

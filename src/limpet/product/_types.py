@@ -136,6 +136,7 @@ class Confinement(StrEnum):
     RESOURCE_LIMITS = "resource-limits"
     NAMESPACES = "namespaces"
     SECCOMP = "seccomp"
+    MEMORY_DENY_WRITE_EXECUTE = "memory-deny-write-execute"
     LANDLOCK = "landlock"
     LANDLOCK_NETWORK = "landlock-network"
     LANDLOCK_SIGNALS = "landlock-signals"

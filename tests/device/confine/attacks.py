@@ -35,6 +35,7 @@ def main() -> None:
         slot="a",
         options={"resolve": (target,)},
     )
+    "a.example".encode("idna")  # the codec is a library: nothing is loaded any more later on
     report: dict[str, object] = {}
     if name != "free":
         report["confinement"] = {c.mechanism: c.in_force for c in confine(role, start)}
@@ -125,7 +126,10 @@ def read_memory(victim: int) -> None:
 
 def start_thread() -> None:
     thread = threading.Thread(target=lambda: None)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError as error:  # how Python says that clone(2) failed
+        raise PermissionError(*error.args) from error
     thread.join()
 
 

@@ -3,7 +3,8 @@
 LANDLOCK is the version that the program and its children are to find, 0 for none. Nothing
 in them is replaced: a seccomp filter hands the question for the version to this process,
 which answers it (seccomp_unotify(2)); without Landlock, the call is one that the kernel
-does not know (ENOSYS), as is seccomp(2) with `no-seccomp`. x86_64 and aarch64.
+does not know (ENOSYS), as is seccomp(2) with `no-seccomp`. A kernel that old has no
+PR_SET_MDWE either (EINVAL). x86_64 and aarch64.
 """
 
 import array
@@ -19,10 +20,12 @@ import struct
 import sys
 
 LIBC = ctypes.CDLL(None, use_errno=True)
-SECCOMP = {"x86_64": 317, "aarch64": 277}[platform.machine()]
+SECCOMP, PRCTL = {"x86_64": (317, 157), "aarch64": (277, 167)}[platform.machine()]
+SET_MDWE = 65
 LANDLOCK_CREATE, VERSION = 444, 1
 NEW_LISTENER = 8
 ALLOW, ASK, REFUSE = 0x7FFF0000, 0x7FC00000, 0x00050000 | errno.ENOSYS
+UNKNOWN = 0x00050000 | errno.EINVAL
 RECEIVE, SEND = 0xC0502100, 0xC0182101  # _IOWR('!', 0 | 1, struct seccomp_notif…)
 QUESTION_BYTES = 80
 
@@ -65,6 +68,8 @@ def program(version: int, *, without_seccomp: bool) -> bytes:
     steps = [step(load, 0)]
     if without_seccomp:
         steps += [step(equal, SECCOMP, 0, 1), step(end, REFUSE)]
+        steps += [step(equal, PRCTL, 0, 4), step(load, 16), step(equal, SET_MDWE, 0, 1)]
+        steps += [step(end, UNKNOWN), step(end, ALLOW)]
     if version == 0:
         steps += [step(equal, LANDLOCK_CREATE, 0, 1), step(end, REFUSE)]
     else:

@@ -25,7 +25,7 @@ SINCE = {"landlock": 1, "landlock-network": 4, "landlock-signals": 6}
 def lacking(machine: str) -> tuple[str, ...]:
     version, _, more = machine.partition(",")
     landlock = min(int(version), abi_version())
-    without = ("seccomp",) if more else ()
+    without = ("seccomp", "memory-deny-write-execute") if more else ()
     return tuple(name for name, since in SINCE.items() if landlock < since) + without
 
 

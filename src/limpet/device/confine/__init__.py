@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from limpet.device.confine import _landlock
+from limpet.device.confine._allowed import Compartment
 from limpet.device.confine._landlock import READ, FileGrant, Ports
 from limpet.device.confine._probe import missing_mechanisms
 from limpet.device.confine._profiles import DNS_PORT, NAMES, PROFILES, SYSTEM, file_grants
-from limpet.device.confine._seccomp import Sockets
 from limpet.device.confine._steps import MECHANISMS, take_steps
 from limpet.device.link.messages import Confinement
 from limpet.device.link.permits import Role
@@ -44,7 +44,7 @@ def confine(role: Role, start: Start) -> tuple[Confinement, ...]:
     profile = PROFILES[role]
     grants = file_grants(start)
     _verify_place(start.root, grants)
-    found = take_steps(profile.limits, profile.sockets, grants, profile.ports(start))
+    found = take_steps(profile.compartment(start), profile.limits, grants, profile.ports(start))
     return _verified(found, start)
 
 
@@ -56,7 +56,7 @@ def confine_to_open_files(start: Start) -> tuple[Confinement, ...]:
     """
     profile = PROFILES[start.role]
     grants = (FileGrant(_design_file(start), READ),)
-    return _verified(take_steps(profile.limits, Sockets.NONE, grants, Ports()), start)
+    return _verified(take_steps(Compartment.GUARD, profile.limits, grants, Ports()), start)
 
 
 def confine_to_ports(start: Start, ports: Sequence[int]) -> tuple[Confinement, ...]:
@@ -68,7 +68,7 @@ def confine_to_ports(start: Start, ports: Sequence[int]) -> tuple[Confinement, .
     paths = (_design_file(start), *map(Path, (*SYSTEM, *NAMES)))
     grants = tuple(FileGrant(path, READ) for path in paths)
     allowed = Ports(connect=tuple(sorted({*ports, DNS_PORT})))
-    return _verified(take_steps(profile.limits, Sockets.ANY, grants, allowed), start)
+    return _verified(take_steps(Compartment.DIALER, profile.limits, grants, allowed), start)
 
 
 def verify_confinement(found: Sequence[Confinement], excused: frozenset[str]) -> None:

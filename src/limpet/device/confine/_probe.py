@@ -12,8 +12,8 @@ from pathlib import Path
 import msgspec
 
 import limpet
+from limpet.device.confine._allowed import Compartment
 from limpet.device.confine._landlock import Ports
-from limpet.device.confine._seccomp import Sockets
 from limpet.device.confine._steps import MECHANISMS, take_steps
 from limpet.device.link.messages import Confinement
 from limpet.errors import Unavailable
@@ -53,5 +53,5 @@ def missing_mechanisms() -> tuple[tuple[str, str], ...]:
 
 def main() -> None:
     """In the child: give up everything, print what is now in force."""
-    found = take_steps({}, Sockets.NONE, (), Ports())
+    found = take_steps(Compartment.GUARD, {}, (), Ports())
     sys.stdout.buffer.write(msgspec.json.encode(found))

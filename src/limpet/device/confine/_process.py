@@ -10,10 +10,11 @@ import resource
 import struct
 from collections.abc import Mapping
 
-__all__ = ["drop_capabilities", "forbid_dumping", "forbid_new_privileges", "limit", "prctl"]
+__all__ = ["drop_capabilities", "forbid_dumping", "forbid_new_privileges", "limit", "name", "prctl"]
 
 # linux/prctl.h
 _PR_SET_DUMPABLE = 4
+_PR_SET_NAME = 15
 _PR_CAPBSET_DROP = 24
 _PR_SET_NO_NEW_PRIVS = 38
 _PR_CAP_AMBIENT = 47
@@ -33,6 +34,12 @@ def prctl(option: int, *arguments: int) -> int:
         number = ctypes.get_errno()
         raise OSError(number, f"prctl({option}): {os.strerror(number)}")
     return result
+
+
+def name(text: str) -> None:
+    """How the process is called in ps(1), at most 15 bytes."""
+    buffer = ctypes.create_string_buffer(text.encode("ascii"))
+    prctl(_PR_SET_NAME, ctypes.addressof(buffer))
 
 
 def limit(limits: Mapping[int, int]) -> str:

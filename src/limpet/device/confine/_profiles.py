@@ -1,4 +1,4 @@
-"""What each role keeps: limits, files, ports and sockets. One table, read like a policy.
+"""What each role keeps: limits, files, ports and system calls. One table, read like a policy.
 
 A role reads its slot and the system's libraries and writes its own directory. What
 goes beyond that is named here with its reason.
@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from limpet.device.confine._allowed import Compartment
 from limpet.device.confine._landlock import LINK, READ, WRITE, FileGrant, Ports
-from limpet.device.confine._seccomp import Sockets
 from limpet.device.link.permits import Role
 from limpet.device.link.start import Start, parse_address
 from limpet.errors import Rejected
+from limpet.storage import read_bounded
+from limpet.wire.keystore import KEYSTORE_BYTES, KEYSTORE_FILE, decode_key_store
 
 __all__ = ["PROFILES", "Profile", "file_grants"]
 
@@ -44,8 +46,8 @@ class Profile:
     memory_bytes: int
     file_bytes: int
     open_files: int
-    sockets: Sockets
     ports: Callable[[Start], Ports]
+    compartment: Callable[[Start], Compartment]
 
     @property
     def limits(self) -> Mapping[int, int]:
@@ -78,26 +80,40 @@ def _vendor(start: Start) -> Ports:
     return Ports(connect=tuple(sorted(ports)))
 
 
+def _always(compartment: Compartment) -> Callable[[Start], Compartment]:
+    return lambda start: compartment
+
+
+def _keeper(start: Start) -> Compartment:
+    """A token's module makes calls of its own; without one nobody gets them."""
+    file = start.root / KEYSTORE_FILE
+    if not file.exists():
+        return Compartment.KEEPER
+    settings = decode_key_store(read_bounded(file, max_bytes=KEYSTORE_BYTES))
+    software = settings.backend == "software"
+    return Compartment.KEEPER if software else Compartment.TOKEN_KEEPER
+
+
 PROFILES: Mapping[Role, Profile] = {
     Role.KEEPER: Profile(
         memory_bytes=512 * _MIB, file_bytes=_MIB, open_files=64,
-        sockets=Sockets.NONE, ports=_no_ports,
+        ports=_no_ports, compartment=_keeper,
     ),
     Role.ACCOUNTS: Profile(
         memory_bytes=768 * _MIB, file_bytes=16 * _MIB, open_files=64,
-        sockets=Sockets.NONE, ports=_no_ports,
+        ports=_no_ports, compartment=_always(Compartment.ACCOUNTS),
     ),
     Role.APP: Profile(
         memory_bytes=1024 * _MIB, file_bytes=64 * _MIB, open_files=128,
-        sockets=Sockets.NONE, ports=_no_ports,
+        ports=_no_ports, compartment=_always(Compartment.APP),
     ),
     Role.UPDATER: Profile(
         memory_bytes=1024 * _MIB, file_bytes=256 * _MIB, open_files=128,
-        sockets=Sockets.ANY, ports=_vendor,
+        ports=_vendor, compartment=_always(Compartment.UPDATER),
     ),
     Role.GATEWAY: Profile(
         memory_bytes=1024 * _MIB, file_bytes=_MIB, open_files=1024,
-        sockets=Sockets.STREAM, ports=_listening,
+        ports=_listening, compartment=_always(Compartment.GATEWAY),
     ),
 }  # fmt: skip
 

@@ -1,16 +1,16 @@
 """The mechanisms of confinement, in the order in which a process takes them.
 
 Owns that order and the names of the mechanisms: umask, limits, no-new-privileges,
-capabilities, not-dumpable, Landlock, seccomp. Each step still needs what the next takes
-away. Decides nothing about a mechanism that is missing.
+capabilities, not-dumpable, Landlock, seccomp, executable memory. Each step still needs what
+the next takes away. Decides nothing about a mechanism that is missing.
 """
 
 import os
 from collections.abc import Callable, Mapping, Sequence
 
-from limpet.device.confine import _landlock, _process, _seccomp
+from limpet.device.confine import _landlock, _late, _memory, _process, _seccomp
+from limpet.device.confine._allowed import Compartment
 from limpet.device.confine._landlock import FileGrant, Ports
-from limpet.device.confine._seccomp import Sockets
 from limpet.device.link.messages import Confinement
 
 __all__ = ["MECHANISMS", "take_steps"]
@@ -24,6 +24,7 @@ MECHANISMS = {
     "landlock-network": "landlock-network",
     "landlock-signals": "landlock-signals",
     "seccomp": "seccomp",
+    "memory-deny-write-execute": "memory-deny-write-execute",
 }
 """Every mechanism, and the name under which a product's design file may excuse it."""
 
@@ -33,13 +34,21 @@ DETAIL_CHARACTERS = 1000
 
 
 def take_steps(
-    limits: Mapping[int, int], sockets: Sockets, grants: Sequence[FileGrant], ports: Ports
+    compartment: Compartment,
+    limits: Mapping[int, int],
+    grants: Sequence[FileGrant],
+    ports: Ports,
 ) -> tuple[Confinement, ...]:
     """Give up everything but what is given here, for good; which of it the system enforces.
+
+    The process is called by its compartment from then on (ps(1), /proc/PID/comm).
 
     Never raises for a mechanism that is missing: that is in the answer.
     """
     os.umask(0o077)
+    _late.load_late(compartment)
+    _process.name(compartment.value)
+    refuses_gain = _memory.refuse_gain()
     abi = _landlock.abi_version()
     steps: tuple[tuple[str, Callable[[], str]], ...] = (
         ("resource-limits", lambda: _process.limit(limits)),
@@ -56,7 +65,8 @@ def take_steps(
             "landlock-signals",
             lambda: _landlock.require(abi, _SCOPES_ABI, "scopes", "own domain only"),
         ),
-        ("seccomp", lambda: _seccomp.install(sockets)),
+        ("seccomp", lambda: _seccomp.install(compartment)),
+        ("memory-deny-write-execute", lambda: _memory.verify_refused(by_kernel=refuses_gain)),
     )
     return tuple(_attempt(mechanism, step) for mechanism, step in steps)
 

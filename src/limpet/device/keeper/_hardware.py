@@ -5,16 +5,17 @@ module that works on files keeps them: in the keeper's directory, the only one t
 this process may write. The key is made in the token and never asked for.
 """
 
+import contextlib
 import os
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
-from limpet.crypto.held import HeldKey
+from limpet.crypto.held import HeldKey, prepare_held_keys
 from limpet.crypto.randomness import new_token
 from limpet.crypto.requests import Purpose, make_request
 from limpet.device.keeper._store import Chain, FileKeyStore, KeyStore
-from limpet.device.keeper._token import Token
+from limpet.device.keeper._token import Token, load_library
 from limpet.errors import LimpetError, Rejected, Unavailable
 from limpet.storage import make_directory, read_bounded, write_atomic
 from limpet.wire.keystore import (
@@ -46,7 +47,7 @@ def open_key_store(settings: KeyStoreSettings, directory: Path) -> KeyStore:
 
 
 class TokenKeyStore(Chain):
-    """A PKCS#11 token. The module is loaded at the first use, by a confined process."""
+    """A PKCS#11 token. The module is loaded before the process is confined, and used after."""
 
     def __init__(self, settings: KeyStoreSettings, directory: Path) -> None:
         super().__init__(directory)
@@ -54,6 +55,14 @@ class TokenKeyStore(Chain):
         self._directory = directory
         self._pin = directory / "token.pin"
         self._open: Token | None = None
+
+    def prepare(self) -> None:
+        """See `KeyStore`. What does not load here is told by the first use."""
+        load_library(self._settings.module)
+        if self._settings.backend == "tpm":  # tpm2-tss loads the way to the TPM by its name
+            load_library(f"libtss2-tcti-{self._settings.tcti.partition(':')[0]}.so.0")
+        with contextlib.suppress(Unavailable):
+            prepare_held_keys()
 
     def generate(self, *, model: str, serial: str) -> str:
         """See `KeyStore`. A key whose certificate never came is destroyed in the token."""

@@ -153,8 +153,10 @@ def main() -> NoReturn:
 
 async def _serve(start: Start, bus: Bus) -> None:
     wait_until_ready()
+    store = open_key_store(load_settings(start.root), start.private)
+    store.prepare()
     keeper = Keeper(
-        open_key_store(load_settings(start.root), start.private),
+        store,
         trust=start.slot_path / "trust",
         time_floor=keep_time_floor(start),
     )

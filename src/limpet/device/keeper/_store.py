@@ -23,6 +23,9 @@ _BYTES = 64 << 10
 class KeyStore(Protocol):
     """Holds one key and its certificate chain."""
 
+    def prepare(self) -> None:
+        """Load what the store needs for its work; nothing can be loaded after confinement."""
+
     def generate(self, *, model: str, serial: str) -> str:
         """Make the key; the request for its certificate (PEM), signed with it.
 
@@ -74,6 +77,9 @@ class FileKeyStore(Chain):
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
         self._key = directory / "idevid.key"
+
+    def prepare(self) -> None:
+        """See `KeyStore`. Nothing is needed."""
 
     def generate(self, *, model: str, serial: str) -> str:
         """See `KeyStore`. A key whose certificate never came is replaced."""

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from limpet.errors import LimpetError, Rejected, Unavailable
 
-__all__ = ["ID", "Token"]
+__all__ = ["ID", "Token", "load_library"]
 
 ID = b"idevid"
 """CKA_ID of the two halves of the key."""
@@ -35,6 +35,15 @@ _PIN_INCORRECT = 0xA0
 _YES, _NO = b"\x01", b"\x00"
 _ulong = ctypes.c_ulong
 Attributes = Sequence[tuple[int, bytes]]
+
+
+def load_library(name: str) -> bool:
+    """Load a shared library, so that a later use of it finds it loaded; whether that worked."""
+    try:
+        ctypes.CDLL(name)
+    except OSError:
+        return False
+    return True
 
 
 class _Attribute(ctypes.Structure):
