@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -44,6 +44,26 @@ HASTE = {
     "check_interval_max_seconds = 28800": "check_interval_max_seconds = 2",
     "health_deadline_seconds = 60": "health_deadline_seconds = 15",
 }
+
+NEWS = """
+[[interfaces]]
+id = "news"
+description = "The app asks the vendor for news."
+direction = "out"
+transport = "tcp"
+protocol = "HTTPS"
+port = 443
+hosts = ["vendor.example.com"]
+authentication = ["server-certificate"]
+used_by = "app"
+
+[[threats]]
+id = "false-news"
+description = "Somebody on the way answers in the vendor's name."
+interfaces = ["news"]
+measures = ["tls-only", "pinned-roots"]
+"""
+"""A way out for the app, for `new_product(design=…)`."""
 
 
 def now() -> datetime:
@@ -162,8 +182,13 @@ def build_order(home: Home, product: Path, version: str) -> BuildOrder:
 
 
 @contextmanager
-def household(base: Path, product: Path, *options: str) -> Iterator[Household]:
-    """Found the vendor, make one device, run both, claim it; at the end nothing is left."""
+def household(
+    base: Path, product: Path, *options: str, prepare: Callable[[Path], None] = lambda root: None
+) -> Iterator[Household]:
+    """Found the vendor, make one device, run both, claim it; at the end nothing is left.
+
+    `prepare` may change the device's directory before it is first used.
+    """
     home = create(base / "vendor", product, now=NOW)
     build_release(build_order(home, product, "1.0.0"), base / "release-1.0.0")
     image = load_factory_image(base / "release-1.0.0")
@@ -176,6 +201,7 @@ def household(base: Path, product: Path, *options: str) -> Iterator[Household]:
         assert vendor.stdout is not None
         address = vendor.stdout.readline().rpartition("https://")[2].strip()
         resolve = f"vendor.example.com:443={address}"
+        prepare(Path(made.directory))
         with running(Path(made.directory), "--resolve", resolve, *options) as device:
             until(lambda: _serves(device), "it was not enrolled", device)
             label = next((base / "devices" / "labels").glob("*.txt")).read_text().strip()

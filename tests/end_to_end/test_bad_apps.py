@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 from tests.device.workshop import running, until
-from tests.end_to_end.new_products import Household, Watcher, household, new_product
+from tests.end_to_end.new_products import NEWS, Household, Watcher, household, new_product
 
 from limpet.errors import LimpetError, Rejected
 from limpet.scaffold import Template
@@ -118,26 +118,6 @@ def undeclared(product: Product) -> str:
 @app.reading(summary="This process")
 def process(product: Product) -> int:
     return os.getpid()
-"""
-
-
-NEWS = """
-[[interfaces]]
-id = "news"
-description = "The app asks the vendor for news."
-direction = "out"
-transport = "tcp"
-protocol = "HTTPS"
-port = 443
-hosts = ["vendor.example.com"]
-authentication = ["server-certificate"]
-used_by = "app"
-
-[[threats]]
-id = "false-news"
-description = "Somebody on the way answers in the vendor's name."
-interfaces = ["news"]
-measures = ["tls-only", "pinned-roots"]
 """
 
 

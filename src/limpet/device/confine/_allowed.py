@@ -155,10 +155,7 @@ _READING_RARELY = Grant(
 )
 _WRITING = Grant(
     why="files in the process's own directory, written atomically and durably (limpet.storage)",
-    calls=(
-        *_calls("write rename fsync getrandom"),
-        _call("fchmod", _one(1, 0o600, 0o644, 0o700, 0o755)),  # no set-id bit, not for all to write
-    ),
+    calls=_calls("write rename fsync getrandom"),
 )
 _WRITING_RARELY = Grant(
     why="the same at its first use, and after a failure",
@@ -182,8 +179,8 @@ _WAITING = Grant(
     calls=_calls("wait4"),
 )
 _PRODUCT = Grant(
-    why="the product: outputs and records that are rewritten in place, times of files",
-    calls=_calls("pread64 pwrite64 utimensat"),
+    why="the product: outputs and records that are rewritten in place",
+    calls=_calls("pread64 pwrite64"),
 )
 _SAFE_WRITES = Grant(
     why="the outputs made safe, through files that are open",
@@ -226,13 +223,14 @@ _TCP_OPTIONS = Grant(
 )
 
 _INSTALLING = Grant(
-    why="the updater: TUF's link to its current root, room on the disk, trees that are removed",
-    calls=_calls("symlink statfs rmdir"),
+    why="the updater: TUF's link to its current root, room on the disk, trees that are removed, the"
+    " modes of firmware: without set-id bits, and not for all to write",
+    calls=(*_calls("symlink statfs rmdir"), _call("fchmod", _one(1, 0o644, 0o755))),
 )
 _TOKEN = Grant(
     why="a PKCS#11 module: its locks, its files or its database, its socket to a TPM or a server",
     calls=(
-        *_calls("flock pread64 pwrite64 connect poll ftruncate unlink mkdir"),
+        *_calls("flock pread64 pwrite64 connect ftruncate unlink mkdir"),
         _call("fcntl", _one(1, _F_GETLK, _F_SETLK, _F_SETLKW)),
         _call("socket", _one(0, _AF_UNIX), Argument(1, (_STREAM,), _TYPE)),
     ),
@@ -244,7 +242,7 @@ COMPARTMENTS: Mapping[Compartment, Sequence[Grant]] = {
     Compartment.KEEPER: (*_KEEPING, _TLS),
     Compartment.TOKEN_KEEPER: (*_KEEPING, _TLS, _TOKEN),
     Compartment.ACCOUNTS: (*_KEEPING, _THREADS, _THREADS_RARELY),
-    Compartment.APP: (*_KEEPING, _THREADS, _THREADS_RARELY, _WAITING, _PRODUCT),
+    Compartment.APP: (*_KEEPING, _THREADS, _THREADS_RARELY, _TLS, _WAITING, _PRODUCT),
     Compartment.GUARD: (_INTERPRETER, _INTERPRETER_RARELY, _SAFE_WRITES),
     Compartment.DIALER: (_INTERPRETER, _INTERPRETER_RARELY, _CONNECTING, _NAMES),
     Compartment.UPDATER: (
@@ -271,6 +269,11 @@ REFUSED: Sequence[Refusal] = (
     Refusal(
         why="SQLite, as root, gives a journal the owner of the database; it has that owner",
         call=Call("fchown"),
+    ),
+    Refusal(
+        why="Path.touch sets a file's time, and if it may not, opens the file; the time of any"
+        " file of the same user could be set",
+        call=Call("utimensat"),
     ),
 )
 """What may be seen to be refused."""

@@ -1,0 +1,173 @@
+"""R2.6.1, R2.6.2: an attacker who runs code inside a role, after its confinement, gets nowhere.
+
+The device is a real one, of a real vendor, at work, with a guard and a dialer beside its app.
+Its slot carries one module more than a shipped one (`hostile.py`), which attacks on orders from
+within each of its processes. The same attacks, each in a process of its own without
+confinement, are the control.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import pytest
+from tests.device.confine import hostile
+from tests.device.workshop import PATIENCE, lacking_here, until
+from tests.end_to_end.new_products import NEWS, Household, household, new_product
+
+from limpet.firmware.slots import BOOT_FILE, load_boot_state, save_boot_state
+from limpet.firmware.tree import digest_tree
+from limpet.scaffold import Template
+
+pytestmark = [
+    pytest.mark.end_to_end,
+    pytest.mark.timeout(240),
+    pytest.mark.skipif(bool(lacking_here()), reason=f"not confined in full here: {lacking_here()}"),
+]
+
+HOSTILE = Path(hostile.__file__)
+ROLES = ("keeper", "accounts", "app", "updater", "gateway")
+INHABITED = (*ROLES, "app-guard", "app-dialer")
+LET_IN = """
+
+from limpet.device.confine import hostile
+
+confine, confine_to_open_files, confine_to_ports = hostile.taken(
+    confine, confine_to_open_files, confine_to_ports
+)
+"""
+
+THREADS = {"start threads"}
+FILE = {"write its own file"}
+NETWORK = {f"open a {kind}{over} socket" for kind in ("TCP", "UDP") for over in ("", " over IPv6")}
+MAY = {
+    "keeper": FILE,
+    "accounts": FILE | THREADS,
+    "app": FILE | THREADS,
+    "updater": FILE | THREADS | NETWORK,
+    "gateway": FILE | THREADS,
+    "app-guard": set[str](),
+    "app-dialer": NETWORK,
+}
+"""What is no attack in the process, because its work needs it."""
+
+PRIVILEGED = {
+    "trace", "read memory", "write memory", "open memory", "read environment",
+    "take a descriptor", "have all memory executable", "new namespaces", "change the root",
+    "enter a namespace", "open a packet socket", "open a raw IP socket", "write to /etc",
+    "read the passwords of the host", "run before others", "run in real time", "hold memory",
+    "program the kernel", "handle own page faults", "count events of the processor",
+    "open by handle", "mount", "swap", "restart", "read the kernel's log",
+    "account for processes", "set the clock",
+}  # fmt: skip
+"""What root alone may do anyway: its control needs root."""
+
+NOT_EVERYWHERE = {
+    "open a kernel cipher socket", "open a virtual machine socket", "hide memory",
+    "open a multipath TCP socket", "make data executable by a key", "queue calls",
+    "load a module", "load a module by descriptor", "start another kernel",
+    "be killed last", "raise a limit",
+}  # fmt: skip
+"""What some kernels do not have or have switched off, and what root of a container may lack."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A device in whose processes the attacker has been, and what came of it."""
+
+    house: Household
+    pids: dict[str, int]
+    orders: Path
+    reports: dict[str, dict[str, str]]
+
+
+def let_in(root: Path) -> None:
+    """Put the attacker into the device's firmware, as a build of one's own would carry it."""
+    (root / "hostile").mkdir()
+    (root / "hostile" / "orders.json").touch()
+    confine = root / "slots" / "a" / "runtime" / "limpet" / "device" / "confine"
+    shutil.copy(HOSTILE, confine)
+    with (confine / "__init__.py").open("a") as code:
+        code.write(LET_IN)
+    path = root / "slots" / BOOT_FILE
+    state = load_boot_state(path)
+    assert state.a is not None
+    record = msgspec.structs.replace(state.a, tree_sha256=digest_tree(root / "slots" / "a"))
+    save_boot_state(path, msgspec.structs.replace(state, a=record))
+
+
+@pytest.fixture(scope="module")
+def taken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taken]:
+    base = tmp_path_factory.mktemp("taken")
+    product = new_product(base, Template.SWITCH, design=NEWS)
+    with household(base, product, prepare=let_in) as house:
+        house.act("switch", on=True)
+        root = house.device.root
+        pids = {role: house.device.pid_of(role) for role in (*ROLES, "supervisor")}
+        orders = root / "hostile" / "orders.json"
+        keeper, accounts = ("idevid.key", next((root / "accounts").glob("*.*")).name)
+        given = {
+            "root": str(root),
+            "processes": {**pids, "boot": house.device.boot.pid},
+            "secrets": {"keeper": keeper, "accounts": accounts},
+        }
+        partial = root / "hostile" / "partial"
+        partial.write_text(json.dumps(given))
+        orders.write_bytes(partial.read_bytes())
+        until(lambda: all(map(_read_report(root), INHABITED)), "an attack did not end")
+        reports = {name: _read_report(root)(name) for name in INHABITED}
+        yield Taken(house, pids, orders, reports)
+
+
+def _read_report(root: Path):  # type: ignore[no-untyped-def]
+    def read(name: str) -> dict[str, str]:
+        file = root / "hostile" / f"{name}.json"
+        text = file.read_text() if file.exists() else ""
+        found: dict[str, str] = json.loads(text) if text else {}
+        return found
+
+    return read
+
+
+@pytest.mark.parametrize("name", INHABITED)
+def test_hostile_code_inside_a_process_is_refused_everything_but_its_work(
+    name: str, taken: Taken
+) -> None:
+    report = taken.reports[name]
+    assert len(report) > 80
+    assert {title: said for title, said in report.items() if said != "blocked"} == dict.fromkeys(
+        MAY[name], "done"
+    )
+
+
+def test_the_device_goes_on_as_if_nothing_had_happened(taken: Taken) -> None:
+    house = taken.house
+    assert house.use("GET", "/v1/tokens")
+    assert {role: house.device.pid_of(role) for role in (*ROLES, "supervisor")} == taken.pids
+    assert not house.device.has_logged("role-ended")
+    assert not house.device.has_logged("violation")
+
+
+def test_without_confinement_the_same_attacks_go_through(taken: Taken) -> None:
+    titles = set().union(*taken.reports.values())
+    given = json.loads(taken.orders.read_text())
+    free = Path(given["root"]) / "free"
+    free.mkdir()
+    outcomes = {}
+    for title in sorted(titles):
+        done = subprocess.run(
+            [sys.executable, "-I", "-B", str(HOSTILE), str(taken.orders), title],
+            capture_output=True, text=True, timeout=PATIENCE,
+        )  # fmt: skip
+        assert done.returncode == 0, (title, done.stderr)
+        outcomes[title] = done.stdout.strip()
+    assert {title: said for title, said in outcomes.items() if "failed" in said} == {}
+    blocked = {title for title, said in outcomes.items() if said == "blocked"}
+    assert blocked <= NOT_EVERYWHERE | (PRIVILEGED if os.geteuid() != 0 else set())
+    shutil.rmtree(free)
