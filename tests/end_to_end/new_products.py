@@ -193,6 +193,7 @@ def household(
     build_release(build_order(home, product, "1.0.0"), base / "release-1.0.0")
     image = load_factory_image(base / "release-1.0.0")
     made = next(iter(Station(home, clock=now).make(image, base / "devices", count=1)))
+    prepare(Path(made.directory))
     command = [sys.executable, "-m", "limpet", "vendor", "serve", str(home.root)]
     vendor = subprocess.Popen(
         [*command, "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, text=True
@@ -201,7 +202,6 @@ def household(
         assert vendor.stdout is not None
         address = vendor.stdout.readline().rpartition("https://")[2].strip()
         resolve = f"vendor.example.com:443={address}"
-        prepare(Path(made.directory))
         with running(Path(made.directory), "--resolve", resolve, *options) as device:
             until(lambda: _serves(device), "it was not enrolled", device)
             label = next((base / "devices" / "labels").glob("*.txt")).read_text().strip()

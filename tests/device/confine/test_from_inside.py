@@ -11,19 +11,21 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import pytest
 from tests.device.confine import hostile
-from tests.device.workshop import PATIENCE, lacking_here, until
+from tests.device.workshop import PATIENCE, Running, lacking_here, running, until
+from tests.end_to_end.living import make_device, make_home, serving
 from tests.end_to_end.new_products import NEWS, Household, household, new_product
 
 from limpet.firmware.slots import BOOT_FILE, load_boot_state, save_boot_state
 from limpet.firmware.tree import digest_tree
 from limpet.scaffold import Template
+from limpet.wire.keystore import parse_key_store
 
 pytestmark = [
     pytest.mark.end_to_end,
@@ -32,6 +34,7 @@ pytestmark = [
 ]
 
 HOSTILE = Path(hostile.__file__)
+SOFTHSM = "/usr/lib/softhsm/libsofthsm2.so"
 ROLES = ("keeper", "accounts", "app", "updater", "gateway")
 INHABITED = (*ROLES, "app-guard", "app-dialer")
 LET_IN = """
@@ -46,6 +49,7 @@ confine, confine_to_open_files, confine_to_ports = hostile.taken(
 THREADS = {"start threads"}
 FILE = {"write its own file"}
 NETWORK = {f"open a {kind}{over} socket" for kind in ("TCP", "UDP") for over in ("", " over IPv6")}
+TOKEN = {"open a Unix socket"}
 MAY = {
     "keeper": FILE,
     "accounts": FILE | THREADS,
@@ -102,37 +106,41 @@ def let_in(root: Path) -> None:
     save_boot_state(path, msgspec.structs.replace(state, a=record))
 
 
+def attack(device: Running, names: Iterable[str], *, key_file: str) -> dict[str, dict[str, str]]:
+    """Give the orders, wait for the reports of the processes `names`."""
+    root = device.root
+    given = {
+        "root": str(root),
+        "processes": {
+            **{role: device.pid_of(role) for role in (*ROLES, "supervisor")},
+            "boot": device.boot.pid,
+        },
+        "secrets": {
+            "keeper": key_file,
+            "accounts": next((root / "accounts").glob("*.*")).name,
+        },
+    }
+    (root / "hostile" / "orders.json").write_text(json.dumps(given))  # one write(2)
+    until(lambda: all(_report(root, name) for name in names), "an attack did not end", device)
+    return {name: _report(root, name) for name in names}
+
+
+def _report(root: Path, name: str) -> dict[str, str]:
+    file = root / "hostile" / f"{name}.json"
+    text = file.read_text() if file.exists() else ""
+    found: dict[str, str] = json.loads(text) if text else {}
+    return found
+
+
 @pytest.fixture(scope="module")
 def taken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taken]:
     base = tmp_path_factory.mktemp("taken")
     product = new_product(base, Template.SWITCH, design=NEWS)
     with household(base, product, prepare=let_in) as house:
         house.act("switch", on=True)
-        root = house.device.root
         pids = {role: house.device.pid_of(role) for role in (*ROLES, "supervisor")}
-        orders = root / "hostile" / "orders.json"
-        keeper, accounts = ("idevid.key", next((root / "accounts").glob("*.*")).name)
-        given = {
-            "root": str(root),
-            "processes": {**pids, "boot": house.device.boot.pid},
-            "secrets": {"keeper": keeper, "accounts": accounts},
-        }
-        partial = root / "hostile" / "partial"
-        partial.write_text(json.dumps(given))
-        orders.write_bytes(partial.read_bytes())
-        until(lambda: all(map(_read_report(root), INHABITED)), "an attack did not end")
-        reports = {name: _read_report(root)(name) for name in INHABITED}
-        yield Taken(house, pids, orders, reports)
-
-
-def _read_report(root: Path):  # type: ignore[no-untyped-def]
-    def read(name: str) -> dict[str, str]:
-        file = root / "hostile" / f"{name}.json"
-        text = file.read_text() if file.exists() else ""
-        found: dict[str, str] = json.loads(text) if text else {}
-        return found
-
-    return read
+        reports = attack(house.device, INHABITED, key_file="idevid.key")
+        yield Taken(house, pids, house.device.root / "hostile" / "orders.json", reports)
 
 
 @pytest.mark.parametrize("name", INHABITED)
@@ -144,6 +152,24 @@ def test_hostile_code_inside_a_process_is_refused_everything_but_its_work(
     assert {title: said for title, said in report.items() if said != "blocked"} == dict.fromkeys(
         MAY[name], "done"
     )
+
+
+@pytest.mark.skipif(not Path(SOFTHSM).exists(), reason="needs the Debian package softhsm2")
+def test_hostile_code_inside_a_keeper_whose_key_is_in_a_token_gets_one_kind_of_socket_more(
+    tmp_path: Path,
+) -> None:
+    home = make_home(tmp_path)
+    store = parse_key_store(f"pkcs11:token=limpet?module-path={SOFTHSM}")
+    root = make_device(home, key_store=store)
+    let_in(root)
+    with (
+        serving(home) as address,
+        running(root, "--resolve", f"vendor.example.com:443={address}") as device,
+    ):
+        until(lambda: device.has_logged("enrolled", times=2), "it was not enrolled", device)
+        report = attack(device, ["keeper"], key_file="token.pin")["keeper"]
+        assert {title for title, said in report.items() if said != "blocked"} == TOKEN | FILE
+        assert not device.has_logged("role-ended")
 
 
 def test_the_device_goes_on_as_if_nothing_had_happened(taken: Taken) -> None:

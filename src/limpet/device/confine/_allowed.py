@@ -218,7 +218,7 @@ _NAMES = Grant(
     rare=True,
 )  # fmt: skip
 _TCP_OPTIONS = Grant(
-    why="asyncio sends small answers at once",
+    why="a connection sends small messages at once",
     calls=(_call("setsockopt", _one(1, _IPPROTO_TCP), _one(2, _TCP_NODELAY)),),
 )
 
@@ -242,7 +242,7 @@ COMPARTMENTS: Mapping[Compartment, Sequence[Grant]] = {
     Compartment.KEEPER: (*_KEEPING, _TLS),
     Compartment.TOKEN_KEEPER: (*_KEEPING, _TLS, _TOKEN),
     Compartment.ACCOUNTS: (*_KEEPING, _THREADS, _THREADS_RARELY),
-    Compartment.APP: (*_KEEPING, _THREADS, _THREADS_RARELY, _TLS, _WAITING, _PRODUCT),
+    Compartment.APP: (*_KEEPING, _THREADS, _THREADS_RARELY, _TLS, _TCP_OPTIONS, _WAITING, _PRODUCT),
     Compartment.GUARD: (_INTERPRETER, _INTERPRETER_RARELY, _SAFE_WRITES),
     Compartment.DIALER: (_INTERPRETER, _INTERPRETER_RARELY, _CONNECTING, _NAMES),
     Compartment.UPDATER: (
