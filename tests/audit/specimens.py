@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from limpet.audit.instruments.dossier import Design, read_design
+from limpet.audit.instruments.host import Mechanism
 from limpet.audit.instruments.processes import Mapped, Process
 from limpet.audit.instruments.repository import Repository, Role
 from limpet.audit.instruments.sockets import ESTABLISHED, LISTEN, Socket
@@ -83,6 +84,15 @@ def processes() -> tuple[Process, ...]:
 
 def processes_with(role: str, **changed: object) -> tuple[Process, ...]:
     return tuple(replace(p, **changed) if p.role == role else p for p in processes())  # type: ignore[arg-type]
+
+
+def mechanisms(**changed: bool) -> tuple[Mechanism, ...]:
+    """What sound roles say of themselves; `changed` tells which of them may make new code."""
+    roles = ("accounts", "app", "gateway", "keeper", "updater")
+    return tuple(
+        Mechanism(role, "memory-deny-write-execute", in_force=not changed.get(role, False))
+        for role in roles
+    ) + tuple(Mechanism(role, "seccomp", in_force=True, detail="90 calls") for role in roles)
 
 
 def manifest(version: str = "1.0.0", *, interface: int = 1, step: int = 250_000) -> ReleaseManifest:

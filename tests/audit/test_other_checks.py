@@ -31,6 +31,7 @@ from limpet.audit.instruments.host import (
     read_address_randomization,
     read_device_log,
     read_kernel_randomness,
+    read_mechanisms,
     read_open_files,
     read_slots,
 )
@@ -69,6 +70,7 @@ def hosted(**changed: object) -> Measurements:
         read_resting: frozenset(),
         read_open_files: (12, ()),
         read_address_randomization: 2,
+        read_mechanisms: s.mechanisms(),
         read_kernel_randomness: KernelRandomness(
             entropy_bits=256, hardware="virtio_rng.0", processor_instruction=True
         ),
@@ -300,6 +302,19 @@ def test_a_role_at_rest_needs_no_process_and_one_that_runs_is_judged_all_the_sam
     loose = s.processes_with("keeper", mapped=s.Mapped(1, 4096))
     finding = run("R2.6.1a", hosted(read_processes=loose, read_resting=resting))
     assert finding.verdict is Verdict.FAIL
+
+
+def test_a_role_that_can_still_make_memory_executable_fails() -> None:
+    finding = run("R2.6.1a", hosted(read_mechanisms=s.mechanisms(app=True)))
+    assert finding.verdict is Verdict.FAIL
+    assert "executable in app" in finding.evidence
+
+
+def test_a_role_that_says_nothing_about_new_code_is_not_taken_for_a_sound_one() -> None:
+    silent = tuple(one for one in s.mechanisms() if one.role != "keeper")
+    finding = run("R2.6.1a", hosted(read_mechanisms=silent))
+    assert finding.verdict is Verdict.COULD_NOT_DETERMINE
+    assert "keeper says nothing" in finding.evidence
 
 
 @pytest.mark.parametrize(

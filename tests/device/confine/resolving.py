@@ -1,7 +1,7 @@
 """Looks a name up and connects, confined as the process that is named: "updater" or "app-dialer".
 
-Run as a program, by root, in namespaces of its own: a name server at 127.0.0.1 that knows one
-host, and a listener on that host's port. Argument: the process, the device's root. Prints the
+Run as a program, by root, in namespaces of its own: a name server that knows one host,
+and a listener on that host's port. Argument: the process, the device's root. Prints the
 peer's greeting.
 """
 
@@ -18,6 +18,7 @@ from limpet.device.link.permits import Role
 from limpet.device.link.start import Start
 
 HOST, PORT = "vendor.example.com", 443
+NAME_SERVER = "127.0.0.2"  # not the one that the C library asks where it cannot read a file
 GREETING = b"reached"
 _A, _HEADER_BYTES, _UP, _SET_FLAGS = 1, 12, 1, 0x8914
 _PRIVATE, _BIND = (1 << 18) | (1 << 14), 1 << 12  # MS_PRIVATE | MS_REC, MS_BIND
@@ -51,7 +52,7 @@ def isolate() -> None:
         if result != 0:
             raise OSError(ctypes.get_errno(), "cannot be alone")
     files = {
-        "resolv.conf": "nameserver 127.0.0.1\n",
+        "resolv.conf": f"nameserver {NAME_SERVER}\n",
         "nsswitch.conf": "hosts: files dns\n",
     }
     for file, text in files.items():
@@ -70,7 +71,7 @@ def answer(says_ready: int) -> None:
         socket.create_server(("127.0.0.1", PORT)) as host,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as names,
     ):
-        names.bind(("127.0.0.1", 53))
+        names.bind((NAME_SERVER, 53))
         names.settimeout(10)
         host.settimeout(10)
         os.write(says_ready, b"1")

@@ -34,7 +34,7 @@ __all__ = ["LIFE", "holds", "main", "refused_by_surprise", "unused"]
 
 STEM = "calls"
 LIFE = (
-    "tests/device/confine/test_life.py",  # claim, logins, page, stream, update, renewal, ends, reset
+    "tests/device/confine/test_life.py",  # claim, logins, page, update, renewal, ends, reset
     "tests/device/confine/test_names.py",  # name look-ups (as root)
     "tests/end_to_end/test_key_custody.py",  # factory and enrollment with each of the key stores
 )

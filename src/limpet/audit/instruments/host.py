@@ -18,16 +18,19 @@ from limpet.storage import read_bounded
 __all__ = [
     "KernelRandomness",
     "LogLine",
+    "Mechanism",
     "OpenFile",
     "Slot",
     "read_address_randomization",
     "read_device_log",
     "read_kernel_randomness",
+    "read_mechanisms",
     "read_open_files",
     "read_slots",
 ]
 
 MAX_LOG = 4 << 20
+MAX_STATUS = 64 << 10
 MAX_ENTRIES = 20_000
 PRIVATE = ("keeper", "accounts", "gateway", "updater", "app")
 _POOL = Path("/proc/sys/kernel/random/entropy_avail")
@@ -42,6 +45,16 @@ class OpenFile:
 
     path: str  # relative to the device
     mode: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mechanism:
+    """One mechanism that a role says it is confined by, or is not."""
+
+    role: str
+    name: str
+    in_force: bool
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +120,35 @@ def read_device_log(target: Target) -> tuple[LogLine, ...]:
             event, detail, role = (str(entry.get(k, "")) for k in ("event", "detail", "role"))
             lines.append(LogLine(event, detail, role))
     return tuple(lines)
+
+
+class _Role(msgspec.Struct):
+    role: str
+    confinement: tuple[dict[str, str | bool], ...] = ()
+
+
+class _Status(msgspec.Struct):
+    roles: tuple[_Role, ...]
+
+
+def read_mechanisms(target: Target) -> tuple[Mechanism, ...]:
+    """What each role says of its confinement, as the supervisor wrote it down."""
+    root = target.need(target.device_dir, "--device")
+    data = read_bounded(root / "run" / "status.json", max_bytes=MAX_STATUS)
+    try:
+        status = msgspec.json.decode(data, type=_Status)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Unavailable("the device's status cannot be read") from error
+    return tuple(
+        Mechanism(
+            role=role.role,
+            name=str(one.get("mechanism", "")),
+            in_force=one.get("in_force") is True,
+            detail=str(one.get("detail", "")),
+        )
+        for role in status.roles
+        for one in role.confinement
+    )
 
 
 def read_slots(target: Target) -> tuple[Slot, ...]:

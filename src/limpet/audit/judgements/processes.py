@@ -7,7 +7,7 @@ the gateway accepts, the updater connects, and nobody else touches it.
 from collections.abc import Sequence
 
 from limpet.audit.finding import Finding, failed, passed, undetermined
-from limpet.audit.instruments.host import KernelRandomness, OpenFile
+from limpet.audit.instruments.host import KernelRandomness, Mechanism, OpenFile
 from limpet.audit.instruments.processes import Process
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "judge_egress",
     "judge_files",
     "judge_listeners",
+    "judge_mechanisms",
     "judge_randomness",
     "judge_roles",
     "unconfined",
@@ -25,6 +26,7 @@ ACCEPTING = frozenset({"gateway"})
 CONNECTING = frozenset({"updater"})
 STARTERS = frozenset({"boot", "supervisor"})  # they start programs; they parse nothing foreign
 SERVING = frozenset({"gateway", "accounts", "keeper", "updater", "app"})
+NO_NEW_CODE = "memory-deny-write-execute"
 SEEDED_BITS = 256  # of the kernel's pool, once it is seeded (Linux 5.18 and later)
 
 
@@ -52,6 +54,17 @@ def judge_compartments(
         f"{len(processes)} processes at {places} different addresses, none with memory"
         f" writable and executable, no core dumps{at_rest}"
     )
+
+
+def judge_mechanisms(said: Sequence[Mechanism], *, resting: frozenset[str]) -> Finding:
+    """Pass if each role tried, and found, that no memory becomes executable (R2.6.1a)."""
+    tried = {one.role: one for one in said if one.name == NO_NEW_CODE}
+    if missing := SERVING - set(tried) - resting:
+        return undetermined(f"{_names(missing)} says nothing of {NO_NEW_CODE}")
+    if open_ := [role for role, one in tried.items() if not one.in_force]:
+        return failed(f"memory can become executable in {_names(open_)}")
+    filters = [f"{one.role}: {one.detail}" for one in said if one.name == "seccomp"]
+    return passed(f"no memory becomes executable in {_names(set(tried))}; {'; '.join(filters)}")
 
 
 def judge_confinement(processes: Sequence[Process]) -> Finding:

@@ -201,19 +201,18 @@ _CONNECTING = Grant(
         _call("socket", _one(0, _AF_INET, _AF_INET6), Argument(1, (_STREAM,), _TYPE),
               _one(2, 0, _IPPROTO_TCP)),
         *_calls("connect poll getsockopt"),
-        _call("fcntl", _one(1, _F_GETFL, _F_SETFL)),
         _call("ioctl", _one(1, _FIONBIO)),
     ),
 )  # fmt: skip
 _NAMES = Grant(
-    why="the C library looks names up over UDP: a run without a name server shows no answer",
+    why="the C library looks names up, in its files and over UDP: only root's runs show it",
     calls=(
         _call("socket", _one(0, _AF_INET, _AF_INET6), Argument(1, (_DGRAM,), _TYPE),
               _one(2, 0, _IPPROTO_UDP)),
         _call("setsockopt", _one(1, _IPPROTO_IP), _one(2, _IP_RECVERR)),
         _call("setsockopt", _one(1, _IPPROTO_IPV6), _one(2, _IPV6_RECVERR)),
         _call("ioctl", _one(1, _FIONREAD)),
-        *_calls("connect sendmmsg recvfrom poll getsockname uname"),
+        *_calls("openat read lseek connect sendmmsg recvfrom poll getsockname uname"),
     ),
     rare=True,
 )  # fmt: skip
