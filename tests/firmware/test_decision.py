@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from limpet.crypto.suites import SuiteId
 from limpet.errors import Rejected
 from limpet.firmware.decision import (
     DeviceFacts,
@@ -115,6 +116,17 @@ def test_a_release_that_breaks_a_rule_is_refused(changes: dict[str, Any], reason
 def test_a_lower_version_with_the_same_counter_is_a_rollback_by_number_not_by_text() -> None:
     data = encode_json(manifest(version="1.9.0"))
     assert reason_of(data, plan_for(data), facts(version="1.10.0")) == "rollback"
+
+
+def test_newer_firmware_with_an_older_suite_is_refused_and_one_with_the_same_is_not() -> None:
+    """What the suite in force has retired would come back."""
+    newest, older = SuiteId(name="hybrid", version=2), SuiteId(name="first", version=1)
+    data = encode_json(manifest(suite=older))
+    assert reason_of(data, plan_for(data), facts(suite=newest)) == "rollback"
+    assert reason_of(data, plan_for(data), facts(suite=newest, security_counter=0)) == "rollback"
+    same = encode_json(manifest(suite=newest))
+    verify_release(same, plan_for(same), facts(suite=newest))
+    verify_release(same, plan_for(same), facts(suite=older))
 
 
 def test_another_release_under_the_running_version_is_refused() -> None:

@@ -12,7 +12,7 @@ import msgspec
 import typer
 
 from limpet.cli._frame import emit, make_app, progress, show_examples
-from limpet.crypto.suites import SuiteId
+from limpet.crypto.suites import SuiteId, find_suite
 from limpet.errors import Rejected, Unavailable
 from limpet.release import (
     BuildOrder,
@@ -121,7 +121,7 @@ def build(
         None, help="UTC; or SOURCE_DATE_EPOCH; the same time gives the same image."
     ),
     source_commit: str = typer.Option("", help="What it was built from."),
-    suite: Path | None = typer.Option(
+    suite: str | None = typer.Option(
         None, help="Algorithms that it goes by; suite.toml of --trust by default."
     ),
     json: bool = _json,
@@ -138,12 +138,8 @@ def build(
         hardware_revisions=tuple(hardware_revision or ()),
         built_at=at,
         source_commit=source_commit,
-        suite=suite,
-        bounds=Bounds(
-            not_before=_utc(not_before) or at,
-            minimum_duration_seconds=round(minimum_days * _DAY),
-            largest_step_ppm=round(largest_step * _PPM),
-        ),
+        suite=find_suite(suite) if suite else None,
+        bounds=_bounds(_utc(not_before) or at, minimum_days, largest_step),
     )
     with progress(f"building {version}"):
         built = build_release(order, out)
@@ -218,6 +214,14 @@ def support(
 def show(out: Path = _out_argument, json: bool = _json) -> None:
     """What a release's directory holds."""
     emit(_shown(load_built(out)), json=json, human=_print_release)
+
+
+def _bounds(not_before: datetime, days: float, step_percent: float) -> Bounds:
+    return Bounds(
+        not_before=not_before,
+        minimum_duration_seconds=round(days * _DAY),
+        largest_step_ppm=round(step_percent * _PPM),
+    )
 
 
 def _order(

@@ -14,6 +14,7 @@ import msgspec
 import typer
 
 from limpet.cli._frame import emit, make_app, print_table, progress, show_examples
+from limpet.crypto.suites import find_suite
 from limpet.errors import Misuse, Rejected
 
 __all__ = ["app"]
@@ -60,8 +61,8 @@ def init(
         [], "--hostname", help="A name of the service; the product's vendor hosts by default."
     ),
     passphrase_env: str = _passphrase,
-    suite: Path | None = typer.Option(
-        None, "--suite", help="A file of algorithms; the newest of this limpet by default."
+    suite: str | None = typer.Option(
+        None, "--suite", help="Algorithms: a file or a name; the newest of this limpet by default."
     ),
     json: bool = _json_option,
 ) -> None:
@@ -75,7 +76,7 @@ def init(
             hostnames=hostname,
             now=datetime.now(UTC),
             passphrase=_read_passphrase(passphrase_env),
-            suite=suite,
+            suite=find_suite(suite) if suite else None,
         )
     settings = home.settings
     made = _Made(
@@ -127,13 +128,15 @@ def renew(
 @app.command(
     name="suite",
     epilog=show_examples(
-        "limpet vendor suite vendor suite.toml --offline /media/drawer",
-        "limpet vendor suite vendor suite.toml --service",
+        "limpet vendor suite vendor limpet-2026-hybrid --offline /media/drawer",
+        "limpet vendor suite vendor next.toml --service",
     ),
 )
 def suite_command(
     directory: Path = _directory,
-    file: Path = typer.Argument(..., metavar="FILE", help="The newer suite of algorithms."),
+    newer: str = typer.Argument(
+        ..., metavar="SUITE", help="The newer suite of algorithms: a file, or a name."
+    ),
     service: bool = typer.Option(
         False, "--service", help="For the service, once the fleet has it; firmware goes first."
     ),
@@ -146,7 +149,7 @@ def suite_command(
     from limpet.vendor.home import open_home
     from limpet.vendor.repository.suites import take_for_firmware, take_for_service
 
-    home = open_home(directory)
+    home, file = open_home(directory), find_suite(newer)
     if service:
         take_for_service(home, file)
         print(f"the service keeps to {home.service_suite.id} from its next start on")

@@ -84,9 +84,13 @@ def tls_key_from_pem(pem: bytes, *, passphrase: bytes | None = None) -> TlsKey:
 
 
 def signing_key_from_pem(
-    pem: bytes, *, passphrase: bytes | None = None, suite: Suite | None = CURRENT
+    pem: bytes,
+    *,
+    passphrase: bytes | None = None,
+    suite: Suite | None = CURRENT,
+    offline: bool = True,
 ) -> SigningKey:
-    """The key in `pem`, if the suite still signs firmware by its scheme.
+    """The key in `pem`, if the suite still signs by its scheme for the roles of its kind.
 
     Without a suite any key that limpet can make is taken. Raises `Rejected("weak-key")` for a
     private key of another scheme, `Rejected("bad-key")` for what is none.
@@ -95,7 +99,8 @@ def signing_key_from_pem(
     if not isinstance(key, SigningKey):
         raise Rejected("weak-key", "the file holds no key that signs firmware: Ed25519 or ML-DSA")
     if suite is not None:
-        verify_firmware_schemes((scheme_of(key),), what="the file", suite=suite)
+        families = suite.firmware.offline if offline else suite.firmware.online
+        verify_firmware_schemes((scheme_of(key),), what="the file", families=families, suite=suite)
     return key
 
 

@@ -78,15 +78,17 @@ def verify_certificate_algorithms(
         raise Rejected("weak-signature", f"{algorithm.name} is not in suite {suite.id}")
 
 
-def verify_firmware_schemes(schemes: Iterable[str], *, what: str, suite: Suite = CURRENT) -> None:
-    """Raise `Rejected("weak-key")` unless every key's scheme may sign firmware metadata.
+def verify_firmware_schemes(
+    schemes: Iterable[str], *, what: str, families: Families, suite: Suite = CURRENT
+) -> None:
+    """Raise `Rejected("weak-key")` unless every key's scheme is of `families`, those of the suite
+    that sign for the role, or one that roles may name besides.
 
     python-tuf takes whatever it can verify, RSA and ECDSA too: this is what keeps them out.
     `what` names the holder of the keys in the message.
     """
-    rules = suite.firmware
-    known = {scheme for family in (*rules.offline, *rules.online) for scheme in family}
-    for scheme in sorted(set(schemes) - known - set(rules.besides)):
+    known = {scheme for family in families for scheme in family}
+    for scheme in sorted(set(schemes) - known - set(suite.firmware.besides)):
         raise Rejected(
             "weak-key", f"{what} has a key for {scheme[:64]!r}, which is not in suite {suite.id}"
         )

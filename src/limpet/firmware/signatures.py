@@ -14,7 +14,14 @@ from limpet.crypto.policy import missing_families, verify_firmware_schemes
 from limpet.crypto.suites import Families, Suite
 from limpet.errors import Rejected
 
-__all__ = ["families_of", "missing_signatures", "verify_role_keys", "verify_role_signatures"]
+__all__ = [
+    "families_of",
+    "missing_signatures",
+    "verify_all_keys",
+    "verify_role_keys",
+    "verify_role_signatures",
+    "verify_signer_keys",
+]
 
 S = TypeVar("S", Root, Timestamp, Snapshot, Targets)
 
@@ -32,12 +39,35 @@ def families_of(role: str, suite: Suite) -> Families:
 
 
 def verify_role_keys(delegator: Root | Targets, role: str, *, what: str, suite: Suite) -> None:
-    """Raise `Rejected("weak-key")` unless every key of `role` is of a scheme of the suite.
+    """Raise `Rejected("weak-key")` unless every key of `role` is of a scheme that may sign for it.
 
     Raises `ValueError` if `delegator` does not delegate `role`, or names a key that it lacks.
     """
+    _verify_keys(delegator, role, what=what, families=families_of(role, suite), suite=suite)
+
+
+def verify_signer_keys(delegator: Targets, role: str, *, path: str, suite: Suite) -> None:
+    """As `verify_role_keys`, for a role that signs `path`, whatever it calls itself."""
+    _verify_keys(delegator, role, what=role, families=families_of(path, suite), suite=suite)
+
+
+def verify_all_keys(delegator: Root | Targets, *, what: str, suite: Suite) -> None:
+    """`verify_role_keys` for every role that `delegator` delegates."""
+    if isinstance(delegator, Root):
+        roles = set(delegator.roles)
+    else:
+        delegations = delegator.delegations
+        roles = set(delegations.roles or {}) if delegations is not None else set()
+    for role in sorted(roles):
+        verify_role_keys(delegator, role, what=what, suite=suite)
+
+
+def _verify_keys(
+    delegator: Root | Targets, role: str, *, what: str, families: Families, suite: Suite
+) -> None:
     keys = (delegator.get_key(keyid) for keyid in delegator.get_delegated_role(role).keyids)
-    verify_firmware_schemes((key.scheme for key in keys), what=what, suite=suite)
+    schemes = (key.scheme for key in keys)
+    verify_firmware_schemes(schemes, what=what, families=families, suite=suite)
 
 
 def missing_signatures(

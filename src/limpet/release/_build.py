@@ -23,7 +23,7 @@ from limpet.product import PRODUCT_FILE, load_product
 from limpet.release._tree import assemble_tree
 from limpet.storage import make_directory, read_bounded, write_atomic
 from limpet.wire.codec import decode_json, encode_json
-from limpet.wire.release import MANIFEST_BYTES, Bounds, ReleaseManifest
+from limpet.wire.release import MANIFEST_BYTES, Bounds, Image, ReleaseManifest
 
 __all__ = [
     "IMAGE_FILE",
@@ -113,7 +113,14 @@ def build_release(order: BuildOrder, out: Path) -> Built:
         )
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    manifest = ReleaseManifest(
+    manifest = _manifest(order, description, image)
+    _verify(manifest, ReleaseManifest)
+    write_atomic(out / MANIFEST_FILE, encode_json(manifest), mode=0o644)
+    return load_built(out)
+
+
+def _manifest(order: BuildOrder, description: FirmwareDescription, image: Image) -> ReleaseManifest:
+    return ReleaseManifest(
         model=description.model,
         hardware_revisions=description.hardware_revisions,
         version=description.version,
@@ -125,9 +132,6 @@ def build_release(order: BuildOrder, out: Path) -> Built:
         image=image,
         bounds=order.bounds,
     )
-    _verify(manifest, ReleaseManifest)
-    write_atomic(out / MANIFEST_FILE, encode_json(manifest), mode=0o644)
-    return load_built(out)
 
 
 def load_built(out: Path) -> Built:

@@ -16,10 +16,9 @@ from tuf.api.exceptions import DownloadError, DownloadHTTPError, RepositoryError
 from tuf.api.metadata import DelegatedRole, Metadata, Root, Targets
 from tuf.ngclient import FetcherInterface, Updater
 
-from limpet.crypto.policy import verify_firmware_schemes
 from limpet.crypto.suites import CURRENT, Suite
 from limpet.errors import Rejected, Unavailable
-from limpet.firmware.signatures import verify_role_keys
+from limpet.firmware.signatures import verify_all_keys, verify_role_keys
 from limpet.storage import read_bounded
 from limpet.wire.release import manifest_path
 
@@ -77,9 +76,7 @@ def load_current(
     role = delegations.roles.get(name) if delegations and delegations.roles else None
     if role is None:
         raise Rejected("unknown-model", f"{repository} delegates no {name}")
-    verify_firmware_schemes(
-        (key.scheme for key in top.signed.keys.values()), what="root", suite=suite
-    )
+    verify_all_keys(top.signed, what="root", suite=suite)
     verify_role_keys(parent.signed, name, what=name, suite=suite)
     return CurrentReleases(role, current.signed, parent.signed)
 

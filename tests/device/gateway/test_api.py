@@ -1,11 +1,13 @@
 """The device's API over real TLS, with the real accounts, app and gateway processes."""
 
+import ssl
 import time
 
 import msgspec
 import pytest
 from tests.device.gateway.conftest import PASSWORD, SERIAL, Person, Stand
 
+from limpet.crypto.suites import CURRENT
 from limpet.device.gateway.routes import ROUTES
 from limpet.device.link import messages as m
 from limpet.device.link.entropy import RandomnessReport
@@ -271,6 +273,12 @@ def test_the_owner_sees_the_security_log_and_the_confinement(owner: Person) -> N
     device = owner.ask("GET", "/v1/device")[1]
     assert device["firmware_revision"] == "1.0.0"
     assert "Login" in device["links"]["gateway>accounts"]
+    algorithms = device["algorithms"]
+    assert (algorithms["suite"], algorithms["version"]) == (CURRENT.name, CURRENT.version)
+    shown = {*algorithms["tls_groups"], *algorithms["tls_groups_missing"]}
+    assert shown == set(CURRENT.tls.local.groups)
+    assert algorithms["tls_library"] == ssl.OPENSSL_VERSION
+    assert algorithms["firmware_signatures"] == [["ed25519"], ["ml-dsa-65/1"]]
     assert set(device["confinement"]) == {"accounts", "app", "gateway"}  # all that the stand runs
     for role, shown in device["confinement"].items():
         told = owner.stand.children[Role(role)].confinement

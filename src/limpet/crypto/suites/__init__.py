@@ -37,6 +37,7 @@ __all__ = [
     "TlsRules",
     "TlsUse",
     "bundled_suites",
+    "find_suite",
     "first_suite",
     "load_suite",
     "parse_suite",
@@ -64,6 +65,16 @@ def first_suite() -> Path:
     """The oldest bundled file: what firmware and vendors go by that were made before others."""
     files = bundled_suites()
     return files[min(files)]
+
+
+def find_suite(given: str) -> Path:
+    """The file of the bundled suite named `given`, else the file `given`. Raises `Unavailable`."""
+    bundled = {file.stem: file for file in bundled_suites().values()}
+    file = bundled.get(given, Path(given))
+    if not file.is_file():
+        known = ", ".join(sorted(bundled))
+        raise Unavailable(f"there is no suite {given}", hint=f"name a file, or one of {known}")
+    return file
 
 
 def suite_file_in(directory: Path) -> Path:

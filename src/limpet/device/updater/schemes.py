@@ -10,10 +10,14 @@ from pathlib import Path
 
 from tuf.api.metadata import Metadata, Root, Signed, Targets
 
-from limpet.crypto.policy import verify_firmware_schemes
 from limpet.crypto.suites import Suite
 from limpet.errors import Rejected
-from limpet.firmware.signatures import families_of, verify_role_keys, verify_role_signatures
+from limpet.firmware.signatures import (
+    families_of,
+    verify_all_keys,
+    verify_role_signatures,
+    verify_signer_keys,
+)
 from limpet.storage import read_bounded
 
 __all__ = ["ROOT_BYTES", "verify_delegations", "verify_roots", "verify_targets"]
@@ -41,8 +45,7 @@ def verify_roots(cache: Path, first: int, last: int, suite: Suite) -> None:
         root, what = metadata.signed, f"version {version} of root"
         if not isinstance(root, Root):
             raise Rejected("malformed", f"{what} is metadata of another role")
-        schemes = (key.scheme for key in root.keys.values())
-        verify_firmware_schemes(schemes, what=what, suite=suite)
+        verify_all_keys(root, what=what, suite=suite)
         families = families_of("root", suite)
         for signer in (before, root):
             if signer is not None:
@@ -70,7 +73,7 @@ def verify_delegations(trusted: Iterable[Signed], path: str, load: LoadRole, sui
         if not isinstance(signed, Targets) or signed.delegations is None:
             continue
         for name, _ in signed.delegations.get_roles_for_target(path):
-            verify_role_keys(signed, name, what=name, suite=suite)
+            verify_signer_keys(signed, name, path=path, suite=suite)
             metadata = load(name)
             if metadata is not None:
                 verify_role_signatures(signed, name, metadata, what=name, families=families)

@@ -17,10 +17,9 @@ from tuf.api.metadata import Metadata, MetaFile, Root, Signed, Snapshot, Targets
 from tuf.api.serialization import DeserializationError
 
 from limpet.crypto.keys import signing_key_from_pem
-from limpet.crypto.policy import verify_firmware_schemes
 from limpet.crypto.suites import Suite
 from limpet.errors import Rejected, naming
-from limpet.firmware.signatures import families_of, verify_role_signatures
+from limpet.firmware.signatures import families_of, verify_all_keys, verify_role_signatures
 from limpet.storage import read_bounded
 
 __all__ = [
@@ -109,12 +108,8 @@ def verify_families(
 def verify_schemes(delegator: Root | Targets, *, what: str, suites: Sequence[Suite]) -> None:
     """Raise `Rejected("weak-key")` unless devices of each of `suites` accept every key that
     `delegator` names."""
-    if isinstance(delegator, Root):
-        keys = delegator.keys
-    else:
-        keys = delegator.delegations.keys if delegator.delegations is not None else {}
     for suite in suites:
-        verify_firmware_schemes((key.scheme for key in keys.values()), what=what, suite=suite)
+        verify_all_keys(delegator, what=what, suite=suite)
 
 
 def load_signer(file: Path, *, passphrase: bytes | None = None) -> CryptoSigner:
