@@ -48,7 +48,7 @@ from limpet.audit.instruments.repository import read_repository
 from limpet.audit.instruments.service import Factory, read_factory, read_pages, read_vendor_keys
 from limpet.audit.instruments.sockets import Echo, probe_datagrams
 from limpet.audit.instruments.tls import TlsSurvey, survey_device
-from limpet.audit.judgements.updates import judge_suites
+from limpet.audit.judgements.updates import judge_suite_in_force, judge_suites
 from limpet.crypto.suites import SuiteId
 from limpet.product import Confinement, ConfinementGap, Product
 from limpet.wire.support import AfterSupport, SupportStatement
@@ -291,6 +291,10 @@ def test_a_release_that_goes_back_to_an_older_suite_fails_and_keys_are_named_hon
     }
     finding = judge_suites(replace(onward, roles=hybrid))
     assert "have post-quantum keys" in finding.evidence
+    said = "suite newer (version 2), TLS groups x25519; OpenSSL 3.0.19 has no X25519MLKEM768"
+    log = [LogLine("listening", "x"), LogLine("algorithms", "old"), LogLine("algorithms", said)]
+    assert judge_suite_in_force(log).evidence == said
+    assert judge_suite_in_force(log[:1]).verdict is Verdict.COULD_NOT_DETERMINE
     none = judge_suites(s.repository(releases=()))
     assert none.verdict is Verdict.COULD_NOT_DETERMINE
 

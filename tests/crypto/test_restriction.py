@@ -133,6 +133,18 @@ def test_a_certificate_of_a_retired_kind_is_refused_in_the_handshake_from_either
         shake(peers.server(later, **roots), peers.client(**shown))
 
 
+def test_a_client_certificate_that_proves_itself_by_a_retired_algorithm_is_refused() -> None:
+    """The server's own key is another one: what it must not accept is the client's signature."""
+    on_p384 = with_certificates(curves=("secp384r1",))
+    old, new = Peers(), Peers(on_p384)
+    later = with_tls(signatures=("ecdsa_secp384r1_sha384",))
+    asks = {"client_roots_pem": old.root.certificate_pem(), "require_client": True}
+    shown = {"chain_pem": old.client_chain, "key": old.client_key}
+    shake(new.server(**asks), new.client(**shown))
+    with pytest.raises(ssl.SSLError):
+        shake(new.server(later, **asks), new.client(**shown))
+
+
 def test_a_weak_authority_above_a_sound_certificate_is_refused() -> None:
     """Of a chain every link counts: here the root alone is on a curve that was retired."""
     weak_root, sound = make_root("root", now=NOW), with_certificates(curves=("secp384r1",))

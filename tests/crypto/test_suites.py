@@ -102,3 +102,17 @@ def test_what_a_later_suite_retires_is_refused_where_it_was_accepted(
     with pytest.raises(Rejected) as of_chain:
         verify_chain(pem, roots, now=NOW, purpose=Purpose.CLIENT, suite=suite)
     assert (of_request.value.reason, of_chain.value.reason) == (reason, reason)
+
+
+def test_a_chain_below_a_root_of_a_retired_curve_is_refused() -> None:
+    """All that is shown is sound; the root, which nobody shows, is not."""
+    root = make_root("device root", now=NOW)
+    request = make_request(
+        ec.generate_private_key(ec.SECP384R1()), model="m", serial="S-1", purpose=Purpose.CLIENT
+    )
+    pem = issue_device_identity(root, verify_request(request), now=NOW)
+    roots = root.certificate_pem()
+    verify_chain(pem, roots, now=NOW, purpose=Purpose.CLIENT)
+    with pytest.raises(Rejected) as refusal:
+        verify_chain(pem, roots, now=NOW, purpose=Purpose.CLIENT, suite=WITHOUT_P256)
+    assert refusal.value.reason == "weak-key"

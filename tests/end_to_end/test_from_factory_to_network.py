@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from tests.device.workshop import Running, example_product, lacking_here, running, until
 
+from limpet.crypto.suites import CURRENT
 from limpet.crypto.tls import client_context
 from limpet.device.confine import MECHANISMS
 from limpet.https.client import HttpsClient
@@ -131,6 +132,7 @@ def test_a_person_sees_it_run(device: Running) -> None:
     status = [*command, "status", str(device.root)]
     seen = subprocess.run(status, capture_output=True, text=True, timeout=30, check=True).stdout
     assert "running: firmware 1.0.0 in slot a" in seen
+    assert f"algorithms: {CURRENT.id}" in seen
     assert f"listening on 127.0.0.1:{_port(device)}" in seen
     confinement = [*status, "--confinement"]
     seen = subprocess.run(confinement, capture_output=True, text=True, timeout=30, check=True)

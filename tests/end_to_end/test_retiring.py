@@ -1,21 +1,26 @@
 """An update retires a group of TLS; the device then refuses it as a server and as a client."""
 
+import hashlib
 import shutil
 import ssl
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from socket import create_connection
+from types import SimpleNamespace
 
 import msgspec
 import pytest
 from tests.device.workshop import Running, example_product, running, until
 from tests.end_to_end.test_update import HASTE, World, order
 
-from limpet.crypto.suites import CURRENT, SUITE_FILE, bundled_suites, parse_suite
+from limpet.crypto.suites import CURRENT, SUITE_FILE, bundled_suites, first_suite, parse_suite
 from limpet.crypto.tls import client_context
+from limpet.demo.thief import Thief
 from limpet.release import (
     SigningOrder,
     build_release,
@@ -26,6 +31,7 @@ from limpet.release import (
 from limpet.vendor.factory.station import Station, load_factory_image
 from limpet.vendor.home import Home, create
 from limpet.vendor.repository.suites import take_for_firmware
+from limpet.wire.release import manifest_path
 from limpet.wire.rollout import PlannedRelease
 
 pytestmark = pytest.mark.end_to_end
@@ -90,9 +96,9 @@ def takes(device: Running, home: Home, group: str) -> bool:
     return True
 
 
-def test_an_update_retires_a_group_for_what_the_device_accepts_and_for_what_it_offers(
-    tmp_path: Path,
-) -> None:
+@contextmanager
+def living(tmp_path: Path, *, suite: Path | None = None) -> Iterator[tuple[World, Vendor]]:
+    """A vendor that began with `suite`, its service, and a device that checks all the time."""
     product = tmp_path / "product"
     ignored = shutil.ignore_patterns(".*", "__pycache__", "tests")
     shutil.copytree(example_product(), product, ignore=ignored)
@@ -100,7 +106,7 @@ def test_an_update_retires_a_group_for_what_the_device_accepts_and_for_what_it_o
     for slow, fast in HASTE.items():
         text = text.replace(slow, fast)
     (product / "product.toml").write_text(text)
-    home = create(tmp_path / "vendor", product, now=now())
+    home = create(tmp_path / "vendor", product, now=now(), suite=suite)
     build_release(order(home, product, "1.0.0"), tmp_path / "release-1.0.0")
     image = load_factory_image(tmp_path / "release-1.0.0")
     made = next(iter(Station(home, clock=now).make(image, tmp_path / "devices", count=1)))
@@ -110,12 +116,49 @@ def test_an_update_retires_a_group_for_what_the_device_accepts_and_for_what_it_o
         resolve = f"vendor.example.com:443={vendor.address}"
         with running(Path(made.directory), "--resolve", resolve) as device:
             until(lambda: device.has_logged("enrolled", times=2), "not enrolled", device)
-            world = World(home, device, product)
-            _retire(world, tmp_path)
-            _refuse_the_older(world, tmp_path)
-            _leave_the_vendor_behind(vendor, device, tmp_path)
+            yield World(home, device, product), vendor
     finally:
         vendor.stop()
+
+
+def test_an_update_retires_a_group_for_what_the_device_accepts_and_for_what_it_offers(
+    tmp_path: Path,
+) -> None:
+    with living(tmp_path) as (world, vendor):
+        _retire(world, tmp_path)
+        _refuse_the_older(world, tmp_path)
+        _leave_the_vendor_behind(vendor, world.device, tmp_path)
+
+
+def test_a_device_from_before_is_moved_to_both_families_and_takes_no_half_any_more(
+    tmp_path: Path,
+) -> None:
+    with living(tmp_path, suite=first_suite()) as (world, _):
+        world.offer(world.release("1.1.0"))
+        until(lambda: world.running_version() == "1.1.0", "not confirmed", world.device)
+        hybrid = bundled_suites()[CURRENT.version]
+        take_for_firmware(world.home, hybrid, offline=world.home.offline, now=now())
+        world.offer(world.release("1.2.0"))
+        until(lambda: world.running_version() == "1.2.0", "not confirmed", world.device)
+        assert world.device.has_logged("algorithms", "limpet-2026 (version 1)")
+        assert world.device.has_logged("algorithms", f"{CURRENT.name} (version {CURRENT.version})")
+        _offer_half(world)
+        until(
+            lambda: world.device.has_logged("update-refused", "bad-signature"),
+            "it took what ML-DSA did not sign",
+            world.device,
+        )
+        assert world.running_version() == "1.2.0"
+
+
+def _offer_half(world: World) -> None:
+    """Who has the online keys, and has broken Ed25519, signs a release with that alone."""
+    thief = Thief(SimpleNamespace(vendor=world.home.root))  # type: ignore[arg-type]
+    manifest = thief.manifest(world.home.root.parent / "release-1.2.0", version="1.3.0")
+    path = manifest_path("thermostat", "1.3.0")
+    broken = [world.home.offline / "releases-thermostat.pem"]
+    thief._publish("releases/thermostat", path, manifest, broken)
+    thief.offer("1.3.0", hashlib.sha256(manifest).hexdigest())
 
 
 def _retire(world: World, tmp_path: Path) -> None:

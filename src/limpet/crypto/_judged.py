@@ -30,6 +30,8 @@ _UNSPECIFIED = 1  # X509_V_ERR_UNSPECIFIED
 
 def judge_chains(context: ssl.SSLContext, judges: Sequence[Judge]) -> None:
     """Let every handshake of `context` end with `judges`, where the peer showed a certificate."""
+    if not judges:
+        return
 
     class JudgedObject(ssl.SSLObject):
         def do_handshake(self) -> None:

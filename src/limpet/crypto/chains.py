@@ -12,7 +12,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509 import verification
 from cryptography.x509.oid import NameOID
 
-from limpet.crypto.policy import verify_certificate_algorithms
+from limpet.crypto.policy import verify_certificate_algorithms, verify_key
 from limpet.crypto.requests import Purpose
 from limpet.crypto.suites import CURRENT, Suite
 from limpet.errors import Rejected
@@ -79,8 +79,8 @@ def verify_chain(
     """Verify a device's chain. Raises `Rejected("bad-certificate" | "weak-…" | "wrong-purpose")`.
 
     Numbered as they run: 1. form; 2. every certificate within the suite; 3. path to a root at
-    time `now`; 4. purpose; 5. the subject names one model and one serial. The caller still owes:
-    the serial is the one it expects, and the peer holds the key.
+    time `now`, and its key within the suite; 4. purpose; 5. the subject names one model and one
+    serial. The caller still owes: the serial is the one it expects, and the peer holds the key.
     """
     # 1.
     chain, roots = load_certificates(chain_pem), load_certificates(roots_pem)
@@ -91,7 +91,8 @@ def verify_chain(
     for certificate in chain:
         verify_certificate_algorithms(certificate, suite)
     # 3.
-    _verify_path(leaf, intermediates, roots, now)
+    root = _verify_path(leaf, intermediates, roots, now)
+    verify_key(root.public_key(), suite)
     # 4.
     try:
         usage = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
@@ -112,7 +113,8 @@ def _verify_path(
     intermediates: list[x509.Certificate],
     roots: list[x509.Certificate],
     now: datetime,
-) -> None:
+) -> x509.Certificate:
+    """The root at the end of the path."""
     # Device certificates carry no subjectAltName when they are clients, so the Web PKI policy
     # for leaves does not fit; authorities keep it whole.
     leaves = verification.ExtensionPolicy.permit_all()
@@ -125,7 +127,7 @@ def _verify_path(
         .extension_policies(ca_policy=authorities, ee_policy=leaves)
     )
     try:
-        builder.build_client_verifier().verify(leaf, intermediates)
+        return builder.build_client_verifier().verify(leaf, intermediates).chain[-1]
     except (verification.VerificationError, ValueError) as error:
         raise Rejected("bad-certificate", f"the certificate does not verify: {error}") from error
 

@@ -2,10 +2,11 @@
 
 from limpet.audit.check import Check, Input, Means
 from limpet.audit.finding import Finding, attempt, combine_all
+from limpet.audit.instruments.host import read_device_log
 from limpet.audit.instruments.repository import read_repository
 from limpet.audit.instruments.tls import survey_device, survey_vendor
 from limpet.audit.judgements.tls import judge_agility
-from limpet.audit.judgements.updates import judge_suites
+from limpet.audit.judgements.updates import judge_suite_in_force, judge_suites
 from limpet.audit.target import Target
 
 __all__ = ["CHECK", "run"]
@@ -14,6 +15,10 @@ __all__ = ["CHECK", "run"]
 def run(target: Target) -> Finding:
     """Each cipher suite and group offered alone, to device and service; releases' suites."""
     parts = [attempt("device", lambda: judge_agility(target.observe(survey_device)))]
+    if target.device_dir is not None:
+        parts.append(
+            attempt("suite", lambda: judge_suite_in_force(target.observe(read_device_log)))
+        )
     if target.vendor is not None:
         parts += [
             attempt("service", lambda: judge_agility(target.observe(survey_vendor))),
@@ -28,6 +33,7 @@ CHECK = Check(
     means=(
         Means.NETWORK,
         Means.SERVICE,
+        Means.HOST,
     ),
     run=run,
     needs=(Input.DEVICE,),

@@ -25,6 +25,7 @@ import msgspec
 from limpet.audit.target import Target
 from limpet.crypto.certificates import issue_service, make_root
 from limpet.crypto.keys import generate_key
+from limpet.crypto.suites import TlsUse
 from limpet.crypto.tls import server_context
 from limpet.errors import Unavailable
 from limpet.product import PRODUCT_FILE, load_product
@@ -66,7 +67,7 @@ class Impostor:
         chain = issue_service(
             make_root("Nobody's Authority", now=now), key, hostnames=hosts, now=now, days=1
         )
-        self._context = server_context(chain, key)
+        self._context = server_context(chain, key, use=TlsUse.VENDOR)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.settimeout(0.1)
         self._seen = _Seen()

@@ -24,6 +24,7 @@ __all__ = [
     "judge_refused",
     "judge_schemes",
     "judge_slots",
+    "judge_suite_in_force",
     "judge_suites",
     "judge_theft",
     "judge_timing",
@@ -174,6 +175,14 @@ def judge_schemes(repository: Repository) -> Finding:
     schemes = ", ".join(sorted(frozenset().union(*(role.schemes for role in releases))))
     threshold = min(role.threshold for role in releases)
     return passed(f"releases signed by {schemes}, threshold {threshold}, no key shared with online")
+
+
+def judge_suite_in_force(log: Sequence[LogLine]) -> Finding:
+    """Pass if the device says which algorithms it goes by, and what of them it lacks (R2.1.4)."""
+    said = [line.detail for line in log if line.event == "algorithms"]
+    if not said:
+        return undetermined("the device's log does not say which suite is in force")
+    return passed(said[-1][:300])
 
 
 def judge_suites(repository: Repository) -> Finding:
