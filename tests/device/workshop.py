@@ -113,9 +113,14 @@ def seal(root: Path) -> None:
 class Running:
     """A device that boot was started for."""
 
-    def __init__(self, root: Path, process: subprocess.Popen[str]) -> None:
-        self.root = root
-        self.boot = process
+    def __init__(self, root: Path, start: Callable[[], subprocess.Popen[str]]) -> None:
+        self.root, self._start = root, start
+        self.boot = start()
+
+    def start_again(self) -> None:
+        """As the system's init does when boot has ended."""
+        self.boot.wait(10)
+        self.boot = self._start()
 
     @property
     def state(self) -> BootState:
@@ -168,18 +173,20 @@ def running(
     errors = (root / "stderr").open("w+")
     command = [*under, interpreter, "-m", "limpet.device.boot", str(root), *options]
     environment = {**os.environ, "PYTHONPATH": str(SRC.parent)}
-    process = subprocess.Popen(command, stderr=errors, text=True, env=environment)
-    device = Running(root, process)
+    device = Running(
+        root, lambda: subprocess.Popen(command, stderr=errors, text=True, env=environment)
+    )
     try:
         if wait:
             until(lambda: device.has_logged("running"), "the device did not start", device)
         yield device
     finally:
-        process.terminate()
+        device.boot.terminate()
         try:
-            process.wait(10)
+            device.boot.wait(10)
         finally:
-            process.kill()
+            device.boot.kill()
+            device.boot.wait()
             errors.close()
             for pid in processes_of(root):
                 os.kill(pid, signal.SIGKILL)

@@ -1,8 +1,12 @@
-"""R2.5, R3.1: kill -9 of any role at any moment loses nothing that was acknowledged.
+"""R2.5, R3.1: kill -9 of any process at any moment loses nothing that was acknowledged.
+
+Every role, the supervisor, and boot, which the test starts again as an init would. While they
+die, guesses at the owner's password go on: what was counted stays counted.
 
 `LIMPET_KILLS=200 ./run test tests/end_to_end/test_killing.py` is the long form.
 """
 
+import contextlib
 import os
 import random
 import signal
@@ -15,12 +19,15 @@ from typing import Any
 import pytest
 from tests.end_to_end.living_device import PASSWORD, ROLES, Living, Owner, living_device
 
+from limpet.device.accounts.throttle import PASSWORD as THROTTLE
+from limpet.device.accounts.throttle import most_guesses
 from limpet.errors import LimpetError
 
 KILLS = int(os.environ.get("LIMPET_KILLS", "25"))
 BACK_SECONDS = 60.0  # the longest backoff of the supervisor is 30
 LATEST_KILL = 0.15  # seconds after a change was sent
-VICTIMS = (*ROLES, "supervisor")
+VICTIMS = (*ROLES, "supervisor", "boot")
+KINDS = ("policy", "policy", "target", "target", "token", "revoke", "password", "guess", "guess")
 
 pytestmark = [pytest.mark.slow, pytest.mark.end_to_end, pytest.mark.timeout(120 + 20 * KILLS)]
 
@@ -39,14 +46,15 @@ class Ledger:
         self.interval: set[int | None] = {None}
         self.target: set[float] | None = None
         self.tokens: dict[str, str] = {}  # id -> secret; all acknowledged
-        self.revoked: list[str] = []
-        self.password = {PASSWORD}
+        self.dead: list[str] = []
+        self.passwords = [PASSWORD]  # one of these is right; more than one only until `verify`
+        self.begun = time.monotonic()
+        self.guessed = 0  # guesses that were answered as checked
         self.acknowledged = 0
 
     def change(self) -> None:
         """One change, chosen by the dice; its answer, if any comes, is entered."""
-        kind = self.dice.choice(("policy", "policy", "target", "target", "token", "revoke"))
-        getattr(self, f"_change_{kind}")()
+        getattr(self, f"_change_{self.dice.choice(KINDS)}")()
 
     def _ask(self, method: str, path: str, body: object = None) -> Any:
         try:
@@ -82,10 +90,34 @@ class Ledger:
             return
         number, secret = self.tokens.popitem()
         if self._ask("DELETE", f"/v1/tokens/{number}") is not None:
-            self.revoked.append(secret)
+            self.dead.append(secret)
+
+    def _change_password(self) -> None:
+        """Only where the right one is certain; what happened without an answer is found later."""
+        if len(self.passwords) > 1:
+            return
+        new = f"tides {self.dice.getrandbits(60):x} under the harbour"
+        body = {"old": self.passwords[0], "new": new}
+        if self._ask("PUT", "/v1/password", body) is not None:
+            self.passwords = [new]
+            self.dead += self.tokens.values()
+            self.tokens = {}
+        else:
+            self.passwords.append(new)
+
+    def _change_guess(self) -> None:
+        """A stranger guesses; what is checked is counted, whoever dies meanwhile."""
+        number = self.dice.getrandbits(60)
+        body = {"name": "owner", "password": f"another guess {number:x}"}
+        stranger = Owner(self.owner.living)
+        with contextlib.suppress(LimpetError):
+            status, value = stranger.ask("POST", "/v1/login", body)
+            assert status in (401, 429, 503), value
+            self.guessed += status == 401
+        stranger.hang_up()
 
     def verify(self) -> None:
-        """Everything acknowledged is there."""
+        """Everything acknowledged is there, and what came without an answer came whole."""
         status, update = self.owner.ask("GET", "/v1/update")
         assert status == 200
         assert update["policy"]["interval_seconds"] in self.interval
@@ -93,10 +125,33 @@ class Ledger:
             status, state = self.owner.ask("GET", "/v1/functions/status")
             assert status == 200, state
             assert _number(state) in self.target
+        self._verify_password()
         for secret in self.tokens.values():
             assert self.owner.ask("GET", "/v1/functions", token=secret)[0] == 200
-        for secret in self.revoked:
+        for secret in self.dead:
             assert self.owner.ask("GET", "/v1/functions", token=secret)[0] == 401
+        assert self.guessed <= most_guesses(THROTTLE, (time.monotonic() - self.begun) / 3600)
+
+    def _verify_password(self) -> None:
+        """A change cut off has ended every token, or has not happened at all."""
+        if len(self.passwords) == 1:
+            return
+        old, new = self.passwords
+        alive = [
+            self.owner.ask("GET", "/v1/functions", token=secret)[0] == 200
+            for secret in self.tokens.values()
+        ]
+        fresh = f"reeds {self.dice.getrandbits(60):x} along the river"
+        status, _ = self.owner.ask("PUT", "/v1/password", {"old": new, "new": fresh})
+        if status == 204:
+            assert not any(alive)
+        else:
+            assert all(alive)
+            status, value = self.owner.ask("PUT", "/v1/password", {"old": old, "new": fresh})
+            assert status == 204, value
+        self.passwords = [fresh]
+        self.dead += self.tokens.values()
+        self.tokens = {}
 
 
 def _number(value: Any) -> float:
@@ -109,16 +164,24 @@ def _has_process(living: Living, role: str) -> bool:
 
 
 def _kill(living: Living, victim: str) -> int:
-    pid = living.device.pid_of(victim)
+    """The process that died; boot is started again by its init, which is this test."""
+    pid = living.device.boot.pid if victim == "boot" else living.device.pid_of(victim)
     os.kill(pid, signal.SIGKILL)
+    if victim == "boot":
+        living.device.start_again()
     return pid
+
+
+def _pid(living: Living, victim: str) -> int:
+    """Who must be another one afterwards; boot's death takes the supervisor along."""
+    return living.device.pid_of("supervisor" if victim == "boot" else victim)
 
 
 def _wait_back(living: Living, owner: Owner, victim: str, old: int) -> float:
     begun = time.monotonic()
     while time.monotonic() - begun < BACK_SECONDS:
         try:
-            new = living.device.pid_of(victim)
+            new = _pid(living, victim)
             ready = new != old and set(living.running_roles()) == set(ROLES)
             if ready and owner.ask("GET", "/v1/update")[0] == 200:
                 status, _ = owner.ask("GET", "/v1/functions/temperature")
@@ -142,7 +205,7 @@ def test_killing_any_role_at_any_moment_loses_no_acknowledged_change(living: Liv
     for number in range(KILLS):
         victim = dice.choice([role for role in VICTIMS if _has_process(living, role)])
         writer = threading.Thread(target=_change_often, args=(ledger,))
-        old = living.device.pid_of(victim)
+        old = _pid(living, victim)
         writer.start()
         time.sleep(dice.uniform(0, LATEST_KILL))
         _kill(living, victim)
@@ -152,11 +215,26 @@ def test_killing_any_role_at_any_moment_loses_no_acknowledged_change(living: Liv
         slowest = max(slowest, back)
         print(f"{number + 1}: {victim} back after {back:.1f} s; {ledger.acknowledged} changes held")
         ledger.verify()
-    # The password and what failed guesses cost outlive it too.
-    body = {"name": "owner", "password": PASSWORD, "known": owner.known}
-    assert owner.ask("POST", "/v1/login", body, token="")[0] == 201
+    _verify_delays_outlive_a_kill(living, owner)
     assert ledger.acknowledged > KILLS / 2
     print(f"slowest return {slowest:.1f} s")
+
+
+def _verify_delays_outlive_a_kill(living: Living, owner: Owner) -> None:
+    """A stranger that has to wait has to wait on after the counter was killed, and after boot."""
+    body = {"name": "owner", "password": "a guess that is not right"}
+
+    def guess(number: int) -> int:
+        return owner.ask(
+            "POST", "/v1/login", {**body, "password": f"guess {number:020}"}, token=""
+        )[0]
+
+    assert 429 in [guess(number) for number in range(THROTTLE.burst + 1)]
+    for victim in ("accounts", "boot"):
+        old = _pid(living, victim)
+        _kill(living, victim)
+        _wait_back(living, owner, victim, old)
+        assert guess(99) == 429
 
 
 def _change_often(ledger: Ledger) -> None:
