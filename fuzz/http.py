@@ -51,6 +51,7 @@ async def _serve(pieces: list[bytes]) -> tuple[list[Request], list[tuple[str, st
         limits=DEVICE,
         peer=_PEER,
         patience=lambda: 1.0,
+        turn=lambda: None,
         on_event=lambda event, detail: events.append((event, detail)),
     )
     async with asyncio.timeout(5):

@@ -12,6 +12,7 @@ TARGET_NAMES = (
     "json",
     "label",
     "link",
+    "ownership",
     "packed",
     "product",
     "query",

@@ -6,6 +6,7 @@ made here are used once and kept nowhere; only requests signed with them are wri
 
 import struct
 import zlib
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,8 +17,11 @@ from limpet.crypto.certificates import issue_operational, make_root
 from limpet.crypto.keys import generate_key
 from limpet.crypto.requests import Purpose, make_request, verify_request
 from limpet.crypto.suites import bundled_suites
+from limpet.device.accounts.store import Records
 from limpet.device.gateway import bodies
+from limpet.device.gateway.routes import ROUTES, Operation
 from limpet.device.link import messages as m
+from limpet.device.supervisor.status import Listening
 from limpet.firmware.archive import END, MAGIC, frame_entry
 from limpet.firmware.description import FirmwareDescription
 from limpet.firmware.slots import BootState, SlotRecord, Trial
@@ -57,6 +61,7 @@ def make_seeds() -> dict[str, dict[str, bytes]]:
         "json": {type(one).__name__.lower(): encode_json(one) for one in _documents()},
         "label": {"sound": _label(), "start": b"limpet://claim?s=&c=&r="},
         "link": {"login": _frame(_messages()[0]), "two": _frame(*_messages()[:2])},
+        "ownership": {name: _session(*steps) for name, steps in _SESSIONS.items()},
         "packed": {type(one).__name__.lower(): encode_packed(one) for one in _messages()},
         "product": {
             "thermostat": (_ROOT / "examples" / "thermostat" / "product.toml").read_bytes(),
@@ -86,6 +91,35 @@ def _requests() -> dict[str, bytes]:
         "connect": b"CONNECT localhost:22 HTTP/1.1\r\n" + _HOST + b"\r\nSSH-2.0-x\r\n",
         "folded": get + b"X-Long: a\r\n b\r\n\r\n",
     }
+
+
+_O = Operation
+_OWNERS = (1, 1)  # the newest credential, a body of the route's own kind
+_SESSIONS: Mapping[str, tuple[tuple[Operation, int, int, int], ...]] = {
+    "claim-and-use": (
+        (_O.CLAIM, 0, 1, 0),
+        (_O.CREATE_TOKEN, *_OWNERS, 0),
+        (_O.READ_EVENTS, *_OWNERS, 0),
+        (_O.LOGOUT, *_OWNERS, 0),
+    ),
+    "change-and-log-in": (
+        (_O.CLAIM, 0, 1, 0),
+        (_O.CHANGE_PASSWORD, *_OWNERS, 4),
+        (_O.LOGIN, 0, 1, 1),
+    ),
+    "reset-and-claim-again": (
+        (_O.CLAIM, 0, 1, 0),
+        (_O.RESET, *_OWNERS, 0),
+        (_O.READ_DEVICE, *_OWNERS, 0),
+        (_O.CLAIM, 0, 1, 1),
+    ),
+    "guesses": ((_O.CLAIM, 0, 1, 64), *(((_O.LOGIN, 0, 1, 1),) * 5)),
+}
+
+
+def _session(*steps: tuple[Operation, int, int, int]) -> bytes:
+    place = {route.operation: number for number, route in enumerate(ROUTES)}
+    return b"".join(bytes((place[operation], *more)) for operation, *more in steps)
 
 
 def _archive() -> bytes:
@@ -165,6 +199,8 @@ def _documents() -> tuple[object, ...]:
         bodies.LoginBody(name="owner", password="violet anchors"),
         bodies.TokenRequestBody(label="hub", access="viewer", lifetime_seconds=3600),
         m.UpdatePolicy(),
+        Records(throttle_key=bytes(32)),
+        Listening(host="127.0.0.1", port=8443),
     )
 
 

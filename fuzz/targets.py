@@ -12,24 +12,37 @@ import msgspec
 from fuzz.http import serve_bytes
 from fuzz.link import feed_link
 from fuzz.names import TARGET_NAMES
+from fuzz.ownership import run_session
 from limpet.crypto.chains import verify_chain
 from limpet.crypto.policy import certificate_hash
 from limpet.crypto.requests import Purpose, verify_request
 from limpet.crypto.suites import TlsUse, parse_suite
 from limpet.crypto.suites._types import CIPHERS
+from limpet.device.accounts.events import Entry as SecurityEntry
+from limpet.device.accounts.store import Records
+from limpet.device.app._notices import _File as NoticeFile
+from limpet.device.app._state import _File as AppState
 from limpet.device.gateway import bodies
 from limpet.device.gateway.arguments import read_query
+from limpet.device.gateway.compartments import _Status as RoleStates
+from limpet.device.keeper._floor import _Record as KeeperRecord
 from limpet.device.link import messages as m
 from limpet.device.link.identity import DeviceIdentity
+from limpet.device.link.journal import Entry as LogEntry
+from limpet.device.supervisor.status import DeviceStatus, Listening
 from limpet.device.updater.floor import Floor
 from limpet.device.updater.progress import Progress
 from limpet.errors import Rejected
 from limpet.firmware.archive import ArchiveReader, ReaderState
 from limpet.firmware.description import FirmwareDescription
 from limpet.firmware.image import GROUP_BYTES, PACKED_BYTES, open_group
+from limpet.firmware.installation import _Journal as Journal
 from limpet.firmware.slots import BootState
+from limpet.firmware.slots import _Sealed as Sealed
+from limpet.owner.store import DeviceRecord
 from limpet.product import examine_product, parse_label_uri
 from limpet.vendor.enrollment.est import decode_request
+from limpet.vendor.home._layout import Settings
 from limpet.wire import factory
 from limpet.wire.codec import decode_json, decode_packed, encode_json, encode_packed
 from limpet.wire.release import Group, ReleaseManifest
@@ -60,6 +73,19 @@ JSON_KINDS = (
     bodies.ResetBody,
     bodies.TokenRequestBody,
     m.UpdatePolicy,
+    Records,
+    SecurityEntry,
+    LogEntry,
+    DeviceStatus,
+    Listening,
+    Journal,
+    KeeperRecord,
+    Settings,
+    DeviceRecord,
+    RoleStates,
+    Sealed,
+    AppState,
+    NoticeFile,
 )
 """Every JSON document that limpet reads from another party, or from a disk that lost power."""
 
@@ -243,6 +269,7 @@ _RUN: Mapping[str, Callable[[bytes], None]] = {
     "json": _json,
     "label": _label,
     "link": feed_link,
+    "ownership": run_session,
     "packed": _packed,
     "product": _product,
     "query": _query,

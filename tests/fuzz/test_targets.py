@@ -1,18 +1,25 @@
 """Every fuzz target for a short time, by the driver that this machine has."""
 
+import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from fuzz.driver import run_mutations
 from fuzz.names import TARGET_NAMES
 from fuzz.seeds import make_seeds
-from fuzz.targets import TARGETS
+from fuzz.targets import JSON_KINDS, TARGETS
+
+from limpet.device.accounts.service import AccountsService
+from limpet.device.gateway.routes import ROUTES
+from limpet.device.link import messages as m
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "src" / "limpet"
 SECONDS = 5
 SPECIMENS = Path(__file__).with_name("specimens")
 
@@ -40,6 +47,58 @@ def test_every_target_has_seeds_and_they_pass() -> None:
         assert {path.name for path in seeds} >= set(make_seeds()[name])
         for path in seeds:
             TARGETS[name](path.read_bytes())
+
+
+# Read by name in the source, and fuzzed under another name or as part of another kind.
+NOT_BY_NAME = {
+    "_REPLY": "factory.DeviceReply",
+    "_Document": "what this project itself has written, read back to be shown",
+    "kind": "the caller names it",
+    "wanted": "the body of a route: see below",
+    "function.arguments": "made from the product's own functions; target query, and their tests",
+}
+
+
+def test_every_document_that_is_read_anywhere_is_fuzzed() -> None:
+    """By the source: each type that `decode_json` or msgspec is given."""
+    fuzzed = {getattr(kind, "__name__", str(kind)) for kind in JSON_KINDS}
+    named = {name for path in sorted(SOURCE.rglob("*.py")) for name in _decoded_in(path)}
+    assert len(named) > 20
+    missing = {name for name in named if name not in fuzzed and name not in NOT_BY_NAME}
+    assert not missing, "give them to JSON_KINDS in fuzz/targets.py"
+
+
+def test_every_body_of_the_api_is_fuzzed() -> None:
+    wanted = {route.reads for route in ROUTES if isinstance(route.reads, type)} - {dict}
+    assert wanted
+    assert wanted <= set(JSON_KINDS)
+
+
+def _decoded_in(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(node, ast.Call):
+            continue
+        function = ast.unparse(node.func)
+        if function.endswith("decode_json") and len(node.args) > 1:
+            found = ast.unparse(node.args[1])
+        elif function.endswith("json.decode"):
+            found = next((ast.unparse(k.value) for k in node.keywords if k.arg == "type"), "")
+        else:
+            continue
+        # Plain containers hold no shape of ours to get wrong.
+        if found and not found.startswith(("dict[", "list[", "tuple[")):
+            yield found
+
+
+def test_the_ownership_target_notices_a_token_that_outlives_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def keep(self: AccountsService, request: m.Logout) -> m.Reply:
+        return m.Done()
+
+    monkeypatch.setattr(AccountsService, "logout", keep)
+    with pytest.raises(AssertionError, match="was ended"):
+        TARGETS["ownership"](make_seeds()["ownership"]["claim-and-use"])
 
 
 def test_the_small_driver_finds_a_planted_defect_and_keeps_the_input(tmp_path: Path) -> None:
