@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from tests.device.gateway.conftest import Person
 
+from limpet.device.gateway.routes import ROUTES
+
 EXAMPLES = 20  # for each operation
 PUBLIC_READINGS = {
     ("get", "/v1/identity"),
@@ -58,11 +60,23 @@ def test_nothing_that_the_document_describes_breaks_the_device(owner: Person) ->
     operations = [one.ok() for one in schemathesis.openapi.from_dict(document).get_all_operations()]
     for operation in operations:
         _attack(owner, operation, served)
-    assert len(operations) > 20  # the app's functions are among them
+    attacked = {(operation.method.lower(), operation.path) for operation in operations}
+    assert attacked == _served_operations(owner)
+    print(f"{len(attacked)} operations attacked, {EXAMPLES} requests each")
     assert set(served) == {"none", "wrong", "owner"}
     assert served["owner"][200] > 0  # the owner's sound requests do arrive
     assert served["owner"][400] > 0  # and so do the unsound ones
     assert served["none"][401] > 0
+
+
+def _served_operations(owner: Person) -> set[Operation]:
+    """What the gateway serves: its own table, and each function of the product."""
+    _, functions, _ = owner.ask("GET", "/v1/functions")
+    methods = {"reading": "get", "action": "post"}
+    of_the_app = {(methods[one["kind"]], f"/v1/functions/{one['name']}") for one in functions}
+    assert of_the_app
+    own = {(route.method.lower(), route.path) for route in ROUTES}
+    return of_the_app | {one for one in own if one[1] != "/v1/functions/{name}"}
 
 
 def _attack(owner: Person, operation: Any, served: Mapping[str, collections.Counter[int]]) -> None:
