@@ -58,6 +58,7 @@ class SecurityLog:
         path = self._directory / CURRENT
         try:
             self._rotate(path, len(line) + 1)
+            is_new = not path.exists()
             descriptor = os.open(
                 path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600
             )
@@ -65,6 +66,8 @@ class SecurityLog:
                 file.write(line + b"\n")
                 file.flush()
                 os.fsync(file.fileno())
+            if is_new:
+                sync_directory(self._directory)  # or its name may be lost with the power
         except OSError as error:
             raise Unavailable(f"cannot write {path}: {error.strerror}") from error
         self._number, self._last = entry.number, hashlib.sha256(line).hexdigest()
