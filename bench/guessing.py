@@ -17,7 +17,7 @@ from random import Random
 from limpet.device.accounts.clock import MOST_CREDIT_SECONDS, GuardedClock
 from limpet.device.accounts.guard import Attempt, Guard
 from limpet.device.accounts.store import Store
-from limpet.device.accounts.throttle import PASSWORD, most_guesses
+from limpet.device.accounts.throttle import PASSWORD, Policy, most_guesses
 from limpet.device.accounts.worker import HashWorker
 from limpet.errors import Rejected
 from limpet.https.admission import source_of
@@ -41,6 +41,7 @@ class Campaign:
     restart_every: float = 0.0  # seconds; 0: never
     forged_clock: float = 0.0  # seconds that the wall clock jumps ahead at each restart
     owner_every: float = 0.0  # seconds between right logins of a known client; 0: never
+    policy: Policy = PASSWORD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +162,7 @@ class _Simulation:
             source="the owner's browser" if known else source_of(self._address()),
             known=known,
             secret=secret,
-            policy=PASSWORD,
+            policy=self._campaign.policy,
             event=NOTICED,
             address="",
         )

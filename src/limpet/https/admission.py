@@ -56,13 +56,14 @@ _SHORT_SECONDS = 0.001  # a wait that is not worth one
 class AdmissionLimits:
     """Bounds of the lanes, in connections; times in seconds."""
 
+    # sshd_config(5): MaxStartups start:rate:full, PerSourceMaxStartups, LoginGraceTime.
     start: int  # strangers at which random early drop begins
     rate: int  # percent dropped there, rising linearly to 100 …
     full: int  # … at so many strangers
     per_source: int  # unauthenticated connections of one source, per lane
     known: int  # reserved for known sources
     authenticated: int
-    grace_seconds: float  # to authenticate (sshd's LoginGraceTime); infinite: need never
+    grace_seconds: float  # to authenticate; infinite: need never
     known_seconds: float = 7 * 86400.0  # a source stays known after its last valid credential
     known_sources: int = 64  # remembered at most; the one not seen longest is forgotten
     pace: Pace | None = None  # of handshakes and requests without a credential; None: as they come
@@ -78,7 +79,11 @@ DEVICE = AdmissionLimits(
     grace_seconds=30.0,
     pace=Pace(per_second=50.0, burst=16),
 )
-"""A device: OpenSSH's shape at a size for 44 KB of TLS state a connection.
+"""A device: OpenSSH's shape (10:30:100, 120 s) at a size for 44 KB of TLS state a connection.
+
+Four connections a source: a browser opens up to six at once, and the two that are dropped
+it tries again when the first are authenticated. Eight known sources and 32 authenticated
+connections are a household.
 
 The pace: a handshake or a request takes 0.3 to 1 ms of the event loop here, so strangers
 get 5 % of it, and a quarter on a machine five times slower. A browser that comes for the

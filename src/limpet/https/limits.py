@@ -17,17 +17,19 @@ class Limits:
     byte every second runs out of time all the same.
     """
 
+    # Apache's RequestReadTimeout gives handshake 0 (none), header 20 and body 20 s, longer while
+    # bytes come; ours are half of that, and nothing makes them longer.
     handshake_seconds: float = 10.0  # accept to end of the TLS handshake
     header_seconds: float = 10.0  # first byte of a request to the end of its header
     body_seconds: float = 10.0  # the whole body of a request
     handler_seconds: float = 30.0  # from whole request to response
     write_seconds: float = 10.0  # the whole response, and on top of it …
     write_bytes_per_second: int = 16 << 10  # … its length at this rate
-    idle_seconds: float = 30.0  # between requests
+    idle_seconds: float = 30.0  # between requests; nginx's keepalive_timeout is 75
     shutdown_seconds: float = 2.0  # TLS close, and requests under way when the server closes
-    header_bytes: int = 16 << 10
+    header_bytes: int = 16 << 10  # as h11's own bound; RFC 9112, 3: take lines of 8,000 at least
     body_bytes: int = 64 << 10
-    requests_per_connection: int = 1000
+    requests_per_connection: int = 1000  # nginx's keepalive_requests
     query_fields: int = 16
     backlog: int = 64  # connections that the kernel holds for us
     # What the kernel may hold of one connection's bytes; it doubles the number (socket(7)). Left

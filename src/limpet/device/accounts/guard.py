@@ -27,9 +27,9 @@ from limpet.errors import Rejected, Unavailable
 
 __all__ = ["Attempt", "Guard"]
 
-MAX_REMEMBERED_GUESSES = 64
-BUSY_SECONDS = 2.0
-REFUSALS_SUMMARY_SECONDS = 600.0
+MAX_REMEMBERED_GUESSES = 64  # a phone with an old password repeats a few
+BUSY_SECONDS = 2.0  # by then the whole queue was worked off
+REFUSALS_SUMMARY_SECONDS = 600.0  # six lines an hour, whatever the flood
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

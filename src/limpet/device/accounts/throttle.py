@@ -79,14 +79,25 @@ class Policy:
     """The numbers of the rules; `shut_after` None: never shut."""
 
     free: int
-    longest_wait: float
+    longest_wait: float  # seconds
     burst: int
     per_hour: float
     shut_after: int | None
 
 
-PASSWORD = Policy(free=3, longest_wait=900.0, burst=10, per_hour=10.0, shut_after=100)
-"""Login by password, as DESIGN's "Authentication under attack" sets it."""
+PASSWORD = Policy(
+    # A person mistypes: OpenSSH asks three times, too (NumberOfPasswordPrompts, ssh_config(5)).
+    free=3,
+    # SP 800-63B-4, 3.2.2: a wait that grows, "e.g., 30 seconds up to an hour".
+    longest_wait=900.0,
+    # Ours, for all strangers together: a household of newcomers can log in at once, and a guesser
+    # has had its hundred, after which it is shut out, in nine hours.
+    burst=10,
+    per_hour=10.0,
+    # SP 800-63B-4, 3.2.2: "no more than 100" failures in a row on one account.
+    shut_after=100,
+)
+"""Login by password."""
 
 CLAIM = Policy(free=3, longest_wait=900.0, burst=60, per_hour=600.0, shut_after=None)
 """The claim code: 80 random bits cannot be guessed at any such rate, and a device that

@@ -13,8 +13,8 @@ from limpet.errors import Unavailable
 
 __all__ = ["MAX_KNOWN_WAITING", "MAX_STRANGERS_WAITING", "HashWorker"]
 
-MAX_STRANGERS_WAITING = 4
-MAX_KNOWN_WAITING = 8
+MAX_STRANGERS_WAITING = 4  # at 30 ms each, who is let wait waits 0.15 s at most
+MAX_KNOWN_WAITING = 8  # a household's browsers and programs, all at once
 
 T = TypeVar("T")
 
