@@ -32,6 +32,7 @@ from limpet.device.link.journal import Entry as LogEntry
 from limpet.device.supervisor.status import DeviceStatus, Listening
 from limpet.device.updater.floor import Floor
 from limpet.device.updater.progress import Progress
+from limpet.device.updater.rest import Rested
 from limpet.errors import Rejected
 from limpet.firmware.archive import ArchiveReader, ReaderState
 from limpet.firmware.description import FirmwareDescription
@@ -86,6 +87,7 @@ JSON_KINDS = (
     Sealed,
     AppState,
     NoticeFile,
+    Rested,
 )
 """Every JSON document that limpet reads from another party, or from a disk that lost power."""
 
