@@ -42,6 +42,7 @@ _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}|[0-9]{1,10}")
 _MAC = re.compile(r"([0-9a-f]{2}:){5}[0-9a-f]{2}")
 
 _STATEFUL = "ct state vmap { established : accept, related : accept, invalid : drop }"
+_THE_REST = 'counter comment "not declared"'
 _HEARS = ("nd-router-advert", "nd-neighbor-solicit", "nd-neighbor-advert", "mld-listener-query")
 _SAYS = (
     "nd-router-solicit",
@@ -95,42 +96,38 @@ def render_device(
     resolver on the device asks name servers. Users may be given by number, and be the same.
     Raises `Rejected("bad-user")`.
     """
-    for user in (updater_user, app_user, resolver_user or updater_user):
+    outward = [flow for flow in list_flows(setting.product) if not flow.inbound]
+    announced = [flow for flow in outward if flow.peers is Peers.MULTICAST_DNS]
+    names = [flow for flow in outward if flow.peers is Peers.NAME_SERVERS]
+    app = [flow for flow in outward if flow.user is User.APP]
+    callers = {
+        "updater": (updater_user, [f for f in outward if f not in (*announced, *app)]),
+        "app": (app_user, [*app, *names] if app else []),  # who calls a name looks it up
+        "resolver": (resolver_user or "", names if resolver_user else []),
+    }
+    callers = {chain: caller for chain, caller in callers.items() if caller[1]}
+    for user, _ in callers.values():
         if not _USER.fullmatch(user):
             raise Rejected("bad-user", f"{user!r} is no user's name or number")
-    flows = [flow for flow in list_flows(setting.product) if not flow.inbound]
-    platform = [flow for flow in flows if flow.user is User.PLATFORM]
-    app = [flow for flow in flows if flow.user is User.APP]
-    names = [flow for flow in platform if flow.peers is Peers.NAME_SERVERS]
-    app += names if app else []  # who calls a host by name asks for its address
-    announced = [flow for flow in flows if flow.peers is Peers.MULTICAST_DNS]
-    output = [
-        'oifname "lo" accept',
-        _STATEFUL,
-        f"icmpv6 type {_set(_SAYS)} accept",
-        "ip protocol igmp accept",
-        *_ASKS_FOR_AN_ADDRESS,
-        *_rules(announced, setting),
-        f'meta skuid "{updater_user}" jump updater',
-    ]
-    output += [f'meta skuid "{app_user}" jump app'] if app else []
-    output += [f'meta skuid "{resolver_user}" jump resolver'] if resolver_user else []
-    output.append('counter comment "not declared"')
-    arriving = [
-        'iifname "lo" accept',
-        _STATEFUL,
-        f"icmpv6 type {_set(_HEARS)} accept",
-        *_GETS_AN_ADDRESS,
-        *(rule for flow in list_flows(setting.product) if flow.inbound for rule in _arrival(flow)),
-        'counter comment "not declared"',
-    ]
     chains = [
-        _chain("input", arriving, hook="input", policy="drop"),
-        _chain("output", output, hook="output", policy="drop"),
-        _chain("updater", _rules([f for f in platform if f not in announced], setting)),
+        _chain("input", _arriving(setting.product), hook="input", policy="drop"),
+        _chain(
+            "output",
+            [
+                'oifname "lo" accept',
+                _STATEFUL,
+                f"icmpv6 type {_set(_SAYS)} accept",
+                "ip protocol igmp accept",
+                *_ASKS_FOR_AN_ADDRESS,
+                *_rules(announced, setting),
+                *(f'meta skuid "{user}" jump {chain}' for chain, (user, _) in callers.items()),
+                _THE_REST,
+            ],
+            hook="output",
+            policy="drop",
+        ),
+        *(_chain(chain, _rules(flows, setting)) for chain, (_, flows) in callers.items()),
     ]
-    chains += [_chain("app", _rules(app, setting))] if app else []
-    chains += [_chain("resolver", _rules(names, setting))] if resolver_user else []
     return _table(_DEVICE_TABLE, setting, chains)
 
 
@@ -187,6 +184,17 @@ def render_dnsmasq(product: Product, *, guard: bool) -> str:
         f"6#inet#{table}#{_set_name(host, 'ip6')}\n"
         for host in list_hosts(product)
     )
+
+
+def _arriving(product: Product) -> list[str]:
+    return [
+        'iifname "lo" accept',
+        _STATEFUL,
+        f"icmpv6 type {_set(_HEARS)} accept",
+        *_GETS_AN_ADDRESS,
+        *(rule for flow in list_flows(product) if flow.inbound for rule in _arrival(flow)),
+        _THE_REST,
+    ]
 
 
 def _guard_table(product: Product) -> str:
