@@ -26,12 +26,14 @@ from limpet.audit.instruments.hello import Outcome, Reply, Version
 from limpet.audit.instruments.host import (
     KernelRandomness,
     LogLine,
+    NoiseSource,
     OpenFile,
     Slot,
     read_address_randomization,
     read_device_log,
     read_kernel_randomness,
     read_mechanisms,
+    read_noise_source,
     read_open_files,
     read_slots,
 )
@@ -50,7 +52,7 @@ from limpet.audit.instruments.sockets import Echo, probe_datagrams
 from limpet.audit.instruments.tls import TlsSurvey, survey_device
 from limpet.audit.judgements.updates import judge_suite_in_force, judge_suites
 from limpet.crypto.suites import SuiteId
-from limpet.product import Confinement, ConfinementGap, Product
+from limpet.product import Confinement, ConfinementGap, Product, render_mud
 from limpet.wire.support import AfterSupport, SupportStatement
 
 Measurements = dict[object, object]
@@ -76,6 +78,7 @@ def hosted(**changed: object) -> Measurements:
         read_kernel_randomness: KernelRandomness(
             entropy_bits=256, hardware="virtio_rng.0", processor_instruction=True
         ),
+        read_noise_source: NoiseSource("healthy", "tested"),
         read_slots: (Slot(name="a", version="1.0.0", recorded="a1", found="a1"),),
         read_device_log: (LogLine("update-refused", "unsigned-release: not signed by releases"),),
         try_operations: (Attempt(Operation("GET", "/v1/update", False), "no token", 401, b"", ""),),
@@ -141,6 +144,7 @@ def _pages(**changed: Answer) -> Mapping[str, Answer]:
         "/.well-known/security.txt": _page(
             "Contact: mailto:security@example.com\nExpires: 2027-01-01T00:00:00Z\n"
         ),
+        "mud": _page(render_mud(s.design().product, last_update=NOW, supported=True).decode()),
         "support": _page(f"<p>Supported until {support.until}.</p><p>{support.text}</p>"),
         **changed,
     }
@@ -188,6 +192,7 @@ UNSOUND: Mapping[str, Callable[[], Measurements]] = {
     ),
     "R2.6.2": lambda: hosted(read_processes=s.processes_with("keeper", sockets=(s.socket(99),))),
     "R3.1a": lambda: hosted(read_kernel_randomness=seen_twice(12)),
+    "R3.1b": lambda: hosted(read_noise_source=NoiseSource("failing", "stuck")),
     "R4a": lambda: {read_history: History(commits=9, anonymous=1, people=2, uncommitted=0)},
     "R4c": lambda: {read_tests: 0},
     "R4e": lambda: {read_locks: (Lock("limpet.txt", 30, 29),)},
@@ -310,6 +315,18 @@ def test_a_connection_to_a_stranger_fails() -> None:
     finding = run("R2.1d", hosted(read_processes=stray))
     assert finding.verdict is Verdict.FAIL
     assert "192.0.2.9:6667" in finding.evidence
+
+
+def test_a_published_policy_that_permits_more_than_the_design_fails() -> None:
+    wider = _pages()["mud"].body.decode().replace('"port": 8443', '"port": 23')
+    finding = run("R2.1d", hosted(read_pages=_pages(mud=_page(wider))))
+    assert finding.verdict is Verdict.FAIL
+    assert "does not say what the design says" in finding.evidence
+    absent = run("R2.1d", hosted(read_pages=_pages(mud=_page("", 404))))
+    assert "publishes no MUD file" in absent.evidence
+    sound = run("R2.1d", hosted())
+    assert "permits the design's" in sound.evidence
+    assert sound.verdict is absent.verdict
 
 
 def test_a_missing_process_is_not_taken_for_a_confined_one() -> None:

@@ -20,8 +20,7 @@ from limpet.crypto.keys import generate_key, key_to_pem
 from limpet.errors import Misuse, Rejected
 from limpet.product import Flow, Peers, Product, Transport, list_flows
 from limpet.product import render_mud as render
-from limpet.product.mud import mud_url
-from limpet.vendor.pages.mud import verify_mud
+from limpet.product.mud import mud_url, verify_mud
 
 NOW = datetime(2026, 11, 27, 10, 0, tzinfo=UTC)
 PROTOCOLS = {6: "tcp", 17: "udp"}
@@ -209,6 +208,27 @@ def test_the_schema_of_the_standard_refuses_a_broken_file(
     broken = re.sub(re.escape(old.rstrip(b",")), new.rstrip(b","), whole, count=1)
     assert broken != whole
     assert _lint(broken, tmp_path).returncode != 0
+
+
+def test_a_file_that_permits_more_or_less_than_the_design_is_out_of_step() -> None:
+    sound = render(THERMOSTAT, last_update=NOW, supported=True)
+    verify_mud(sound, THERMOSTAT, now=NOW)
+    unsound = [
+        sound.replace(b"8443", b"22"),
+        render(RICH, last_update=NOW, supported=True),
+        sound.replace(b"true", b"false"),
+        sound.replace(b"+00:00", b""),
+        sound + b" ",
+        b"",
+        b"\xff",
+        b"[]",
+    ]
+    for document in unsound:
+        with pytest.raises(Rejected) as refusal:
+            verify_mud(document, THERMOSTAT, now=NOW)
+        assert refusal.value.reason == "mud-out-of-step"
+    with pytest.raises(Rejected):  # its support is over
+        verify_mud(sound, THERMOSTAT, now=NOW.replace(year=2040))
 
 
 # --- the command

@@ -24,6 +24,7 @@ __all__ = [
     "mud_url",
     "render_mud",
     "signature_path",
+    "verify_mud",
 ]
 
 CACHE_HOURS = 48
@@ -89,6 +90,36 @@ def render_mud(
     ]
     document = {"ietf-mud:mud": mud, "ietf-access-control-list:acls": {"acl": every}}
     return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+
+
+class _Mud(msgspec.Struct, rename="kebab"):
+    last_update: datetime
+    is_supported: bool
+    mud_signature: str = ""
+
+
+class _Document(msgspec.Struct):
+    mud: _Mud = msgspec.field(name="ietf-mud:mud")
+
+
+def verify_mud(document: bytes, product: Product, *, now: datetime) -> None:
+    """Raise `Rejected("mud-out-of-step")` unless `document` is what the design says at `now`."""
+    try:
+        mud = msgspec.json.decode(document, type=_Document).mud
+        same = mud.last_update.tzinfo is not None and document == render_mud(
+            product,
+            last_update=mud.last_update,
+            supported=mud.is_supported,
+            signed=bool(mud.mud_signature),
+        )
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise Rejected("mud-out-of-step", "it is no MUD file") from None
+    if not same or mud.is_supported != (now.date() <= product.support.until):
+        raise Rejected(
+            "mud-out-of-step",
+            "the MUD file does not say what the design says",
+            hint="make it again, and sign it: limpet product mud --out DIR --key … --certificate …",
+        )
 
 
 def _lists(product: Product, entry: Callable[[Flow, str], Json | None]) -> list[Json]:

@@ -19,12 +19,14 @@ __all__ = [
     "KernelRandomness",
     "LogLine",
     "Mechanism",
+    "NoiseSource",
     "OpenFile",
     "Slot",
     "read_address_randomization",
     "read_device_log",
     "read_kernel_randomness",
     "read_mechanisms",
+    "read_noise_source",
     "read_open_files",
     "read_slots",
 ]
@@ -83,6 +85,14 @@ class KernelRandomness:
     entropy_bits: int  # 256 once it is seeded
     hardware: str  # the hardware generator in use, or ""
     processor_instruction: bool  # RDRAND, RNDR
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseSource:
+    """The hardware generator as the device tests it; empty where it says nothing of one."""
+
+    state: str = ""  # absent, unreadable, healthy, failing
+    detail: str = ""
 
 
 def read_open_files(target: Target) -> tuple[int, tuple[OpenFile, ...]]:
@@ -210,6 +220,19 @@ def read_kernel_randomness(target: Target) -> KernelRandomness:
         hardware="" if hardware in ("", "none") else hardware,
         processor_instruction="rdrand" in flags or "rng" in flags,
     )
+
+
+def read_noise_source(target: Target) -> NoiseSource:
+    """What the device's supervisor found out about its hardware generator."""
+    root = target.need(target.device_dir, "--device")
+    try:
+        data = read_bounded(root / "run" / "status.json", max_bytes=64 << 10)
+        told = msgspec.json.decode(data, type=dict[str, object]).get("randomness")
+    except (LimpetError, msgspec.DecodeError, UnicodeDecodeError):
+        return NoiseSource()
+    if not isinstance(told, dict):
+        return NoiseSource()
+    return NoiseSource(str(told.get("source", "")), str(told.get("detail", ""))[:200])
 
 
 def _text(path: Path) -> str:

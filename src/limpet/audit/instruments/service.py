@@ -17,6 +17,7 @@ from limpet.audit.instruments.certificates import private_keys_below, public_key
 from limpet.audit.instruments.http import Answer, converse_with_vendor
 from limpet.audit.target import Target
 from limpet.errors import Unavailable
+from limpet.product.mud import mud_path
 
 __all__ = ["Factory", "read_enrollment_roots", "read_factory", "read_pages", "read_vendor_keys"]
 
@@ -34,14 +35,15 @@ class Factory:
 
 
 def read_pages(target: Target) -> Mapping[str, Answer]:
-    """The public pages by path, and the model's support page as "support"."""
+    """The public pages by path; the model's support page as "support", its MUD file as "mud"."""
     with converse_with_vendor(target) as vendor:
         pages = {path: vendor.ask("GET", path) for path in PAGES}
         if target.product_dir is not None:
             from limpet.audit.instruments.dossier import read_design
 
-            model = target.observe(read_design).product.model.name
-            pages["support"] = vendor.ask("GET", f"/support/{model}")
+            product = target.observe(read_design).product
+            pages["support"] = vendor.ask("GET", f"/support/{product.model.name}")
+            pages["mud"] = vendor.ask("GET", mud_path(product))
     return pages
 
 

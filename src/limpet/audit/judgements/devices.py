@@ -8,7 +8,7 @@ from collections.abc import Set
 
 from limpet.audit.finding import Finding, failed, not_applicable, not_yet, passed, undetermined
 from limpet.audit.instruments.devices import DeviceKeys
-from limpet.audit.instruments.host import KernelRandomness
+from limpet.audit.instruments.host import KernelRandomness, NoiseSource
 from limpet.audit.instruments.http import Answer
 from limpet.audit.instruments.impostor import Meeting
 from limpet.audit.instruments.service import Factory
@@ -88,8 +88,15 @@ def judge_entropy(product: Product) -> Finding:
     return passed(f"{len(stated)} generated credentials of {min(stated)} bits and more by design")
 
 
-def judge_hardware_randomness(kernel: KernelRandomness) -> Finding:
-    """Pass if the kernel has a hardware source; without one it is not feasible here (R3.1b)."""
+def judge_hardware_randomness(kernel: KernelRandomness, noise: NoiseSource) -> Finding:
+    """Pass if the kernel has a hardware source that does not fail its test (R3.1b).
+
+    Without one it is not feasible here.
+    """
+    if noise.state == "failing":
+        return failed(f"the device's hardware generator fails: {noise.detail}")
+    if noise.state == "healthy":
+        return passed(f"the device tests its hardware generator and mixes it in: {noise.detail}")
     if kernel.hardware:
         return passed(f"the kernel's hardware generator is {kernel.hardware}")
     if kernel.processor_instruction:

@@ -19,7 +19,9 @@ from limpet.audit.finding import (
 )
 from limpet.audit.instruments.dossier import Design, History, Lock
 from limpet.audit.instruments.http import Answer
-from limpet.product import Product, Severity
+from limpet.errors import Rejected
+from limpet.product import Product, Severity, list_flows
+from limpet.product.mud import verify_mud
 from limpet.wire.support import SupportStatement
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "judge_label",
     "judge_locks",
     "judge_measures",
+    "judge_published_policy",
     "judge_support",
     "judge_support_page",
     "judge_tests",
@@ -55,6 +58,19 @@ def judge_threats(design: Design) -> Finding:
         f"{len(product.threats)} threats named over {len(product.interfaces)} interfaces,"
         " none without one"
     )
+
+
+def judge_published_policy(page: Answer, product: Product, now: datetime) -> Finding:
+    """Pass if the vendor's MUD file permits the flows of the design and no other (R2.1d)."""
+    if page.status == 404:
+        return not_applicable("the vendor publishes no MUD file")
+    if page.status != 200:
+        return undetermined(f"the MUD file answered {page.status}")
+    try:
+        verify_mud(page.body, product, now=now)
+    except Rejected as error:
+        return failed(f"the published MUD file: {error.message}")
+    return passed(f"the published MUD file permits the design's {len(list_flows(product))} flows")
 
 
 def judge_measures(design: Design) -> Finding:

@@ -1,6 +1,6 @@
 """The MUD file among the public pages: the signed one if it says what the design says.
 
-Owns that judgement, and the way back to an unsigned file made from the design, so that the
+Owns the choice, and the way back to an unsigned file made from the design, so that the
 address that devices announce is never empty and never out of step.
 """
 
@@ -8,25 +8,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from pathlib import Path
 
-import msgspec
-
 from limpet.errors import Rejected, Unavailable
 from limpet.product import Product, render_mud
-from limpet.product.mud import mud_path, signature_path
+from limpet.product.mud import mud_path, signature_path, verify_mud
 from limpet.storage import read_bounded
 
-__all__ = ["MudFiles", "load_mud", "verify_mud"]
+__all__ = ["MudFiles", "load_mud"]
 
 FILE_BYTES = 1 << 20
-
-
-class _Mud(msgspec.Struct, rename="kebab"):
-    last_update: datetime
-    is_supported: bool
-
-
-class _Document(msgspec.Struct):
-    mud: _Mud = msgspec.field(name="ietf-mud:mud")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +47,3 @@ def load_mud(product: Product, directory: Path, *, now: datetime, changed_at: da
     over = datetime.combine(product.support.until, time.max, UTC)
     changed = changed_at if supported else max(changed_at, over)
     return MudFiles(render_mud(product, last_update=changed, supported=supported), fault=fault)
-
-
-def verify_mud(document: bytes, product: Product, *, now: datetime) -> None:
-    """Raise `Rejected("mud-out-of-step")` unless `document` is what the design says at `now`."""
-    try:
-        mud = msgspec.json.decode(document, type=_Document).mud
-        same = document == render_mud(
-            product, last_update=mud.last_update, supported=mud.is_supported, signed=True
-        )
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        same = False
-    if not same or mud.is_supported != (now.date() <= product.support.until):
-        raise Rejected(
-            "mud-out-of-step",
-            "the signed MUD file does not say what the design says",
-            hint="make and sign it again: limpet product mud --out DIR --key … --certificate …",
-        )
