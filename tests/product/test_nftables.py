@@ -46,6 +46,7 @@ def test_an_interface_more_or_less_is_a_rule_more_or_less() -> None:
     assert "8883" not in render_device(setting)
     assert "ip daddr @ip-meter.example.com tcp dport 8883 accept" in render_device(more)
     assert render_dnsmasq(THERMOSTAT, guard=False) == (
+        "max-cache-ttl=60\n"
         "nftset=/vendor.example.com/4#inet#limpet#ip-vendor.example.com,"
         "6#inet#limpet#ip6-vendor.example.com\n"
     )

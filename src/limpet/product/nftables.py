@@ -22,6 +22,7 @@ __all__ = ["APP_USER", "UPDATER_USER", "Setting", "render_device", "render_dnsma
 UPDATER_USER, APP_USER = "limpet-updater", "limpet-app"
 """The users whose processes call out."""
 
+CACHED_SECONDS = 60
 SET_TIMEOUT = "1d"
 """How long an address counts after the name server gave it last."""
 
@@ -176,10 +177,11 @@ def render_guard(setting: Setting, *, sources: Sequence[str]) -> str:
 def render_dnsmasq(product: Product, *, guard: bool) -> str:
     """Lines for dnsmasq (2.87 or later), which fills the sets before it answers a question.
 
-    They are for the device's own rules, or with `guard` for its gateway's.
+    They are for the device's own rules, or with `guard` for its gateway's. It keeps answers for a
+    minute only: one from its memory would not fill a set whose entry has timed out.
     """
     table = _guard_table(product) if guard else _DEVICE_TABLE
-    return "".join(
+    return f"max-cache-ttl={CACHED_SECONDS}\n" + "".join(
         f"nftset=/{host}/4#inet#{table}#{_set_name(host, 'ip')},"
         f"6#inet#{table}#{_set_name(host, 'ip6')}\n"
         for host in list_hosts(product)
