@@ -1,6 +1,7 @@
 """Devices cloned from one image before their first boot, and devices beside a broken generator."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -134,3 +135,21 @@ def test_a_device_whose_generator_fails_says_so_and_goes_on(home: Home, tmp_path
         [*command, "--json"], capture_output=True, text=True, check=True, timeout=60
     )
     assert json.loads(told.stdout)["status"]["randomness"]["source"] == "failing"
+
+
+def test_a_generator_that_says_nothing_holds_up_no_start_and_is_told_later(
+    home: Home, tmp_path: Path
+) -> None:
+    directory, pipe = make_device(home), tmp_path / "pipe"
+    os.mkfifo(pipe)
+    silent = os.open(pipe, os.O_RDWR)
+    try:
+        with running(directory, "--noise-source", str(pipe)) as device:
+            until(lambda: device.has_logged("listening"), "it did not start", device)
+            assert not device.has_logged("noise-source-failing")
+            until(lambda: device.has_logged("noise-source-failing"), "not told", device)
+            told = json.loads((directory / "run" / "status.json").read_text())["randomness"]
+            assert told["source"] == "failing"
+            assert "gave 0 of 1024 samples in 5 s" in told["detail"]
+    finally:
+        os.close(silent)

@@ -10,8 +10,8 @@ from limpet.wire.codec import Message
 
 __all__ = ["RandomnessReport", "SourceState"]
 
-SourceState = Literal["absent", "unreadable", "healthy", "failing"]
-"""`unreadable`: it is there, and this user may not read it; the kernel alone uses it."""
+SourceState = Literal["untried", "absent", "unreadable", "healthy", "failing"]
+"""`untried`: its first samples are being taken; `unreadable`: it is there, and this user may not read it; the kernel alone uses it."""
 
 
 class RandomnessReport(Message, frozen=True, kw_only=True):

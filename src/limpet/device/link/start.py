@@ -20,7 +20,7 @@ ARGUMENT_BYTES = 16 << 10
 """Largest JSON argument that is read."""
 
 _FLAG = "factory"
-_OPTIONS = ("listen", "resolve")
+_OPTIONS = ("listen", "resolve", "noise-source")
 _VALUES = frozenset({"role", "root", "slot", "links", "handover", "parent", *_OPTIONS})
 
 

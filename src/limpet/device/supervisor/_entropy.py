@@ -1,8 +1,9 @@
 """Randomness over one run: what is mixed in before the first role starts, and from then on.
 
-Owns the order: the last run's seed, the tested hardware source, the kernel's readiness, the
-next seed; then the roles may draw. Tells of a source that fails, and goes on without it; a
-device that is being made with one is not made (`verify_factory_source`).
+Owns the order: the last run's seed, the tested hardware source (a silent one keeps nobody
+waiting), the kernel's readiness, the next seed; then the roles may draw. Tells of a source
+that fails, and goes on without it; a device that is being made with one is not made
+(`verify_factory_source`).
 """
 
 import asyncio
@@ -22,6 +23,9 @@ __all__ = ["Entropy", "verify_factory_source"]
 TEST_SECONDS = 60.0
 """Between two windows of the continuous test."""
 
+PATIENCE_SECONDS = 0.5
+"""How long a start waits for the source; a sound one takes a tenth of it. The rest comes later."""
+
 SEED_SECONDS = 86_400.0
 """Between two seeds: a device that is only ever unplugged keeps a day-old one at worst."""
 
@@ -38,6 +42,8 @@ class Entropy:
         given = start.options.get("noise-source", ())
         self._root, self._log, self._changed = start.root, log, changed
         self._source = NoiseSource(Path(given[0]) if given else HARDWARE)
+        self._patience = None if start.factory else PATIENCE_SECONDS
+        self._beginning: asyncio.Task[None] | None = None
 
     @property
     def report(self) -> RandomnessReport:
@@ -45,24 +51,34 @@ class Entropy:
         return self._source.report
 
     async def prepare(self) -> None:
-        """Before anybody draws. Raises `Unavailable` if the kernel's generator is not ready."""
+        """Before anybody draws. Raises `Unavailable` if the kernel's generator is not ready.
+
+        Only a device that is being made waits for the source's verdict, however long it takes.
+        """
         self._attempt(lambda: take_seed(self._root))
-        await self._source.begin()
-        self._tell()
+        self._beginning = asyncio.ensure_future(self._begin())
+        await asyncio.wait({self._beginning}, timeout=self._patience)
         await asyncio.to_thread(wait_until_ready)
         self.keep_seed()
 
+    async def _begin(self) -> None:
+        await self._source.begin()
+        self._changed()
+        self._tell()
+
     async def run(self) -> None:
         """Test, mix and keep the seed fresh until cancelled."""
+        if self._beginning is not None:
+            await self._beginning
         loop = asyncio.get_running_loop()
         renewed = loop.time()
         while True:
             await asyncio.sleep(TEST_SECONDS)
             before = self.report.source
             await self._source.go_on()
+            self._changed()
             if self.report.source != before:
                 self._tell()
-            self._changed()
             if loop.time() - renewed >= SEED_SECONDS:
                 self.keep_seed()
                 renewed = loop.time()

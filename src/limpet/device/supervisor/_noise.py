@@ -111,7 +111,7 @@ def read_kernel_sources() -> RandomnessReport:
     available = _words(_SYSTEM / "rng_available")
     flags = set(_words(_PROCESSOR))
     return RandomnessReport(
-        source="absent",
+        source="untried",
         kernel_source=next((name for name in current if name != "none"), ""),
         kernel_knows=tuple(name for name in available if name != "none"),
         processor=tuple(name for name in _INSTRUCTIONS if name in flags),
