@@ -18,6 +18,8 @@ from tuf.ngclient import FetcherInterface
 
 from limpet.errors import Rejected, Unavailable
 from limpet.https.client import HttpsClient
+from limpet.product import load_product
+from limpet.product.mud import mud_path, verify_mud
 from limpet.vendor.front import Service
 from limpet.vendor.home import Home
 from limpet.vendor.repository import Repository
@@ -67,6 +69,14 @@ def test_pages_carry_a_policy_that_forbids_everything_foreign(server: Running) -
         assert "unsafe" not in policy
         assert reply.headers["x-content-type-options"] == "nosniff"
     assert b"mailto:" in server.client().get("/security", max_bytes=90_000).body
+
+
+def test_the_mud_file_is_served_where_devices_say_that_it_is(server: Running, home: Home) -> None:
+    product = load_product(home.product_file)
+    reply = server.client().get(mud_path(product), max_bytes=90_000)
+    assert (reply.status, reply.headers["content-type"]) == (200, "application/mud+json")
+    verify_mud(reply.body, product, now=datetime.now(UTC))
+    assert server.client().get("/mud/other.json", max_bytes=90_000).status == 404
 
 
 def test_an_expiring_timestamp_is_renewed_by_the_running_service(home: Home) -> None:

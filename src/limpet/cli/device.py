@@ -142,7 +142,8 @@ def _print_status(seen: _Seen) -> None:
 
 def _print_randomness(told: RandomnessReport) -> None:
     kernel = ", ".join(one for one in (told.kernel_source, *told.processor) if one)
-    print(f"hardware noise source {told.source}: {told.detail or "its first samples are being taken"}")
+    detail = told.detail or "its first samples are being taken"
+    print(f"hardware noise source {told.source}: {detail}")
     print(f"the kernel mixes in: {kernel or 'no hardware source'}")
 
 

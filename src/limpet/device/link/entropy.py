@@ -11,7 +11,8 @@ from limpet.wire.codec import Message
 __all__ = ["RandomnessReport", "SourceState"]
 
 SourceState = Literal["untried", "absent", "unreadable", "healthy", "failing"]
-"""`untried`: its first samples are being taken; `unreadable`: it is there, and this user may not read it; the kernel alone uses it."""
+"""`untried`: its first samples are being taken. `unreadable`: it is there, this user may not
+read it, and the kernel alone uses it."""
 
 
 class RandomnessReport(Message, frozen=True, kw_only=True):
