@@ -5,20 +5,23 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from tests.device.workshop import Running, running, until
-from tests.end_to_end.living import NOW, make_device, make_home, serving
+from tests.end_to_end.living import NOW, make_device, make_home, serving, set_lifetime
 
 from limpet.crypto.chains import load_certificates
 from limpet.crypto.keys import spki_sha256
 from limpet.vendor.factory import station as factory
 from limpet.vendor.factory.console import open_console
 from limpet.vendor.factory.station import Station, load_factory_image
+from limpet.vendor.fleet import view_fleet
 from limpet.vendor.home import Home
+from limpet.vendor.store import Database
 from limpet.wire.factory import CertificateRequest, Identify
 
 pytestmark = pytest.mark.end_to_end
@@ -153,3 +156,28 @@ def test_a_generator_that_says_nothing_holds_up_no_start_and_is_told_later(
             assert "gave 0 of 1024 samples in 5 s" in told["detail"]
     finally:
         os.close(silent)
+
+
+@pytest.mark.slow
+def test_a_copy_of_a_finished_device_is_seen_by_the_vendor_at_the_first_renewal(
+    tmp_path: Path,
+) -> None:
+    home = make_home(tmp_path)
+    set_lifetime(home, 60)  # the shortest; it is renewed at two thirds
+    directory = make_device(home)
+    copy = Path(shutil.copytree(directory, tmp_path / "copy"))
+
+    def doubled() -> bool:
+        return any(device.doubled for device in view_fleet(Database.open(home.database)))
+
+    with serving(home) as vendor:
+        resolve = ("--resolve", f"vendor.example.com:443={vendor}")
+        with running(directory, *resolve) as one:
+            until(lambda: _enrolled(one), "the first did not enroll", one)
+            with running(copy, *resolve) as other:
+                until(lambda: _enrolled(other), "the copy did not enroll", other)
+                assert not doubled()  # so far it may have lost its keys
+                deadline = time.monotonic() + 60
+                while not doubled():
+                    assert time.monotonic() < deadline, one.log()[-5:]
+                    time.sleep(0.5)

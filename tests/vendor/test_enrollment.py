@@ -16,7 +16,7 @@ from tests.vendor.workshop import MODEL, Device
 
 from limpet.crypto.certificates import issue_device_identity, make_intermediate, make_root
 from limpet.crypto.chains import load_certificates, verify_chain
-from limpet.crypto.keys import generate_key
+from limpet.crypto.keys import TlsKey, generate_key
 from limpet.crypto.requests import Purpose, device_subject, make_request, verify_request
 from limpet.errors import Rejected
 from limpet.vendor.enrollment import (
@@ -28,6 +28,8 @@ from limpet.vendor.enrollment import (
     encode_certificates,
 )
 from limpet.vendor.enrollment.authority import CERTIFICATES_PER_HOUR, approved_addresses
+from limpet.vendor.fleet import view_fleet
+from limpet.vendor.fleet.view import is_doubled
 from limpet.vendor.home import Home
 from limpet.vendor.store import Database, Devices
 
@@ -298,3 +300,37 @@ def test_a_reply_is_one_unwrapped_line_that_holds_the_certificates(home: Home) -
     assert reply.count(b"\n") == 1
     found = pkcs7.load_der_pkcs7_certificates(base64.b64decode(reply))
     assert found == load_certificates(pem)
+
+
+def _asked_for(enrollment: Enrollment, device: Device, *keys: TlsKey) -> bool:
+    """Certificates for `keys`, one after the other; whether the fleet calls the device doubled."""
+    for key in keys:
+        enroll(enrollment, device, device.request(key))
+    return next(d.doubled for d in view_fleet(enrollment.database) if d.serial == device.serial)
+
+
+def test_two_machines_with_one_identity_are_seen_when_the_first_comes_back(
+    home: Home, enrollment: Enrollment
+) -> None:
+    device, neighbour = Device(home, SERIAL), Device(home, "TH-00000002")
+    one, other, third = generate_key(), generate_key(), generate_key()
+    assert not _asked_for(enrollment, device, one, one)
+    assert not _asked_for(enrollment, device, other, other)  # a reset makes a new key
+    assert not _asked_for(enrollment, neighbour, third, third)
+    assert _asked_for(enrollment, device, one)  # and never the old one again
+    assert not _asked_for(enrollment, neighbour, third)
+
+
+def test_keys_for_two_purposes_are_not_two_machines(home: Home, enrollment: Enrollment) -> None:
+    device = Device(home, SERIAL)
+    client, server = generate_key(), generate_key()
+    for _ in range(3):
+        assert not _asked_for(enrollment, device, client)
+        enroll(enrollment, device, device.request(server, Purpose.SERVER))
+    assert not _asked_for(enrollment, device, client)
+
+
+@given(st.lists(st.sampled_from("abc"), max_size=12))
+def test_a_device_is_doubled_if_a_key_comes_back(keys: list[str]) -> None:
+    runs = [key for place, key in enumerate(keys) if place == 0 or keys[place - 1] != key]
+    assert is_doubled(keys) == (len(runs) > len(set(runs)))

@@ -9,6 +9,7 @@ import signal
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import typer
@@ -16,6 +17,9 @@ import typer
 from limpet.cli._frame import emit, make_app, print_table, progress, show_examples
 from limpet.crypto.suites import find_suite
 from limpet.errors import Misuse, Rejected
+
+if TYPE_CHECKING:
+    from limpet.vendor.fleet import FleetDevice
 
 __all__ = ["app"]
 
@@ -226,7 +230,7 @@ def fleet(directory: Path = _directory, json: bool = _json_option) -> None:
             (
                 device.serial,
                 device.running or "-",
-                ("blocked" if device.blocked else device.state) or "enrolled",
+                _state(device),
                 device.version or "-",
                 _ago(device.reported_at),
                 ": ".join(part for part in (device.reason, device.detail) if part),
@@ -237,6 +241,11 @@ def fleet(directory: Path = _directory, json: bool = _json_option) -> None:
         print(f"{len(found)} devices")
 
     emit(found, json=json, human=human)
+
+
+def _state(device: "FleetDevice") -> str:
+    state = ("blocked" if device.blocked else device.state) or "enrolled"
+    return f"{state}, doubled" if device.doubled else state
 
 
 def _ago(then: datetime | None) -> str:

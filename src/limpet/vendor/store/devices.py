@@ -6,7 +6,7 @@ Owns the tables `devices` and `certificates`. Decides nothing.
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, tuple_, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from limpet.errors import Rejected
@@ -119,6 +119,22 @@ class Devices:
         """How many certificates each device was issued so far."""
         query = select(certificates.c.serial, func.count()).group_by(certificates.c.serial)
         return {row[0]: int(row[1]) for row in self._connection.execute(query)}
+
+    def changed_keys(self) -> dict[tuple[str, str], list[str]]:
+        """By serial and purpose, where there was ever more than one key: the keys, oldest first."""
+        table = certificates.c
+        several = (
+            select(table.serial, table.purpose)
+            .group_by(table.serial, table.purpose)
+            .having(func.count(table.spki_sha256.distinct()) > 1)
+        )
+        query = select(table.serial, table.purpose, table.spki_sha256).where(
+            tuple_(table.serial, table.purpose).in_(several)
+        )
+        keys: dict[tuple[str, str], list[str]] = {}
+        for row in self._connection.execute(query.order_by(table.issued_at)):
+            keys.setdefault((row.serial, row.purpose), []).append(str(row.spki_sha256))
+        return keys
 
     def holder_of_key(self, spki_sha256: str) -> str | None:
         """The serial of the device that has a certificate for this key."""
