@@ -33,7 +33,6 @@ CHECK = Check(
     means=(
         Means.NETWORK,
         Means.SERVICE,
-        Means.HOST,
     ),
     run=run,
     needs=(Input.DEVICE,),
