@@ -1,7 +1,7 @@
 """R2.6.1, R2.6.2: an attacker who runs code inside a role, after its confinement, gets nowhere.
 
 The device is a real one, of a real vendor, at work, with a guard and a dialer beside its app.
-Its slot carries one module more than a shipped one (`hostile.py`), which attacks on orders from
+Its slot carries one package more than a shipped one (`hostile`), which attacks on orders from
 within each of its processes. The same attacks, each in a process of its own without
 confinement, are the control.
 """
@@ -33,7 +33,8 @@ pytestmark = [
     pytest.mark.skipif(bool(lacking_here()), reason=f"not confined in full here: {lacking_here()}"),
 ]
 
-HOSTILE = Path(hostile.__file__)
+HOSTILE = Path(hostile.__file__).parent
+CONTROL = "import sys; sys.path.insert(0, sys.argv[1]); import hostile; hostile.main(*sys.argv[2:])"
 SOFTHSM = "/usr/lib/softhsm/libsofthsm2.so"
 ROLES = ("keeper", "accounts", "app", "updater", "gateway")
 INHABITED = (*ROLES, "app-guard", "app-dialer")
@@ -96,7 +97,7 @@ def let_in(root: Path) -> None:
     (root / "hostile").mkdir()
     (root / "hostile" / "orders.json").touch()
     confine = root / "slots" / "a" / "runtime" / "limpet" / "device" / "confine"
-    shutil.copy(HOSTILE, confine)
+    shutil.copytree(HOSTILE, confine / "hostile", ignore=shutil.ignore_patterns("__pycache__"))
     with (confine / "__init__.py").open("a") as code:
         code.write(LET_IN)
     path = root / "slots" / BOOT_FILE
@@ -188,7 +189,7 @@ def test_without_confinement_the_same_attacks_go_through(taken: Taken) -> None:
     outcomes = {}
     for title in sorted(titles):
         done = subprocess.run(
-            [sys.executable, "-I", "-B", str(HOSTILE), str(taken.orders), title],
+            [sys.executable, "-I", "-B", "-c", CONTROL, HOSTILE.parent, taken.orders, title],
             capture_output=True, text=True, timeout=PATIENCE,
         )  # fmt: skip
         assert done.returncode == 0, (title, done.stderr)
