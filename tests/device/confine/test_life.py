@@ -140,6 +140,7 @@ def test_it_renews_its_certificates(house: Household) -> None:
 def test_a_role_that_is_ended_comes_back(
     role: str, number: signal.Signals, house: Household
 ) -> None:
+    _wait(house, lambda: house.device.pid_of(role), f"{role} does not wake")  # renewals wake it
     old = house.device.pid_of(role)
     os.kill(old, number)
     _wait(house, lambda: house.device.pid_of(role) not in (0, old), f"{role} is not back")

@@ -44,6 +44,7 @@ class Outbound:
         """Load TLS where there is a way out: later, a confined process loads no more code, and
         without one, an app does without."""
         if self.dialer.endpoints:
+            "a.example".encode("idna")  # a library, and ssl encodes the peer's name with it
             import limpet.crypto.tls
             import limpet.https.client  # noqa: F401
 
