@@ -13,10 +13,10 @@ Owns three lanes and their bounds:
    holding connections.
 3. *authenticated*: promoted at the first request with a valid credential.
 
-While a known source has a connection open, everybody else's work is *paced*: each
-handshake and each request without a credential waits for its turn, so that no number
-of strangers can take the event loop from those who are known. Known sources have turns
-of their own until they authenticate; an authenticated connection never waits.
+While a known source has a connection open, or had one lately, everybody else's work is
+*paced*: each handshake and each request without a credential waits for its turn, so that
+no number of strangers can take the event loop from those who are known. Known sources have
+turns of their own until they authenticate; an authenticated connection never waits.
 
 Order of eviction: a new authenticated connection beyond the bound evicts the
 authenticated one that was silent longest; a known source evicts its own oldest
@@ -67,6 +67,7 @@ class AdmissionLimits:
     known_seconds: float = 7 * 86400.0  # a source stays known after its last valid credential
     known_sources: int = 64  # remembered at most; the one not seen longest is forgotten
     pace: Pace | None = None  # of handshakes and requests without a credential; None: as they come
+    guest_seconds: float = 60.0  # who is known and left is awaited for so long
 
 
 DEVICE = AdmissionLimits(
@@ -215,6 +216,7 @@ class Admission:
     )
     _totals: Counter[Lane] = field(default_factory=Counter)
     _guests: int = 0  # open connections of known sources
+    _guest_left: float = float("-inf")  # when the last of them was closed
     _turns: Mapping[bool, Turns] | None = field(init=False)  # by whether the source is known
     _last_id: int = 0
 
@@ -260,8 +262,11 @@ class Admission:
     def close(self, connection_id: int) -> None:
         """The connection is gone; closing twice is harmless."""
         entry = self._entries.pop(connection_id, None)
-        if entry is not None:
-            self._count(entry, -1)
+        if entry is None:
+            return
+        self._count(entry, -1)
+        if entry.known:
+            self._guest_left = self.clock()
 
     def patience(self, connection_id: int) -> float:
         """Seconds that the connection may still live without having authenticated."""
@@ -280,10 +285,13 @@ class Admission:
         entry = self._entries.get(connection_id)
         if entry is None or self._turns is None:
             return None
-        if entry.lane is Lane.AUTHENTICATED or self._guests == 0:
+        if entry.lane is Lane.AUTHENTICATED:
+            return None
+        now = self.clock()
+        if self._guests == 0 and now - self._guest_left > self.limits.guest_seconds:
             return None
         turns = self._turns[entry.known]
-        wait = turns.take(self.clock())
+        wait = turns.take(now)
         return _until(turns, wait) if wait > _SHORT_SECONDS else None
 
     def lane(self, connection_id: int) -> Lane | None:
