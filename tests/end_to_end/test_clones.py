@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.device.workshop import Running, running, until
@@ -140,20 +141,29 @@ def test_a_device_whose_generator_fails_says_so_and_goes_on(home: Home, tmp_path
     assert json.loads(told.stdout)["status"]["randomness"]["source"] == "failing"
 
 
+def _status(directory: Path) -> dict[str, Any]:
+    """What the supervisor of the running device says; nothing before it does."""
+    file = directory / "run" / "status.json"
+    status: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    return status
+
+
 def test_a_generator_that_says_nothing_holds_up_no_start_and_is_told_later(
     home: Home, tmp_path: Path
 ) -> None:
     directory, pipe = make_device(home), tmp_path / "pipe"
+    (directory / "run" / "status.json").unlink()  # of the factory
     os.mkfifo(pipe)
     silent = os.open(pipe, os.O_RDWR)
     try:
-        with running(directory, "--noise-source", str(pipe)) as device:
-            until(lambda: device.has_logged("listening"), "it did not start", device)
-            assert not device.has_logged("noise-source-failing")
+        with running(directory, "--noise-source", str(pipe), wait=False) as device:
+            until(lambda: bool(_status(directory).get("roles")), "no role started", device)
+            assert _status(directory)["randomness"]["source"] == "untried"
             until(lambda: device.has_logged("noise-source-failing"), "not told", device)
-            told = json.loads((directory / "run" / "status.json").read_text())["randomness"]
+            told = _status(directory)["randomness"]
             assert told["source"] == "failing"
             assert "gave 0 of 1024 samples in 5 s" in told["detail"]
+            until(lambda: device.has_logged("listening"), "it does not serve", device)
     finally:
         os.close(silent)
 
