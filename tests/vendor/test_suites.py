@@ -1,5 +1,6 @@
 """Taking a newer suite: a fleet is moved to ML-DSA, and an algorithm is retired, step by step."""
 
+import dataclasses
 import shutil
 from collections.abc import Callable
 from functools import partial
@@ -7,7 +8,18 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from tests.vendor.workshop import MODEL, NOW, PRODUCT, Clock, make_release, next_releases
+from msgspec.structs import replace
+from tests.vendor.workshop import (
+    HOST,
+    MODEL,
+    NOW,
+    PRODUCT,
+    Clock,
+    Device,
+    make_release,
+    next_releases,
+    running,
+)
 
 from limpet.crypto.suites import (
     CURRENT,
@@ -17,10 +29,12 @@ from limpet.crypto.suites import (
     first_suite,
     load_suite,
 )
+from limpet.crypto.tls import client_context
 from limpet.device.updater.floor import Floor
 from limpet.device.updater.repository import Repository as DeviceRepository
 from limpet.device.updater.source import NotFound
 from limpet.errors import LimpetError, Rejected, Unavailable
+from limpet.https.client import HttpsClient
 from limpet.vendor.home import Home, create
 from limpet.vendor.repository import Repository, suites
 from limpet.vendor.repository.suites import take_for_firmware, take_for_service
@@ -121,10 +135,10 @@ def test_after_the_move_one_family_signs_no_release(
     signing = next_releases(old_home, manifest_path(MODEL, "1.1.0"), release.manifest)
     for signer in list(signing.signers):
         signing.signers = [signer]
-        from dataclasses import replace
-
         with pytest.raises(Rejected) as refused:
-            Repository(old_home, Clock()).add_release(replace(release, metadata=signing.data()))
+            Repository(old_home, Clock()).add_release(
+                dataclasses.replace(release, metadata=signing.data())
+            )
         assert refused.value.reason == "bad-signature"
 
 
@@ -233,6 +247,28 @@ def test_a_suite_that_the_services_own_certificate_does_not_meet_is_not_taken(
     take_for_firmware(home, deaf, offline=home.offline, now=NOW)
     with pytest.raises(Unavailable):
         take_for_service(home, deaf)
+
+
+def test_the_service_refuses_a_device_whose_certificate_its_suite_has_retired(
+    home: Home, tmp_path: Path
+) -> None:
+    """And goes on to serve the others."""
+    device, cacerts = Device(home, "TH-0001"), "/.well-known/est/cacerts"
+    with running(home) as service, service.client(device.chain, device.key) as client:
+        assert client.get(cacerts, max_bytes=1 << 16).status == 200
+    curves = ('curves = ["secp256r1", "secp384r1"]', 'curves = ["secp384r1"]')
+    shutil.copy(rewritten(tmp_path, 3, curves), home.online / SUITE_FILE)
+    lax = replace(CURRENT, version=9)
+    roots = (home.trust / "service-root.pem").read_bytes()
+    with running(home) as service:
+        for chain, key in ((device.chain, device.key), (None, None)):
+            tls = client_context(roots_pem=roots, suite=lax, chain_pem=chain, key=key)
+            with HttpsClient(f"https://{HOST}:{service.port}", tls=tls) as client:
+                if chain is None:
+                    assert client.get(cacerts, max_bytes=1 << 16).status == 200
+                else:
+                    with pytest.raises(Unavailable):
+                        client.get(cacerts, max_bytes=1 << 16)
 
 
 def test_several_people_rename_their_keys_by_hand(old_home: Home, fleet: Fleet) -> None:
