@@ -7,7 +7,7 @@ objects out in another way is an error, never a guess.
 import _ssl
 import ctypes
 import ssl
-import sysconfig
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,7 +36,9 @@ def openssl(calls: Calls) -> Any:
 
 def context_pointer(context: ssl.SSLContext) -> int:
     """The SSL_CTX behind Python's context, after a check that it is one (as google-auth does)."""
-    if sysconfig.get_config_var("Py_GIL_DISABLED") or sysconfig.get_config_var("Py_TRACE_REFS"):
+    # Free-threaded, or with traced references: said here without `sysconfig`, which reads files
+    # and asks for the user's home at its first use.
+    if "t" in sys.abiflags or hasattr(sys, "getobjects"):
         raise Unavailable("this build of Python lays its objects out in another way")
     library = openssl(_POINTER_CALLS)
     pointer = ctypes.c_void_p.from_address(id(context) + _SSL_CTX_AT).value

@@ -115,7 +115,7 @@ def test_a_taken_gateway_can_neither_call_out_nor_listen_elsewhere(
     version: int, tmp_path: Path
 ) -> None:
     found = _attack("gateway", tmp_path, version)
-    assert _refused(found) == BY_SECCOMP | NETWORK | _by_landlock(version)
+    assert _refused(found) == BY_SECCOMP | NETWORK | THREADS | _by_landlock(version)
 
 
 @pytest.mark.parametrize("version", VERSIONS)

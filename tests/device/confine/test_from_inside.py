@@ -54,9 +54,9 @@ TOKEN = {"open a Unix socket"}
 MAY = {
     "keeper": FILE,
     "accounts": FILE | THREADS,
-    "app": FILE | THREADS,
+    "app": FILE | THREADS | {"make a pair of sockets"},
     "updater": FILE | THREADS | NETWORK,
-    "gateway": FILE | THREADS,
+    "gateway": FILE,
     "app-guard": set[str](),
     "app-dialer": NETWORK,
 }

@@ -101,8 +101,13 @@ _MUSL_DETACHED = 0x00400000  # a flag of old that musl still sets and the kernel
 _FIONCLEX, _FIOCLEX, _FIONBIO, _FIONREAD, _TCGETS = 0x5450, 0x5451, 0x5421, 0x541B, 0x5401
 _F_GETFD, _F_SETFD, _F_GETFL, _F_SETFL, _F_DUPFD_CLOEXEC = 1, 2, 3, 4, 0x406
 _F_GETLK, _F_SETLK, _F_SETLKW = 5, 6, 7
-_SOL_SOCKET, _IPPROTO_IP, _IPPROTO_TCP, _IPPROTO_UDP, _IPPROTO_IPV6 = 1, 0, 6, 17, 41
-_TCP_NODELAY, _SO_KEEPALIVE, _SO_LINGER, _IP_RECVERR, _IPV6_RECVERR = 1, 9, 13, 11, 25
+_IOCTL_KIND = 0xFF00  # of a request's number (linux/ioctl.h)
+_BUSES = (0x07, 0x6B, 0xB4)  # I2C, SPI, GPIO (linux/i2c-dev.h, spi/spidev.h, gpio.h)
+_SERIAL = (  # asm-generic/ioctls.h: settings, flush and lines of a terminal; never its input
+    *range(0x5402, 0x5405), 0x5409, 0x540B, 0x540C, 0x5411, *range(0x5415, 0x5419), 0x541B,
+)  # fmt: skip
+_IPPROTO_IP, _IPPROTO_TCP, _IPPROTO_UDP, _IPPROTO_IPV6 = 0, 6, 17, 41
+_TCP_NODELAY, _IP_RECVERR, _IPV6_RECVERR = 1, 11, 25
 _AF_UNIX, _AF_INET, _AF_INET6, _AF_NETLINK, _STREAM, _DGRAM, _TYPE = 1, 2, 10, 16, 1, 2, 0xF
 _PR_SET_NAME = 15
 _MFD_CLOEXEC, _MFD_NOEXEC_SEAL = 1, 8
@@ -182,6 +187,18 @@ _PRODUCT = Grant(
     why="the product: outputs and records that are rewritten in place",
     calls=_calls("pread64 pwrite64"),
 )
+_PRODUCT_RARELY = Grant(
+    why="a product's own code: requests to I2C, SPI, GPIO and serial lines that it opened before,"
+    " a loop of asyncio's with a pair of sockets that reaches nobody, the locks of a database",
+    calls=(
+        *(_call("ioctl", Argument(1, (kind << 8,), _IOCTL_KIND)) for kind in _BUSES),
+        _call("ioctl", _one(1, *_SERIAL)),
+        *_calls("epoll_create1 eventfd2 pipe flock"),
+        _call("socketpair", _one(0, _AF_UNIX)),
+        _call("fcntl", _one(1, _F_GETLK, _F_SETLK, _F_SETLKW)),
+    ),
+    rare=True,
+)
 _SAFE_WRITES = Grant(
     why="the outputs made safe, through files that are open",
     calls=_calls("read write pwrite64 fsync"),
@@ -241,14 +258,17 @@ COMPARTMENTS: Mapping[Compartment, Sequence[Grant]] = {
     Compartment.KEEPER: (*_KEEPING, _TLS),
     Compartment.TOKEN_KEEPER: (*_KEEPING, _TLS, _TOKEN),
     Compartment.ACCOUNTS: (*_KEEPING, _THREADS, _THREADS_RARELY),
-    Compartment.APP: (*_KEEPING, _THREADS, _THREADS_RARELY, _TLS, _TCP_OPTIONS, _WAITING, _PRODUCT),
+    Compartment.APP: (
+        *_KEEPING, _THREADS, _THREADS_RARELY, _TLS, _TCP_OPTIONS, _WAITING,
+        _PRODUCT, _PRODUCT_RARELY,
+    ),
     Compartment.GUARD: (_INTERPRETER, _INTERPRETER_RARELY, _SAFE_WRITES),
     Compartment.DIALER: (_INTERPRETER, _INTERPRETER_RARELY, _CONNECTING, _NAMES),
     Compartment.UPDATER: (
         *_KEEPING, _THREADS, _THREADS_RARELY, _TLS, _CONNECTING, _NAMES, _TCP_OPTIONS,
         _INSTALLING,
     ),
-    Compartment.GATEWAY: (*_KEEPING, _THREADS, _THREADS_RARELY, _TLS, _ACCEPTING, _TCP_OPTIONS),
+    Compartment.GATEWAY: (*_KEEPING, _TLS, _ACCEPTING, _TCP_OPTIONS),
 }  # fmt: skip
 
 REFUSED: Sequence[Refusal] = (

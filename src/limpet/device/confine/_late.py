@@ -25,7 +25,6 @@ MODULES: Mapping[Compartment, Sequence[str]] = {
     Compartment.APP: _THREADS,  # and what its way out needs, if it has one
     Compartment.DIALER: _HOST_NAMES,
     Compartment.UPDATER: (*_HOST_NAMES, *_THREADS),
-    Compartment.GATEWAY: _THREADS,
 }
 """Modules with a shared library behind them, that are imported inside of functions."""
 
