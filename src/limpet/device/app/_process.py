@@ -26,7 +26,12 @@ from limpet.device.app._loading import load_app
 from limpet.device.app._notices import Notices
 from limpet.device.app._outbound import Outbound, endpoints_of
 from limpet.device.app._worker import Worker
-from limpet.device.confine import confine, confine_to_open_files, confine_to_ports
+from limpet.device.confine import (
+    confine,
+    confine_to_open_files,
+    confine_to_ports,
+    return_memory,
+)
 from limpet.device.link import messages as m
 from limpet.device.link.role import Bus
 from limpet.device.link.start import Start
@@ -170,6 +175,7 @@ async def serve(
         hung_seconds=hung_seconds,
     )
     try:
+        return_memory()  # what the guard shares with this process is then never written again
         guard.start(functools.partial(confine_to_open_files, start))  # while there is one thread
         dialer.start(functools.partial(confine_to_ports, start, dialer.ports))
         confinement = confine(start.role, start)  # before the worker's thread, which inherits it

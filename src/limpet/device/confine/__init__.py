@@ -14,6 +14,7 @@ from pathlib import Path
 from limpet.device.confine import _landlock
 from limpet.device.confine._allowed import Compartment
 from limpet.device.confine._landlock import READ, FileGrant, Ports
+from limpet.device.confine._tidying import return_memory
 from limpet.device.confine._probe import missing_mechanisms
 from limpet.device.confine._profiles import DNS_PORT, NAMES, PROFILES, SYSTEM, file_grants
 from limpet.device.confine._steps import MECHANISMS, take_steps
@@ -28,6 +29,7 @@ __all__ = [
     "confine_to_open_files",
     "confine_to_ports",
     "missing_mechanisms",
+    "return_memory",
     "verify_confinement",
 ]
 
@@ -41,6 +43,7 @@ def confine(role: Role, start: Start) -> tuple[Confinement, ...]:
     """
     if threading.active_count() > 1 or len(os.listdir("/proc/self/task")) > 1:
         raise Misuse(f"{role.value} started a thread before it was confined")
+    return_memory()
     profile = PROFILES[role]
     grants = file_grants(start)
     _verify_place(start.root, grants)

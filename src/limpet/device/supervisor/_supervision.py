@@ -84,6 +84,10 @@ class Supervision:
     async def run(self) -> int:
         """Bring the roles up, tend them until something ends the run; the exit status."""
         loop = asyncio.get_running_loop()
+        if sys.version_info < (3, 12):  # where this is the default: no thread for each role
+            watcher = asyncio.PidfdChildWatcher()
+            watcher.attach_loop(loop)
+            asyncio.set_child_watcher(watcher)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.finish, 0)
         if self._start.factory:
