@@ -55,6 +55,8 @@ _ALWAYS: Mapping[str, str] = {
     "cross-origin-resource-policy": "same-origin",
 }
 
+_NOTHING: frozenset[str] = frozenset()
+
 _STRICT: Mapping[str, str] = {"strict-transport-security": "max-age=63072000"}
 """RFC 6797; only under the device's own name: `localhost` belongs to others too."""
 
@@ -80,7 +82,8 @@ def refusal(refused: m.Refused) -> Response:
 
 def secured(response: Response, *, host: str) -> Response:
     """The answer with the headers that every answer carries; `host` is what was asked for."""
-    own = frozenset(name for name in response.headers if name in _ALWAYS)
+    plain = _ALWAYS.keys().isdisjoint(response.headers)
+    own = _NOTHING if plain else frozenset(response.headers.keys() & _ALWAYS.keys())
     is_local = host.partition(":")[0].lower().endswith(".local")
     fixed = _headers_of_every_answer(own, is_local=is_local)
     return Response(response.status, response.headers, response.body, fixed)

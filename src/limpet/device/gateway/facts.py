@@ -14,9 +14,10 @@ from limpet.device.link.identity import DeviceIdentity, load_identity
 from limpet.device.link.start import Start
 from limpet.errors import Rejected
 from limpet.firmware.description import FirmwareDescription, load_description
+from limpet.https.message import Response
 from limpet.product import PRODUCT_FILE, Product, load_product, render_security_txt
 
-__all__ = ["Facts", "load_facts"]
+__all__ = ["Facts", "SecurityTxt", "load_facts"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,23 @@ class Facts:
             lines = [f"Contact: {uri}" for uri in contact.contacts]
             lines.append(f"Expires: {contact.expires.isoformat()}T00:00:00Z")
             return "\n".join(lines) + "\n"
+
+
+@dataclass(slots=True)
+class SecurityTxt:
+    """The answer to GET /.well-known/security.txt, made once a minute at most: anybody may ask."""
+
+    facts: Facts
+    _made: tuple[datetime | None, Response] = (None, Response(503))
+
+    def answer(self, now: datetime) -> Response:
+        """RFC 9116, 3: text/plain, UTF-8."""
+        minute = now.replace(second=0, microsecond=0)
+        if self._made[0] != minute:
+            text = self.facts.security_txt(minute).encode()
+            headers = {"content-type": "text/plain; charset=utf-8"}
+            self._made = (minute, Response(200, headers, text))
+        return self._made[1]
 
 
 def load_facts(start: Start) -> Facts:

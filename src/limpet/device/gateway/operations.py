@@ -18,7 +18,7 @@ from limpet.device.gateway import bodies as b
 from limpet.device.gateway.answers import json_answer
 from limpet.device.gateway.arguments import read_query
 from limpet.device.gateway.compartments import Compartments
-from limpet.device.gateway.facts import Facts
+from limpet.device.gateway.facts import Facts, SecurityTxt
 from limpet.device.gateway.live import LiveValues, Sample, take_readings
 from limpet.device.gateway.openapi import describe_api
 from limpet.device.gateway.page import PAGE, load_page
@@ -50,8 +50,7 @@ class Refusal(Exception):
         self.refused = refused
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """One request that passed every check: `body` has the route's type."""
 
     request: Request
@@ -74,8 +73,10 @@ class Operations:
     _support: tuple[float, b.SupportBody | None] = field(default=(-STATUS_SECONDS, None))
     _page: Mapping[str, Response] = field(default_factory=load_page)
     _live: LiveValues = field(init=False)
+    _security_txt: SecurityTxt = field(init=False)
 
     def __post_init__(self) -> None:
+        self._security_txt = SecurityTxt(self.facts)
         self._live = LiveValues(
             sample=self._sample,
             authenticate=lambda token: self.call(Role.ACCOUNTS, m.Authenticate(token=token)),
@@ -130,8 +131,7 @@ class Operations:
 
     async def security_txt(self, asked: Asked) -> Response:
         """RFC 9116, 3: text/plain, UTF-8."""
-        text = self.facts.security_txt(datetime.now(UTC))
-        return Response(200, {"content-type": "text/plain; charset=utf-8"}, text.encode())
+        return self._security_txt.answer(datetime.now(UTC))
 
     async def claim(self, asked: Asked) -> Response:
         """The first session."""

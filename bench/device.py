@@ -1,0 +1,218 @@
+"""`./run bench`: memory, start and speed of a real device against bare yardsticks.
+
+Owns the figures and their targets. Every ratio is of two measurements in one run.
+"""
+
+import argparse
+import json
+import os
+import platform
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from tests.device.workshop import processes_of, running
+from tests.end_to_end.living_device import Living, Owner, living_device
+
+from bench import homeassistant
+from bench.measure import Client, Figure, middle, per_cpu_second, pss_mib, table
+from limpet.crypto.certificates import issue_operational, make_root
+from limpet.crypto.keys import generate_key, key_to_pem
+from limpet.crypto.requests import Purpose, make_request, verify_request
+from limpet.crypto.tls import client_context
+from limpet.errors import LimpetError
+
+__all__ = ["main"]
+
+ROUNDS = 5  # the yardsticks and the gateway in turn; the medians count
+REQUESTS, HANDSHAKES = 600, 60  # in one round
+OWN_PATH = b"/.well-known/security.txt"  # the gateway answers it alone
+ASKING_PATH = b"/v1/functions/temperature"  # accounts is asked for the token, the app for the value
+START_SECONDS = 30.0
+STARTS = 5
+SETTLE_SECONDS = 3.0
+REST_SECONDS = 120.0  # by then keeper and updater rest, on defaults
+BARE = "import ssl, time; ssl.create_default_context(); print(flush=True); time.sleep(600)"
+MEMORY_MIB, START_LIMIT, RATIO = 90.0, 3.0, 0.7
+
+
+@contextmanager
+def bare_python() -> Iterator[int]:
+    """The process id of a bare Python that has loaded `ssl`."""
+    bare = subprocess.Popen([sys.executable, "-I", "-c", BARE], stdout=subprocess.PIPE)
+    try:
+        assert bare.stdout is not None
+        bare.stdout.readline()
+        yield bare.pid
+    finally:
+        bare.kill()
+        bare.wait()
+
+
+def measure_memory(living: Living) -> tuple[Figure, Figure]:
+    """Every role awake, just after the start; and as the device is once nobody asks it."""
+    time.sleep(SETTLE_SECONDS)
+    with bare_python() as bare:
+        awake = _memory("memory, every role awake", living, bare, target=None)
+        end = time.monotonic() + REST_SECONDS
+        while any(living.device.state_of(role) != "resting" for role in ("keeper", "updater")):
+            if time.monotonic() > end:
+                raise SystemExit("bench: keeper and updater do not come to rest")
+            time.sleep(0.5)
+        time.sleep(SETTLE_SECONDS)
+        return awake, _memory("memory at rest", living, bare, target=MEMORY_MIB)
+
+
+def _memory(what: str, living: Living, bare: int, *, target: float | None) -> Figure:
+    whole, one = pss_mib(processes_of(living.device.root)), pss_mib([bare])
+    return Figure(
+        what=what,
+        value=whole,
+        unit="MiB",
+        yardstick="bare Python with ssl",
+        yardstick_value=one,
+        ratio=whole / one,
+        target=f"at most {target:.0f} MiB" if target else "",
+        met=whole <= target if target else None,
+    )
+
+
+def measure_start(living: Living) -> Figure:
+    """From the start of boot to the first answered request."""
+    value = middle([_start_once(living) for _ in range(STARTS)])
+    return Figure(
+        what="start of boot to first answer",
+        value=value,
+        unit="s",
+        target=f"below {START_LIMIT:g} s",
+        met=value < START_LIMIT,
+    )
+
+
+def _start_once(living: Living) -> float:
+    begun = time.monotonic()
+    with running(living.device.root, wait=False):
+        while time.monotonic() - begun < START_SECONDS:
+            owner = Owner(living)
+            try:
+                if owner.ask("GET", "/v1/identity")[0] == 200:
+                    return time.monotonic() - begun
+            except (LimpetError, OSError, ValueError):
+                time.sleep(0.02)
+            finally:
+                owner.hang_up()
+    raise SystemExit("bench: the device did not start")
+
+
+@contextmanager
+def yardstick(directory: Path, body: bytes, *, asks: int = 0) -> Iterator[tuple[int, Client]]:
+    """The bare server, answering `body`: its process id and a client."""
+    issuer, key = make_root("yardstick", now=datetime.now(UTC)), generate_key()
+    chain = issue_operational(
+        issuer,
+        verify_request(make_request(key, model="bare", serial="bare", purpose=Purpose.SERVER)),
+        now=datetime.now(UTC),
+        lifetime=timedelta(days=1),
+        addresses=("127.0.0.1",),
+    )
+    certificate, answer = directory / "bare.pem", directory / "body"
+    certificate.write_bytes(key_to_pem(key) + chain)
+    answer.write_bytes(body)
+    command = [sys.executable, "-I", str(Path(__file__).with_name("bare_server.py"))]
+    bare = subprocess.Popen(
+        [*command, certificate, answer, str(asks)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert bare.stdout is not None
+        port = int(bare.stdout.readline())
+        yield bare.pid, Client(port, client_context(roots_pem=issuer.certificate_pem()))
+    finally:
+        bare.terminate()
+        bare.wait(10)
+
+
+def measure_speed(living: Living, directory: Path) -> Iterator[Figure]:
+    """Requests that the gateway answers alone, handshakes, and requests for which it asks."""
+    owner = Owner(living)
+    gateway = Client(living.port, client_context(roots_pem=living.roots_pem))
+    pid = living.device.pid_of("gateway")
+
+    def compare(what: str, path: bytes, count: int, work: str, *, asks: int = 0) -> Figure:
+        gateway.path, gateway.token = path, owner.token.encode()
+        with gateway.connect() as secured:
+            body = gateway.exchange(secured)
+        ours, theirs = [], []
+        with yardstick(directory, body, asks=asks) as (bare, client):
+            for _ in range(ROUNDS):
+                ours.append(per_cpu_second(pid, count, getattr(gateway, work)))
+                theirs.append(per_cpu_second(bare, count, getattr(client, work)))
+                gateway.close()
+                client.close()
+        ratio = middle(ours) / middle(theirs)
+        return Figure(
+            what=what,
+            value=middle(ours),
+            unit="per CPU s",
+            yardstick="bare asyncio and h11" + (f" that asks {asks} processes" if asks else ""),
+            yardstick_value=middle(theirs),
+            ratio=ratio,
+            target=f"at least {RATIO}",
+            met=ratio >= RATIO,
+        )
+
+    yield compare("requests", OWN_PATH, REQUESTS, "ask")
+    yield compare("full TLS 1.3 handshakes", OWN_PATH, HANDSHAKES, "shake_hands")
+    # From here on, strangers are paced while somebody known is there: what follows is the owner's.
+    owner.claim()
+    yield compare("requests that ask two roles", ASKING_PATH, REQUESTS, "ask")
+    yield compare("requests that ask two roles", ASKING_PATH, REQUESTS, "ask", asks=2)
+
+
+def measure(show: Callable[[str], None], others: Sequence[str]) -> list[Figure]:
+    """All figures; `show` is told what is going on."""
+    figures: list[Figure] = []
+    with tempfile.TemporaryDirectory(prefix="limpet-bench-") as name:
+        directory = Path(name)
+        show("making a vendor and a device")
+        with living_device(directory) as living:
+            show("memory: waiting until keeper and updater rest")
+            figures += measure_memory(living)
+            show("speed of the gateway")
+            figures += measure_speed(living, directory)
+            living.device.boot.terminate()
+            living.device.boot.wait(20)
+            show("start")
+            start = measure_start(living)
+            figures.append(start)
+            if "homeassistant" in others:
+                whole = next(one for one in figures if one.what == "memory at rest")
+                figures += homeassistant.compare(show, memory=whole, start=start)
+    return figures
+
+
+def main(words: Sequence[str] = ()) -> int:
+    """Print every figure with its target; 1 if one is missed."""
+    parser = argparse.ArgumentParser(prog="./run bench")
+    parser.add_argument("--json", action="store_true", help="the figures as JSON")
+    parser.add_argument(
+        "--with",
+        dest="others",
+        action="append",
+        default=[],
+        choices=["homeassistant"],
+        help="also measure this device stack, installed into an environment of its own",
+    )
+    given = parser.parse_args(words)
+    figures = measure(lambda text: print(f"bench: {text}", file=sys.stderr), given.others)
+    about = f"Python {platform.python_version()}, {ssl.OPENSSL_VERSION}, {os.cpu_count()} cores"
+    if given.json:
+        print(json.dumps({"about": about, "figures": [one.as_json() for one in figures]}, indent=2))
+    else:
+        print(about, table(figures), sep="\n")
+    return 1 if any(one.met is False for one in figures) else 0
