@@ -14,10 +14,10 @@ from pathlib import Path
 from limpet.device.confine import _landlock
 from limpet.device.confine._allowed import Compartment
 from limpet.device.confine._landlock import READ, FileGrant, Ports
-from limpet.device.confine._tidying import return_memory
 from limpet.device.confine._probe import missing_mechanisms
 from limpet.device.confine._profiles import DNS_PORT, NAMES, PROFILES, SYSTEM, file_grants
 from limpet.device.confine._steps import MECHANISMS, take_steps
+from limpet.device.confine._tidying import return_memory
 from limpet.device.link.messages import Confinement
 from limpet.device.link.permits import Role
 from limpet.device.link.start import Start
