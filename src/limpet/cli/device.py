@@ -13,6 +13,7 @@ from limpet.device.link.entropy import RandomnessReport
 from limpet.device.link.identity import DeviceIdentity, load_identity
 from limpet.device.link.journal import Entry, read_journal
 from limpet.device.link.start import parse_address
+from limpet.device.supervisor.button import press_button
 from limpet.device.supervisor.status import (
     DeviceStatus,
     Listening,
@@ -84,6 +85,14 @@ def status(
     listening = read_listening(directory) if running else None
     seen = _Seen(identity=identity, running=running, listening=listening, status=found)
     emit(seen, json=json, human=_print_confinement if confinement else _print_status)
+
+
+@app.command(epilog=show_examples("limpet device button devices/th-a1b2c3d4"))
+def button(directory: Path = _device) -> None:
+    """Press the device's button: for two minutes you count as being at the device."""
+    load_identity(directory)
+    press_button(directory)
+    print("pressed; the device takes a label's code as yours for two minutes")
 
 
 @app.command(epilog=show_examples("limpet device log devices/th-a1b2c3d4"))

@@ -28,6 +28,7 @@ from ._words import (
     Prose,
     Revision,
     StatementId,
+    TakeoverWait,
     Url,
 )
 
@@ -48,6 +49,7 @@ __all__ = [
     "Measure",
     "Model",
     "Origin",
+    "Ownership",
     "Product",
     "SecurityContact",
     "Support",
@@ -282,6 +284,17 @@ class Update(_Part, frozen=True):
     default_window: Window | None = None
 
 
+class Ownership(_Part, frozen=True):
+    """How a device of this product changes hands when its owner cannot help.
+
+    `button`: the board tells limpet when a button is pressed that only a hand at the device
+    reaches. Without one there is no takeover, and the label alone opens a device after a reset.
+    """
+
+    button: bool = False
+    takeover_wait_hours: TakeoverWait = 72
+
+
 class Support(_Part, frozen=True):
     """The commitment made before selling (draft-moore, 5.1)."""
 
@@ -321,4 +334,5 @@ class Product(_Part, frozen=True):
     update: Update
     support: Support
     security_contact: SecurityContact
+    ownership: Ownership = Ownership()
     confinement_gaps: tuple[ConfinementGap, ...] = ()

@@ -28,6 +28,7 @@ __all__ = [
     "Prose",
     "Revision",
     "StatementId",
+    "TakeoverWait",
     "Url",
 ]
 
@@ -127,6 +128,7 @@ Interval = Annotated[
 ]
 HealthDeadline = Annotated[int, Meta(ge=5, le=3600, description="seconds from 5 to 3600")]
 HoldDays = Annotated[int, Meta(ge=0, le=365, description="days from 0 to 365")]
+TakeoverWait = Annotated[int, Meta(ge=24, le=720, description="hours from 24 to 720 (thirty days)")]
 ClockTime = Annotated[
     str,
     Meta(

@@ -21,7 +21,7 @@ from limpet.errors import Rejected
         b"{",
         b"\x00" * 4096,
         b"[]",
-        b'{"format":2}',
+        b'{"format":3}',
         b'{"format":1,"state":"unclaimed"}',
         b"x" * (2 << 20),
     ],
@@ -75,7 +75,7 @@ def log_of(path: Path) -> SecurityLog:
 
 
 def events_of(log: SecurityLog) -> list[str]:
-    return [json.loads(line)["event"] for line in log.read(500)]
+    return [json.loads(line)["event"] for line in log.read(500)[0]]
 
 
 def test_the_log_goes_on_over_restarts_as_one_chain(tmp_path: Path) -> None:

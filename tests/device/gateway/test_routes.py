@@ -13,9 +13,16 @@ PUBLIC = {
     ("GET", "/.well-known/security.txt"),
     ("POST", "/v1/claim"),
     ("POST", "/v1/login"),
+    ("POST", "/v1/join"),
+    ("POST", "/v1/transfer/accept"),
+    ("POST", "/v1/takeover"),
     ("GET", "/"),
     ("GET", "/page/{file}"),
 }
+
+
+OWNERS = ("/v1/update/", "/v1/reset", "/v1/events", "/v1/device", "/v1/people", "/v1/transfer",
+          "/v1/takeover")  # fmt: skip
 
 
 def test_every_operation_has_one_route_and_one_handler() -> None:
@@ -29,16 +36,18 @@ def test_every_operation_has_one_route_and_one_handler() -> None:
     assert set(operations.table()) == set(Operation)
 
 
-def test_the_public_routes_are_these_six_and_before_the_claim_all_but_the_login() -> None:
+def test_the_public_routes_are_these_nine_and_before_the_claim_five_of_them() -> None:
     assert {(r.method, r.path) for r in ROUTES if r.access is Access.PUBLIC} == PUBLIC
-    assert {(r.method, r.path) for r in ROUTES if r.before_claim} == PUBLIC - {
-        ("POST", "/v1/login")
+    needs_owner = {"/v1/login", "/v1/join", "/v1/transfer/accept", "/v1/takeover"}
+    assert {(r.method, r.path) for r in ROUTES if r.before_claim} == {
+        (method, path) for method, path in PUBLIC if path not in needs_owner
     }
 
 
 def test_whatever_changes_updates_people_or_the_device_is_the_owners() -> None:
     for route in ROUTES:
-        if route.path.startswith(("/v1/update/", "/v1/reset", "/v1/events", "/v1/device")):
+        open_to_all = route.access is Access.PUBLIC
+        if route.path.startswith(OWNERS) and not open_to_all:
             assert route.access is Access.OWNER, route.path
 
 

@@ -262,6 +262,20 @@ BROKEN: dict[str, tuple[tuple[str, str], ...]] = {
             " #! update.default_window.end: the window never opens",
         ),
     ),
+    "button-without-interface": (
+        (
+            "[support]\n",
+            "[ownership]\nbutton = true #! ownership.button: a button that no interface declares\n\n"
+            "[support]\n",
+        ),
+    ),
+    "takeover-in-an-hour": (
+        (
+            "[support]\n",
+            "[ownership]\ntakeover_wait_hours = 1 #! ownership.takeover_wait_hours: must be hours from 24\n\n"
+            "[support]\n",
+        ),
+    ),
     "support-is-over": (
         ("until = 2030-12-31", "until = 2026-11-21 #! warning: support.until: support ended"),
     ),

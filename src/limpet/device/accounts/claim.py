@@ -1,66 +1,41 @@
-"""The claim: which change of ownership is possible in which state, and the code's verifier.
+"""Codes of 80 bits: the label's, an invitation's, a transfer's, and their verifiers.
 
-Owns the table of transitions and the check of the code. The code itself exists
-in one place only, the label: it is made here, returned once, and kept as a
-salted hash. While the device is claimed the hash stays but is never compared;
-only a factory reset, asked for by the owner, makes it count again (the printed
-label is then the next owner's way in).
+Owns how a code is made and compared. A code leaves the process once, when it is made;
+what is kept is a salted hash, since 80 random bits need no slow one.
 """
 
-import enum
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 from limpet.crypto.randomness import new_claim_code, normalise_code, random_bytes
 from limpet.device.accounts.store import ClaimVerifier
-from limpet.device.link.messages import ClaimState
 from limpet.errors import Rejected
 
-__all__ = ["TRANSITIONS", "Change", "make_code", "next_state", "verify_code"]
-
-
-class Change(enum.Enum):
-    """What may happen to the ownership of a device."""
-
-    MINT = "mint"  # the factory asks for the code
-    CLAIM = "claim"
-    RESET = "reset"
-
-
-TRANSITIONS: Mapping[tuple[ClaimState, Change], ClaimState] = {
-    (ClaimState.FACTORY, Change.MINT): ClaimState.UNCLAIMED,
-    (ClaimState.UNCLAIMED, Change.CLAIM): ClaimState.CLAIMED,
-    (ClaimState.CLAIMED, Change.RESET): ClaimState.UNCLAIMED,
-}
-"""Every possible change; what is not here is refused."""
-
-_REFUSALS: Mapping[ClaimState, str] = {
-    ClaimState.FACTORY: "not-ready",
-    ClaimState.UNCLAIMED: "unclaimed",
-    ClaimState.CLAIMED: "already-claimed",
-}
-
-
-def next_state(state: ClaimState, change: Change) -> ClaimState:
-    """The state after `change`, or `Rejected("not-ready" | "unclaimed" | "already-claimed")`."""
-    after = TRANSITIONS.get((state, change))
-    if after is None:
-        raise Rejected(_REFUSALS[state], f"the device is {state.value}: it cannot {change.value}")
-    return after
+__all__ = ["make_code", "verify_any_code", "verify_code"]
 
 
 def make_code() -> tuple[str, ClaimVerifier]:
-    """A fresh code for the label and its verifier."""
+    """A fresh code and its verifier."""
     code = new_claim_code()
     salt = random_bytes(16)
     return code, ClaimVerifier(salt=salt, digest=_digest(salt, code))
 
 
 def verify_code(code: str, verifier: ClaimVerifier) -> None:
-    """Return if `code` is the label's; else `Rejected("wrong-code")`, in equal time."""
-    if not hmac.compare_digest(_digest(verifier.salt, code), verifier.digest):
-        raise Rejected("wrong-code", "this is not the code on the label")
+    """Return if `code` is the verifier's; else `Rejected("wrong-code")`, in equal time."""
+    verify_any_code(code, (verifier,))
+
+
+def verify_any_code(code: str, verifiers: Sequence[ClaimVerifier]) -> ClaimVerifier:
+    """The verifier whose code this is. Raises `Rejected("wrong-code")`; none fits no code."""
+    found = None
+    for verifier in verifiers:
+        if hmac.compare_digest(_digest(verifier.salt, code), verifier.digest):
+            found = verifier
+    if found is None:
+        raise Rejected("wrong-code", "this is not the right code")
+    return found
 
 
 def _digest(salt: bytes, code: str) -> bytes:

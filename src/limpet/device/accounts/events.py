@@ -23,6 +23,7 @@ __all__ = ["CURRENT", "PREVIOUS", "Entry", "SecurityLog"]
 CURRENT = "events.jsonl"
 PREVIOUS = "events.1.jsonl"
 ROTATE_BYTES = 128 << 10
+READ_BYTES = 192 << 10  # of one answer: a message between processes has 256 KiB
 _FIRST = "0" * 64
 
 
@@ -72,10 +73,18 @@ class SecurityLog:
             raise Unavailable(f"cannot write {path}: {error.strerror}") from error
         self._number, self._last = entry.number, hashlib.sha256(line).hexdigest()
 
-    def read(self, limit: int) -> tuple[str, ...]:
-        """The newest `limit` lines, oldest of them first."""
+    def read(self, limit: int, *, after: int | None = None) -> tuple[tuple[str, ...], bool]:
+        """At most `limit` lines and `READ_BYTES`, oldest first, and whether newer ones remain.
+
+        The newest; or, with `after`, those that follow the entry of this number.
+        """
         lines = self._lines(PREVIOUS) + self._lines(CURRENT)
-        return tuple(line.decode("utf-8", "replace") for line in lines[-limit:])
+        if after is None:
+            return _decoded(_bounded(lines[: -limit - 1 : -1])[::-1]), False
+        # Numbers run without a gap to the last line, so the place of `after` is counted from it.
+        rest = lines[max(0, len(lines) - (self._number - after)) :] if after < self._number else []
+        page = _bounded(rest[:limit])
+        return _decoded(page), len(page) < len(rest)
 
     def clear(self) -> None:
         """Destroy the log, as a factory reset does; a new chain begins."""
@@ -119,3 +128,17 @@ class SecurityLog:
             data = read_bounded(path, max_bytes=ROTATE_BYTES * 2)
             if data and not data.endswith(b"\n"):
                 write_atomic(path, data[: data.rfind(b"\n") + 1])
+
+
+def _bounded(lines: list[bytes]) -> list[bytes]:
+    """The first of `lines` that fit into one answer."""
+    total = 0
+    for place, line in enumerate(lines):
+        total += len(line)
+        if total > READ_BYTES:
+            return lines[:place]
+    return lines
+
+
+def _decoded(lines: list[bytes]) -> tuple[str, ...]:
+    return tuple(line.decode("utf-8", "replace") for line in lines)

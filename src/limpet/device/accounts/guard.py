@@ -31,6 +31,10 @@ MAX_REMEMBERED_GUESSES = 64  # a phone with an old password repeats a few
 BUSY_SECONDS = 2.0  # by then the whole queue was worked off
 REFUSALS_SUMMARY_SECONDS = 600.0  # six lines an hour, whatever the flood
 
+_UNFINISHED = frozenset({"second-factor-needed", "clock-wrong"})
+"""Refusals of a guess that was not wrong, but not all. They count as failed all the same: or
+whoever knows a password could wipe out, between two guesses of a code, the count of them."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
@@ -59,12 +63,14 @@ class Guard:
     ) -> None:
         self._store, self._clock, self._wall = store, clock, wall
         self._worker, self._notice = worker, notice
-        self._wrong: OrderedDict[bytes, None] = OrderedDict()  # memory only, keyed hashes
+        self._wrong: OrderedDict[bytes, m.Refused] = OrderedDict()  # memory only, keyed hashes
         self._memory_key = random_bytes(32)
         self._refused, self._summary_due = 0, 0.0
 
     async def check(self, attempt: Attempt, verify: Callable[[], None]) -> m.Refused | None:
         """`None` if `verify` (run in the worker) accepts the secret, else the refusal.
+
+        What `verify` raises is the answer to a wrong guess.
 
         Numbered as they run:
         1. A repeat of a lately wrong guess is wrong again, neither counted nor hashed.
@@ -75,7 +81,7 @@ class Guard:
         # 1.
         mark = self._mark(attempt)
         if mark in self._wrong:
-            return _wrong(attempt)
+            return self._wrong[mark]
         # 2.
         decision = self._decide(attempt)
         if isinstance(decision, Delayed):
@@ -86,10 +92,12 @@ class Guard:
         # 4.
         try:
             await self._worker.run(verify, known=attempt.known)
-        except Rejected:
-            self._remember(mark)
-            self._notice(attempt.event, f"from {attempt.address}")
-            return _wrong(attempt)
+        except Rejected as error:
+            refused = m.Refused(reason=error.reason, message=error.message)
+            if error.reason not in _UNFINISHED:
+                self._remember(mark, refused)
+                self._notice(attempt.event, f"from {attempt.address}")
+            return refused
         except Unavailable:
             return m.Refused(
                 reason="busy", message="too many at once", retry_after_seconds=BUSY_SECONDS
@@ -130,8 +138,8 @@ class Guard:
         text = f"{attempt.account}\0{attempt.secret}".encode("utf-8", "surrogatepass")
         return hmac.digest(self._memory_key, text, hashlib.sha256)
 
-    def _remember(self, mark: bytes) -> None:
-        self._wrong[mark] = None
+    def _remember(self, mark: bytes, refused: m.Refused) -> None:
+        self._wrong[mark] = refused
         while len(self._wrong) > MAX_REMEMBERED_GUESSES:
             self._wrong.popitem(last=False)
 
@@ -143,12 +151,6 @@ class Guard:
             what = "shut for strangers" if decision.shut else "too many"
             self._notice("guesses-refused", f"{self._refused} attempts refused: {what}")
             self._refused, self._summary_due = 0, now + REFUSALS_SUMMARY_SECONDS
-
-
-def _wrong(attempt: Attempt) -> m.Refused:
-    if attempt.account.startswith("claim"):
-        return m.Refused(reason="wrong-code", message="this is not the code on the label")
-    return m.Refused(reason="wrong-credentials", message="name or password is not right")
 
 
 def _delayed(decision: Delayed) -> m.Refused:

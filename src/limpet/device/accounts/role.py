@@ -15,6 +15,7 @@ import msgspec
 
 from limpet.crypto.randomness import wait_until_ready
 from limpet.device.accounts.clock import GuardedClock
+from limpet.device.accounts.countdown import TICK_SECONDS
 from limpet.device.accounts.events import SecurityLog
 from limpet.device.accounts.guard import Guard
 from limpet.device.accounts.locked import serve_locked
@@ -27,7 +28,8 @@ from limpet.device.link.bus import Bus
 from limpet.device.link.permits import Role
 from limpet.device.link.start import Start
 from limpet.errors import LimpetError, Rejected, Unavailable
-from limpet.product import PRODUCT_FILE, load_product
+from limpet.firmware.description import load_description
+from limpet.product import PRODUCT_FILE, Ownership, Product, load_product
 from limpet.storage import make_directory
 
 __all__ = ["build_service", "serve"]
@@ -55,7 +57,24 @@ async def serve(start: Start, bus: Bus) -> None:
     await bus.ready(confine(Role.ACCOUNTS, start))
     if service.store.records.erase_pending:
         eraser.begin()
-    await bus.until_stopped()
+    ticking = asyncio.ensure_future(_tick(service, bus))
+    try:
+        await bus.until_stopped()
+    finally:
+        ticking.cancel()
+
+
+async def _tick(service: AccountsService, bus: Bus) -> None:
+    """Count running time; what could not be made durable is counted again with the next."""
+    counted = time.monotonic()
+    while True:
+        await asyncio.sleep(TICK_SECONDS)
+        now = time.monotonic()
+        try:
+            service.ownership.tick(now - counted)
+            counted = now
+        except LimpetError as error:
+            bus.log("tick-failed", str(error), level="warning")
 
 
 def build_service(start: Start, *, bus: Bus | None, erase: Callable[[], None]) -> AccountsService:
@@ -87,14 +106,21 @@ def build_service(start: Start, *, bus: Bus | None, erase: Callable[[], None]) -
         worker=worker,
         notice=notice,
     )
+    product = _product(start)
+    ownership = product.ownership if product else Ownership()
+    serial = _serial(start.root / "identity.json")
     return AccountsService(
         store=store,
         guard=guard,
         worker=worker,
         log=log,
         wall=time.time,
-        words=_words(start),
+        words=_words(product, serial),
         erase=erase,
+        button=ownership.button,
+        takeover_seconds=ownership.takeover_wait_hours * 3600.0,
+        built_at=_built_at(start),
+        device=f"{product.model.display_name} {serial}" if product else serial,
     )
 
 
@@ -117,19 +143,31 @@ class _Eraser:
             with contextlib.suppress(LimpetError):
                 reply = await self._bus.call(Role.SUPERVISOR, m.EraseData())
                 if isinstance(reply, m.Done) and self.service is not None:
-                    self.service.store.save(erase_pending=False)
+                    self.service.ownership.erased()
                     return
         self._bus.log("erase-failed", "the owner's data was not erased yet", level="error")
 
 
-def _words(start: Start) -> tuple[str, ...]:
-    """What a guesser knows of this device: product, maker, serial number."""
-    words: list[str] = []
+def _product(start: Start) -> Product | None:
+    """The slot's design file; in the factory it may be missing."""
     with contextlib.suppress(LimpetError):
-        product = load_product(start.slot_path / PRODUCT_FILE)
+        return load_product(start.slot_path / PRODUCT_FILE)
+    return None
+
+
+def _words(product: Product | None, serial: str) -> tuple[str, ...]:
+    """What a guesser knows of this device: product, maker, serial number."""
+    words = [serial]
+    if product is not None:
         words += [product.maker.name, product.model.name, product.model.display_name]
-    words.append(_serial(start.root / "identity.json"))
     return tuple(word for word in words if word)
+
+
+def _built_at(start: Start) -> float:
+    """A Unix time that is certainly past: the firmware was built then."""
+    with contextlib.suppress(LimpetError):
+        return load_description(start.slot_path).built_at.timestamp()
+    return 0.0
 
 
 def _serial(path: Path) -> str:

@@ -1,62 +1,52 @@
-"""What accounts answers: each request of the gateway and of the factory.
+"""What accounts answers: claim, login, sessions, tokens, passwords and the log.
 
-Owns the order of checks within a request. Compares no secret itself (see
-`guard`), and says nothing in a refusal that tells an existing name from another.
+Owns the order of checks within these requests, and says nothing in a refusal that tells
+an existing name from another. People, their second factors and changes of ownership are
+parts of their own.
 """
 
-import contextlib
 import sys
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 
 import msgspec
 
-from limpet.crypto.passwords import hash_password, is_current, verify_password
-from limpet.crypto.randomness import new_token, normalise_code
-from limpet.device.accounts import claim, tokens
-from limpet.device.accounts.claim import Change, next_state
-from limpet.device.accounts.events import SecurityLog
-from limpet.device.accounts.guard import Attempt, Guard
+from limpet.crypto.passwords import is_current
+from limpet.device.accounts import tokens
+from limpet.device.accounts.claim import make_code
+from limpet.device.accounts.context import Context, moment
+from limpet.device.accounts.factors import Factors
+from limpet.device.accounts.ownership import Ownership
+from limpet.device.accounts.people import People
 from limpet.device.accounts.rules import verify_account_name, verify_new_password
-from limpet.device.accounts.store import Account, Records, Store, StoredToken
-from limpet.device.accounts.throttle import CLAIM, PASSWORD, Throttle, without_account
-from limpet.device.accounts.worker import HashWorker
+from limpet.device.accounts.states import Change, next_state
+from limpet.device.accounts.store import Account, ClaimVerifier
+from limpet.device.accounts.throttle import without_account
 from limpet.device.link import messages as m
 from limpet.errors import Rejected, Unavailable
 
 __all__ = ["AccountsService", "Handlers"]
 
-USED_WRITE_SECONDS = 900.0  # how stale a session's last use may be on disk
-
 Handlers = dict[type, Callable[..., Awaitable[m.Reply]]]
 
 
 @dataclass(slots=True, kw_only=True)
-class AccountsService:
-    """The role's work. `wall` is Unix time; `words` are what a guesser knows of the device.
+class AccountsService(Context):
+    """The role's work."""
 
-    `erase` asks the supervisor for the second half of a factory reset.
-    """
-
-    store: Store
-    guard: Guard
-    worker: HashWorker
-    log: SecurityLog
-    wall: Callable[[], float]
-    words: Sequence[str]
-    erase: Callable[[], None]
-    _nobody: str = ""  # the verifier that a name without account is checked against
+    people: People = field(init=False)
+    factors: Factors = field(init=False)
+    ownership: Ownership = field(init=False)
 
     def __post_init__(self) -> None:
-        """Make the verifier for names that do not exist, at the same cost as a real one."""
-        self._nobody = hash_password(new_token())
+        """Make the parts, which work on the same records."""
+        self.people, self.factors, self.ownership = People(self), Factors(self), Ownership(self)
 
     def handlers(self) -> Handlers:
         """Every request that is served, and by what."""
+        people, factors, ownership = self.people, self.factors, self.ownership
         served: Handlers = {
             m.MintClaimCode: self.mint,
-            m.DescribeAccounts: self.describe,
             m.Claim: self.claim,
             m.Login: self.login,
             m.Authenticate: self.authenticate,
@@ -65,129 +55,146 @@ class AccountsService:
             m.CreateToken: self.create_token,
             m.ListTokens: self.list_tokens,
             m.RevokeToken: self.revoke_token,
-            m.FactoryReset: self.factory_reset,
             m.ReadEvents: self.read_events,
+            m.DescribeAccount: people.describe,
+            m.ListPeople: people.listed,
+            m.InvitePerson: people.invite,
+            m.AcceptInvitation: people.join,
+            m.WithdrawInvitation: people.withdraw,
+            m.ChangeAccess: people.change_access,
+            m.RemovePerson: people.remove,
+            m.BeginSecondFactor: factors.begin,
+            m.ConfirmSecondFactor: factors.confirm,
+            m.DisableSecondFactor: factors.disable,
+            m.DescribeAccounts: ownership.state,
+            m.DescribeOwnership: ownership.describe,
+            m.OfferTransfer: ownership.offer,
+            m.CancelTransfer: ownership.cancel,
+            m.AcceptTransfer: ownership.accept,
+            m.TakeOver: ownership.take_over,
+            m.CancelTakeover: ownership.object,
+            m.FactoryReset: ownership.reset,
+            m.PressButton: ownership.press,
         }
         return {kind: _refusing(handler) for kind, handler in served.items()}
 
     async def mint(self, request: m.MintClaimCode) -> m.Reply:
         """Make the label's code, once in the device's life."""
-        state = next_state(self.store.records.state, Change.MINT)
-        code, verifier = claim.make_code()
+        state = next_state(self.records.state, Change.MINT)
+        code, verifier = make_code()
         self.store.save(state=state, claim=verifier)
         return m.ClaimCode(code=code)
 
-    async def describe(self, request: m.DescribeAccounts) -> m.Reply:
-        """The claim state."""
-        return m.Answer(json=msgspec.json.encode(self.store.records.state.value))
-
     async def claim(self, request: m.Claim) -> m.Reply:
         """Code against ownership. A bad name or password is refused before a guess is spent."""
-        if self.store.records.erase_pending:
-            return m.Refused(reason="resetting", message="the device is being reset")
-        verifier = self.store.records.claim
-        next_state(self.store.records.state, Change.CLAIM)
+        next_state(self.records.state, Change.CLAIM)
         name = verify_account_name(request.name)
         verify_new_password(request.password, words=(*self.words, name))
-        code = normalise_code(request.code)
-        if verifier is None:
-            return m.Refused(reason="not-ready", message="this device has no claim code")
-        attempt = Attempt(
-            account="claim",
-            source=request.source,
-            known=False,
-            secret=code,
-            policy=CLAIM,
-            event="claim-failed",
-            address=request.source,
-        )
-        refused = await self.guard.check(attempt, lambda: claim.verify_code(code, verifier))
-        if refused is not None:
-            return refused
-        phc = await self.worker.run(lambda: hash_password(request.password), known=True)
+        fits = await self.check_code("claim", request.code, self._claim_codes, request.source)
+        if isinstance(fits, m.Refused):
+            return fits
+        if self._is_sealed() and fits == self.records.claim and not self.is_at_the_device():
+            return m.Refused(
+                reason="press-the-button",
+                message="this device had an owner: press its button, then claim it by its label"
+                " within two minutes; or use the code that the last owner was given",
+            )
+        phc = await self.hash(request.password)
         # Another claim may have won while the hash was made: ask the table again.
-        state = next_state(self.store.records.state, Change.CLAIM)
+        state = next_state(self.records.state, Change.CLAIM)
         owner = Account(name=name, access=m.Access.OWNER, phc=phc)
-        owned = msgspec.structs.replace(self.store.records, state=state, accounts=(owner,))
-        return self._open(owned, owner, "", "claimed", request.source)
+        owned = msgspec.structs.replace(
+            self.records, state=state, accounts=(owner,), fresh=None, label_sealed=False
+        )
+        opened = self.open(owned, owner, "", request.source)
+        self.note("claimed", f"{name} from {request.source}")
+        return opened
+
+    def _claim_codes(self) -> tuple[ClaimVerifier, ...]:
+        return tuple(one for one in (self.records.claim, self.records.fresh) if one is not None)
+
+    def _is_sealed(self) -> bool:
+        return self.records.label_sealed and self.button
 
     async def login(self, request: m.Login) -> m.Reply:
-        """A session for a password; the same words and time whether the name exists or not."""
-        if self.store.records.state is not m.ClaimState.CLAIMED:
+        """A session for a password; the same words and time whether the name exists or not.
+
+        Who is a stranger needs the second factor too, if there is one. A stranger who shows
+        the label's code, with the button pressed, is let past what other strangers have shut.
+        """
+        if not self.records.state.has_owner:
             return m.Refused(reason="unclaimed", message="claim the device first")
         try:
             name = verify_account_name(request.name)
         except Rejected:
             name = request.name
-        account = self._account(name)
-        phc = account.phc if account else self._nobody
-        client = tokens.find_known(self.store.records, name, request.known)
-        attempt = Attempt(
-            account=f"login:{name}",
-            source=client.client_id if client else request.source,
-            known=client is not None,
-            secret=request.password,
-            policy=PASSWORD,
+        client = tokens.find_known(self.records, name, request.known)
+        if request.label and client is None:
+            refused = await self.ownership.verify_presence(request.label, request.source)
+            if refused is not None:
+                return refused
+        account = self.account(name)
+        proved = await self.prove(
+            account or Account(name=name, access=m.Access.VIEWER, phc=self.nobody),
+            request.password,
+            request.second,
+            source=client.client_id if client else "label" if request.label else request.source,
+            known=client is not None or bool(request.label),
+            needs_second=client is None,
             event="login-failed",
             address=request.source,
+            exists=account is not None,
         )
-        refused = await self.guard.check(
-            attempt, lambda: _verify_login(request.password, phc, exists=account is not None)
-        )
-        if refused is not None:
-            return refused
-        account = self._account(name)  # it may have changed during the check
-        if account is None or account.phc != phc:
-            return m.Refused(reason="wrong-credentials", message="name or password is not right")
-        if not is_current(phc):
-            renewed = await self.worker.run(lambda: hash_password(request.password), known=True)
-            account = msgspec.structs.replace(account, phc=renewed)
-        records = msgspec.structs.replace(self.store.records, accounts=self._with_account(account))
-        return self._open(records, account, request.known, "login", request.source)
+        if isinstance(proved, m.Refused):
+            return proved
+        if not is_current(proved.phc):
+            proved = msgspec.structs.replace(proved, phc=await self.hash(request.password))
+        records = msgspec.structs.replace(self.records, accounts=self.with_account(proved))
+        opened = self.open(records, proved, request.known, request.source)
+        self.note("login", f"{proved.name} from {request.source}")
+        return opened
 
     async def authenticate(self, request: m.Authenticate) -> m.Reply:
         """Who holds this token; a revoked one fails from the next request on."""
-        token = self._caller(request.token)
+        token = self.caller(request.token)
         return m.Principal(name=token.account, access=token.access, token_id=token.token_id)
 
     async def logout(self, request: m.Logout) -> m.Reply:
         """End this token."""
-        caller = self._caller(request.token)
-        self.store.save(
-            tokens=tokens.remove_token(self.store.records, caller.account, caller.token_id)
-        )
+        caller = self.caller(request.token)
+        self.store.save(tokens=tokens.remove_token(self.records, caller, caller.token_id))
         return m.Done()
 
     async def change_password(self, request: m.ChangePassword) -> m.Reply:
         """The old password is guessed at no better rate here than at the login."""
-        caller = self._caller(request.token)
+        caller = self.caller(request.token)
         verify_new_password(request.new, words=(*self.words, caller.account))
-        refused = await self._confirm(caller, request.old, request.source)
-        if refused is not None:
-            return refused
-        phc = await self.worker.run(lambda: hash_password(request.new), known=True)
-        account = self._account(caller.account)
+        proved = await self.confirm(caller, request.old, request.second, request.source)
+        if isinstance(proved, m.Refused):
+            return proved
+        phc = await self.hash(request.new)
+        account = self.account(caller.account)
         if account is None:
             return m.Refused(reason="bad-token", message="log in again")
-        records = self.store.records
+        kept = tokens.only(self.records, caller)
         self.store.save(
-            accounts=self._with_account(msgspec.structs.replace(account, phc=phc)),
+            accounts=self.with_account(msgspec.structs.replace(account, phc=phc)),
             # Whoever had the old password loses every session, token and cookie but this one.
-            tokens=tuple(one for one in records.tokens if one.token_id == caller.token_id),
-            known=tuple(one for one in records.known if one.account != caller.account),
+            tokens=kept.tokens,
+            known=kept.known,
             throttle=without_account(
-                records.throttle, f"login:{caller.account}", key=records.throttle_key
+                self.records.throttle, f"login:{caller.account}", key=self.records.throttle_key
             ),
         )
         self.guard.forget_guesses()
-        self._note("password-changed", f"from {request.source}")
+        self.note("password-changed", f"{caller.account} from {request.source}")
         return m.Done()
 
     async def create_token(self, request: m.CreateToken) -> m.Reply:
         """A named API token; its secret is in this answer and nowhere else."""
-        caller = self._caller(request.token)
+        caller = self.caller(request.token)
         opened = tokens.add_api_token(
-            self.store.records,
+            self.records,
             caller,
             label=request.label,
             access=request.access,
@@ -195,127 +202,47 @@ class AccountsService:
             now=self.wall(),
         )
         self.store.save(tokens=opened.records.tokens)
-        self._note("token-created", f"{request.label} ({request.access.name.lower()})")
+        access = request.access.name.lower()
+        self.note("token-created", f"{request.label} ({access}) of {caller.account}")
         answer = {
             "token_id": opened.token.token_id,
             "token": opened.secret,
             "label": opened.token.label,
             "access": opened.token.access.name.lower(),
-            "expires_at": _moment(opened.token.expires),
+            "expires_at": moment(opened.token.expires),
         }
         return m.Answer(json=msgspec.json.encode(answer))
 
     async def list_tokens(self, request: m.ListTokens) -> m.Reply:
         """The caller's sessions and API tokens."""
-        caller = self._caller(request.token)
-        found = tokens.tokens_of(self.store.records, caller, now=self.wall())
+        caller = self.caller(request.token)
+        found = tokens.tokens_of(self.records, caller, now=self.wall())
         return m.TokenList(
             tokens=tuple(
                 m.TokenRecord(
                     token_id=one.token_id,
                     label=one.label,
                     access=one.access,
-                    expires_at=_moment(one.expires),
+                    expires_at=moment(one.expires),
                 )
                 for one in found
             )
         )
 
     async def revoke_token(self, request: m.RevokeToken) -> m.Reply:
-        """End a token of the caller's account."""
-        caller = self._caller(request.token)
-        kept = tokens.remove_token(self.store.records, caller.account, request.token_id)
+        """End a token of the caller's account that may do no more than the caller's."""
+        caller = self.caller(request.token)
+        kept = tokens.remove_token(self.records, caller, request.token_id)
         self.store.save(tokens=kept)
-        self._note("token-revoked", request.token_id)
-        return m.Done()
-
-    async def factory_reset(self, request: m.FactoryReset) -> m.Reply:
-        """Destroy accounts now and, after this answer, the rest; the label's code counts again."""
-        caller = self._caller(request.token)
-        if caller.access is not m.Access.OWNER:
-            return m.Refused(reason="access-too-low", message="only the owner resets the device")
-        state = next_state(self.store.records.state, Change.RESET)
-        refused = await self._confirm(caller, request.password, request.source)
-        if refused is not None:
-            return refused
-        throttle = Throttle(time=self.store.records.throttle.time)
-        self.store.save(
-            state=state, accounts=(), tokens=(), known=(), throttle=throttle, erase_pending=True
-        )
-        self.guard.forget_guesses()
-        self.log.clear()
-        self._note("factory-reset", f"from {request.source}")
-        self.erase()
+        self.note("token-revoked", f"{request.token_id} of {caller.account}")
         return m.Done()
 
     async def read_events(self, request: m.ReadEvents) -> m.Reply:
         """The security log, for the owner."""
-        if self._caller(request.token).access is not m.Access.OWNER:
+        if self.caller(request.token).access is not m.Access.OWNER:
             return m.Refused(reason="access-too-low", message="only the owner reads the log")
-        return m.EventLog(lines=self.log.read(request.limit))
-
-    async def _confirm(self, caller: StoredToken, password: str, source: str) -> m.Refused | None:
-        """The caller proves its password again; counted per token, so a stolen one gains little."""
-        account = self._account(caller.account)
-        if account is None:
-            return m.Refused(reason="bad-token", message="log in again")
-        attempt = Attempt(
-            account=f"login:{caller.account}",
-            source=f"token:{caller.token_id}",
-            known=True,
-            secret=password,
-            policy=PASSWORD,
-            event="confirmation-failed",
-            address=source,
-        )
-        phc = account.phc
-        return await self.guard.check(attempt, lambda: verify_password(password, phc))
-
-    def _open(
-        self, records: Records, account: Account, known: str, event: str, source: str
-    ) -> m.SessionOpened:
-        """Make everything that led here durable at once, together with the new session."""
-        opened = tokens.open_session(
-            records, account.name, account.access, known_secret=known, now=self.wall()
-        )
-        self.store.replace(opened.records)
-        self._note(event, f"{account.name} from {source}")
-        return m.SessionOpened(
-            token=opened.secret,
-            known=opened.known_secret,
-            access=account.access,
-            expires_at=_moment(opened.token.expires),
-        )
-
-    def _caller(self, secret: str) -> StoredToken:
-        now = self.wall()
-        token = tokens.verify_token(self.store.records, secret, now=now)
-        if token.session and now - token.used > USED_WRITE_SECONDS:
-            with contextlib.suppress(Unavailable):  # a full disk must not end sessions
-                self.store.save(tokens=tokens.touched(self.store.records, token, now=now))
-        return token
-
-    def _account(self, name: str) -> Account | None:
-        return next((one for one in self.store.records.accounts if one.name == name), None)
-
-    def _with_account(self, account: Account) -> tuple[Account, ...]:
-        others = (one for one in self.store.records.accounts if one.name != account.name)
-        return (*others, account)
-
-    def _note(self, event: str, detail: str) -> None:
-        """The log is written after the act: a full disk does not undo what is durable."""
-        with contextlib.suppress(Unavailable):
-            self.log.append(event, detail)
-
-
-def _verify_login(password: str, phc: str, *, exists: bool) -> None:
-    verify_password(password, phc)
-    if not exists:
-        raise Rejected("wrong-password", "there is no such account")
-
-
-def _moment(unix: float) -> datetime:
-    return datetime.fromtimestamp(int(unix), UTC)
+        lines, more = self.log.read(request.limit, after=request.after)
+        return m.EventLog(lines=lines, more=more)
 
 
 def _refusing(handler: Callable[..., Awaitable[m.Reply]]) -> Callable[..., Awaitable[m.Reply]]:

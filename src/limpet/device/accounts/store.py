@@ -2,6 +2,10 @@
 
 Owns the format and the file. A device must never fall back to unclaimed because its
 records are damaged or gone: only the factory begins a new file.
+
+Format 2 added people, second factors and transfers to format 1. Records that use none of
+these are still written as format 1, so that firmware that comes back after a failed trial
+can read them.
 """
 
 from pathlib import Path
@@ -11,6 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from limpet.crypto.randomness import random_bytes
+from limpet.device.accounts.countdown import Countdown, Deadline
 from limpet.device.accounts.throttle import Throttle
 from limpet.device.link.messages import Access, ClaimState
 from limpet.errors import Rejected
@@ -21,8 +26,11 @@ __all__ = [
     "FILE",
     "Account",
     "ClaimVerifier",
+    "Invitation",
     "KnownClient",
+    "Offer",
     "Records",
+    "SecondFactor",
     "Store",
     "StoredToken",
 ]
@@ -36,18 +44,27 @@ Digest = Annotated[bytes, Meta(min_length=32, max_length=32)]
 
 
 class ClaimVerifier(Message, frozen=True, kw_only=True):
-    """Salted SHA-256 of the label's code: with 80 random bits no slow hash is needed."""
+    """Salted SHA-256 of a code: with 80 random bits no slow hash is needed."""
 
     salt: bytes
     digest: Digest
 
 
-class Account(Message, frozen=True, kw_only=True):
+class SecondFactor(Message, frozen=True, kw_only=True):
+    """One-time codes (RFC 6238): the shared secret, and what of it was used up."""
+
+    secret: Annotated[bytes, Meta(min_length=20, max_length=20)]
+    last_step: int  # of the last code that was accepted; only later ones count
+    recovery: tuple[Digest, ...] = ()  # codes that are left, hashed
+
+
+class Account(Message, frozen=True, kw_only=True, omit_defaults=True):
     """A person; `phc` is the Argon2id verifier."""
 
     name: str
     access: Access
     phc: str
+    factor: SecondFactor | None = None
 
 
 class StoredToken(Message, frozen=True, kw_only=True):
@@ -73,10 +90,31 @@ class KnownClient(Message, frozen=True, kw_only=True):
     used: float
 
 
-class Records(Message, frozen=True, kw_only=True):
-    """Everything that accounts must remember."""
+class Invitation(Message, frozen=True, kw_only=True):
+    """A code with which somebody gets an account."""
 
-    format: Annotated[int, Meta(ge=1, le=1)] = 1
+    invitation_id: str
+    verifier: ClaimVerifier
+    access: Access
+    deadline: Deadline
+
+
+class Offer(Message, frozen=True, kw_only=True):
+    """A code with which somebody becomes the owner; `erase`: the data goes then."""
+
+    verifier: ClaimVerifier
+    deadline: Deadline
+    erase: bool
+
+
+class Records(Message, frozen=True, kw_only=True, omit_defaults=True):
+    """Everything that accounts must remember.
+
+    `claim` is the label's code. `fresh` is the one that a reset made: with it `label_sealed`
+    says that the label alone, which others may have seen, opens nothing any more.
+    """
+
+    format: Annotated[int, Meta(ge=1, le=2)] = 1
     state: ClaimState = ClaimState.FACTORY
     claim: ClaimVerifier | None = None
     accounts: tuple[Account, ...] = ()
@@ -85,7 +123,12 @@ class Records(Message, frozen=True, kw_only=True):
     throttle: Throttle = Throttle()
     throttle_wall: float = 0.0  # Unix time of throttle.time
     throttle_key: Digest
-    erase_pending: bool = False  # a factory reset whose second half must still happen
+    erase_pending: bool = False  # the owner's data must still be erased
+    fresh: ClaimVerifier | None = None
+    label_sealed: bool = False
+    invitations: tuple[Invitation, ...] = ()
+    offer: Offer | None = None
+    takeover: Countdown | None = None
 
 
 class Store:
@@ -108,7 +151,7 @@ class Store:
             raise Rejected("damaged-accounts", f"{path} is missing", hint=_ADVICE)
         try:
             data = read_bounded(path, max_bytes=MAX_FILE_BYTES)
-            records = decode_json(data, Records, max_bytes=MAX_FILE_BYTES)
+            records = _migrated(decode_json(data, Records, max_bytes=MAX_FILE_BYTES))
         except Rejected as error:
             raise Rejected(
                 "damaged-accounts",
@@ -124,16 +167,41 @@ class Store:
 
     def replace(self, records: Records) -> None:
         """Make `records` the durable ones, or raise `Unavailable` and keep the old."""
+        records = msgspec.structs.replace(records, format=_format_of(records))
         write_atomic(self._path, encode_json(records))
         self.records = records
 
 
+def _format_of(records: Records) -> int:
+    """The lowest format that can say this."""
+    new = (records.fresh, records.label_sealed, records.invitations, records.offer)
+    states = (ClaimState.OFFERED, ClaimState.CONTESTED, ClaimState.RESETTING)
+    factors = any(account.factor is not None for account in records.accounts)
+    return 2 if any(new) or records.takeover or records.state in states or factors else 1
+
+
+def _migrated(records: Records) -> Records:
+    """Format 1 had no state of its own for a reset whose second half must still happen."""
+    if records.state is ClaimState.UNCLAIMED and records.erase_pending:
+        return msgspec.structs.replace(records, state=ClaimState.RESETTING)
+    return records
+
+
 def _verify_consistent(records: Records, path: Path) -> None:
-    """A claimed device has an owner, one that waits for its owner has none."""
-    owners = any(account.access is Access.OWNER for account in records.accounts)
-    if owners != (records.state is ClaimState.CLAIMED):
+    """One owner where there is one at all, and each transfer's records with its state."""
+    owners = sum(account.access is Access.OWNER for account in records.accounts)
+    state = records.state
+    contradictions = {
+        f"{owners} owners": owners != (1 if state.has_owner else 0),
+        "people without an owner": bool(records.accounts or records.invitations) and not owners,
+        "an offer": (records.offer is not None) != (state is ClaimState.OFFERED),
+        "a takeover": (records.takeover is not None) != (state is ClaimState.CONTESTED),
+        "nothing to erase": state is ClaimState.RESETTING and not records.erase_pending,
+    }
+    wrong = next((what for what, holds in contradictions.items() if holds), None)
+    if wrong is not None:
         raise Rejected(
             "damaged-accounts",
-            f"{path} contradicts itself: state {records.state.value}, owner {owners}",
+            f"{path} contradicts itself: state {state.value}, {wrong}",
             hint=_ADVICE,
         )

@@ -19,17 +19,19 @@ __all__ = [
     "Opened",
     "add_api_token",
     "find_known",
+    "only",
     "open_session",
     "remove_token",
     "tokens_of",
     "touched",
     "verify_token",
+    "without",
 ]
 
 SESSION_IDLE_SECONDS = 12 * 3600.0
 SESSION_SECONDS = 30 * 86400.0  # NIST SP 800-63B-4, 2.1.3: at most 30 days at AAL1
-MAX_SESSIONS = 32  # the one used longest ago is closed for a new one
-MAX_API_TOKENS = 32  # a new one is refused
+MAX_SESSIONS = 16  # per account; the one used longest ago is closed for a new one
+MAX_API_TOKENS = 16  # per account; a new one is refused
 MAX_KNOWN_CLIENTS = 16  # per account; the one used longest ago is forgotten
 
 
@@ -75,9 +77,9 @@ def open_session(
     token = _make(secret, account, access, label="session", lifetime=SESSION_SECONDS, now=now)
     token = msgspec.structs.replace(token, session=True)
     alive = [one for one in records.tokens if _is_alive(one, now)]
-    sessions = sorted((one for one in alive if one.session), key=lambda one: one.used)
-    kept = sessions[max(0, len(sessions) - (MAX_SESSIONS - 1)) :]
-    tokens = (*(one for one in alive if not one.session), *kept, token)
+    own = [one for one in alive if one.session and one.account == account]
+    oldest = sorted(own, key=lambda one: one.used)[: max(0, len(own) - (MAX_SESSIONS - 1))]
+    tokens = (*(one for one in alive if one not in oldest), token)
     client = find_known(records, account, known_secret)
     if client is None:
         known_secret = new_token()
@@ -100,16 +102,20 @@ def add_api_token(
     lifetime: float,
     now: float,
 ) -> Opened:
-    """A named token of at most the caller's access.
+    """A named token of at most the caller's access, and no longer life if that is a token too.
 
-    Raises `Rejected("access-too-high" | "too-many-tokens" | "bad-label")`.
+    Raises `Rejected("access-too-high" | "lifetime-too-long" | "too-many-tokens" | "bad-label")`.
     """
     if access > caller.access or access is Access.PUBLIC:
         raise Rejected("access-too-high", "a token cannot do more than who makes it, nor nothing")
+    if not caller.session and now + lifetime > caller.expires:
+        # Else a token that was stolen once could renew itself for ever.
+        raise Rejected("lifetime-too-long", "a token makes none that outlives it; log in for that")
     if not label.isprintable() or not label.strip():
         raise Rejected("bad-label", "a label has printable characters")
     alive = tuple(one for one in records.tokens if _is_alive(one, now))
-    if sum(not one.session for one in alive) >= MAX_API_TOKENS:
+    own = (one for one in alive if not one.session and one.account == caller.account)
+    if sum(1 for _ in own) >= MAX_API_TOKENS:
         raise Rejected("too-many-tokens", f"at most {MAX_API_TOKENS} tokens; revoke one")
     secret = new_token()
     token = _make(secret, caller.account, access, label=label, lifetime=lifetime, now=now)
@@ -132,14 +138,35 @@ def touched(records: Records, token: StoredToken, *, now: float) -> tuple[Stored
     )
 
 
-def remove_token(records: Records, account: str, token_id: str) -> tuple[StoredToken, ...]:
-    """The tokens without one of `account`. Raises `Rejected("no-such-token")`."""
-    kept = tuple(
-        one for one in records.tokens if (one.token_id, one.account) != (token_id, account)
-    )
-    if len(kept) == len(records.tokens):
+def remove_token(records: Records, caller: StoredToken, token_id: str) -> tuple[StoredToken, ...]:
+    """The tokens without one of the caller's account.
+
+    Raises `Rejected("no-such-token" | "access-too-low")`: a token for reading, given to a
+    display, must not end its owner's sessions.
+    """
+    wanted = (token_id, caller.account)
+    ended = next((one for one in records.tokens if (one.token_id, one.account) == wanted), None)
+    if ended is None:
         raise Rejected("no-such-token", "there is no such token")
-    return kept
+    if ended.access > caller.access:
+        raise Rejected("access-too-low", "this token may do more than yours: log in to end it")
+    return tuple(one for one in records.tokens if one is not ended)
+
+
+def without(records: Records, account: str) -> Records:
+    """The records without anything that lets `account` in; the account itself stays."""
+    return msgspec.structs.replace(
+        records,
+        tokens=tuple(one for one in records.tokens if one.account != account),
+        known=tuple(one for one in records.known if one.account != account),
+    )
+
+
+def only(records: Records, caller: StoredToken) -> Records:
+    """The records in which nothing lets the caller's account in but the token it shows."""
+    kept = without(records, caller.account)
+    own = tuple(one for one in records.tokens if one.token_id == caller.token_id)
+    return msgspec.structs.replace(kept, tokens=(*kept.tokens, *own))
 
 
 def _make(

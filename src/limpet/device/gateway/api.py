@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from limpet.device.gateway.answers import refusal, secured
-from limpet.device.gateway.operations import Asked, Operations, Refusal
+from limpet.device.gateway.asking import Asked, Refusal
+from limpet.device.gateway.operations import Operations
 from limpet.device.gateway.origin import verify_origin
 from limpet.device.gateway.routes import Match, match_route, methods_of
 from limpet.device.link import messages as m

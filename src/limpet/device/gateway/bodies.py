@@ -45,7 +45,7 @@ class Empty(Message, frozen=True, kw_only=True):
 
 
 class ClaimBody(Message, frozen=True, kw_only=True):
-    """The label's code, and the account of the new owner."""
+    """The code of a label, an invitation or a transfer, and the account that it makes."""
 
     code: Secret
     name: Name
@@ -53,11 +53,17 @@ class ClaimBody(Message, frozen=True, kw_only=True):
 
 
 class LoginBody(Message, frozen=True, kw_only=True):
-    """`known` is what an earlier session of this client was given; browsers send it as cookie."""
+    """`known` is what an earlier session of this client was given; browsers send it as cookie.
+
+    `second` is a one-time or recovery code, where the account asks for one. `label` is the
+    label's code, for an owner at the device whom strangers' guesses keep out.
+    """
 
     name: Name
     password: Secret
     known: Secret = ""
+    second: Secret = ""
+    label: Secret = ""
 
 
 class SessionBody(Message, frozen=True, kw_only=True):
@@ -74,12 +80,14 @@ class PasswordBody(Message, frozen=True, kw_only=True):
 
     old: Secret
     new: Secret
+    second: Secret = ""
 
 
 class ResetBody(Message, frozen=True, kw_only=True):
-    """The owner's password, again."""
+    """The caller's password again, and the second factor where there is one."""
 
     password: Secret
+    second: Secret = ""
 
 
 class TokenRequestBody(Message, frozen=True, kw_only=True):
@@ -168,6 +176,7 @@ class EventsBody(Message, frozen=True, kw_only=True):
     """The owner's security log: each line a JSON object, sealed by the next."""
 
     lines: tuple[str, ...]
+    more: bool = False  # newer ones follow: ask again, after the last number
 
 
 class MechanismBody(Message, frozen=True, kw_only=True):

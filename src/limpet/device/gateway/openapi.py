@@ -60,11 +60,16 @@ def _operation(route: Route, reads: Any, answers: Any) -> dict[str, Any]:
         **_access(route.access),
     }
     names = [part[1:-1] for part in route.path.split("/") if part.startswith("{")]
-    if names:
-        described["parameters"] = [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-            for name in names
-        ]
+    in_path = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in names
+    ]
+    in_query = [
+        {"name": name, "in": "query", "required": False, "schema": schema}
+        for name, schema in route.query.items()
+    ]
+    if in_path or in_query:
+        described["parameters"] = in_path + in_query
     if reads is not None:
         described["requestBody"] = _body(reads)
     return described

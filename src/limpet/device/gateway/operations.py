@@ -6,10 +6,9 @@ that the dispatcher has checked, and decides nothing that a role decides.
 
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.cookies import CookieError, SimpleCookie
 from typing import Any, TypeVar
 
 import msgspec
@@ -17,47 +16,25 @@ import msgspec
 from limpet.device.gateway import bodies as b
 from limpet.device.gateway.answers import json_answer
 from limpet.device.gateway.arguments import read_query
+from limpet.device.gateway.asking import Asked, Call, Handler, Refusal, ask_role, done_by
 from limpet.device.gateway.compartments import Compartments
 from limpet.device.gateway.facts import Facts, SecurityTxt
 from limpet.device.gateway.live import LiveValues, Sample, take_readings
 from limpet.device.gateway.openapi import describe_api
 from limpet.device.gateway.page import PAGE, load_page
-from limpet.device.gateway.routes import Match, Operation
+from limpet.device.gateway.people import PeopleOperations
+from limpet.device.gateway.routes import Operation
 from limpet.device.link import messages as m
 from limpet.device.link.permits import PERMITS, Role
 from limpet.errors import Unavailable
-from limpet.https.admission import source_of
-from limpet.https.message import Request, Response, StreamBody, problem
+from limpet.https.message import Response, StreamBody, problem
 
-__all__ = ["Asked", "Call", "Operations", "Refusal"]
+__all__ = ["Operations"]
 
 CHECK_SECONDS = 60.0  # an update check goes over the Internet
-EVENTS = 200
 STATUS_SECONDS = 1.0  # how old the updater's word on support may be in the public identity
-KNOWN_COOKIE = "__Secure-limpet-known"
-KNOWN_COOKIE_SECONDS = 400 * 86400  # RFC 6265bis: the longest that browsers keep one
 
 R = TypeVar("R")
-Call = Callable[..., Awaitable[m.Reply]]
-"""`Bus.call`."""
-
-
-class Refusal(Exception):
-    """A role refused; carries its reply to the dispatcher."""
-
-    def __init__(self, refused: m.Refused) -> None:
-        super().__init__(refused.reason)
-        self.refused = refused
-
-
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """One request that passed every check: `body` has the route's type."""
-
-    request: Request
-    match: Match
-    body: Any
-    principal: m.Principal | None
-    token: str
 
 
 @dataclass(slots=True)
@@ -74,26 +51,22 @@ class Operations:
     _page: Mapping[str, Response] = field(default_factory=load_page)
     _live: LiveValues = field(init=False)
     _security_txt: SecurityTxt = field(init=False)
+    _people: PeopleOperations = field(init=False)
 
     def __post_init__(self) -> None:
         self._security_txt = SecurityTxt(self.facts)
+        self._people = PeopleOperations(self.call, self.promote, self._forget_claim)
         self._live = LiveValues(
             sample=self._sample,
             authenticate=lambda token: self.call(Role.ACCOUNTS, m.Authenticate(token=token)),
         )
 
-    def table(self) -> Mapping[Operation, Callable[[Asked], Awaitable[Response]]]:
+    def table(self) -> Mapping[Operation, Handler]:
         """Every operation's handler; a test holds it against the routes."""
         return {
+            **self._people.table(),
             Operation.IDENTITY: self.identity,
             Operation.SECURITY_TXT: self.security_txt,
-            Operation.CLAIM: self.claim,
-            Operation.LOGIN: self.login,
-            Operation.LOGOUT: self.logout,
-            Operation.CHANGE_PASSWORD: self.change_password,
-            Operation.LIST_TOKENS: self.list_tokens,
-            Operation.CREATE_TOKEN: self.create_token,
-            Operation.REVOKE_TOKEN: self.revoke_token,
             Operation.LIST_FUNCTIONS: self.list_functions,
             Operation.READ_FUNCTION: self.use_function,
             Operation.CALL_FUNCTION: self.use_function,
@@ -103,9 +76,7 @@ class Operations:
             Operation.SET_UPDATE_POLICY: self.set_update_policy,
             Operation.CHECK_UPDATE: self.check_update,
             Operation.INSTALL_UPDATE: self.install_update,
-            Operation.READ_EVENTS: self.read_events,
             Operation.READ_DEVICE: self.read_device,
-            Operation.RESET: self.reset,
             Operation.OPENAPI: self.openapi,
             Operation.STREAM: self.stream,
             Operation.PAGE: self.page,
@@ -116,8 +87,11 @@ class Operations:
         """Whether the device has an owner; only a reset, which restarts us, takes that back."""
         if not self._claimed:
             answer = await self._ask(Role.ACCOUNTS, m.DescribeAccounts(), m.Answer)
-            self._claimed = msgspec.json.decode(answer.json) == m.ClaimState.CLAIMED.value
+            self._claimed = msgspec.json.decode(answer.json, type=m.ClaimState).has_owner
         return self._claimed
+
+    def _forget_claim(self) -> None:
+        self._claimed = False
 
     async def authenticate(self, token: str) -> m.Principal:
         """Who holds `token`; asked anew each time, so that a revoked one dies at once."""
@@ -132,71 +106,6 @@ class Operations:
     async def security_txt(self, asked: Asked) -> Response:
         """RFC 9116, 3: text/plain, UTF-8."""
         return self._security_txt.answer(datetime.now(UTC))
-
-    async def claim(self, asked: Asked) -> Response:
-        """The first session."""
-        body: b.ClaimBody = asked.body
-        request = m.Claim(
-            code=body.code, name=body.name, password=body.password, source=_source(asked)
-        )
-        return self._opened(asked, await self._ask(Role.ACCOUNTS, request, m.SessionOpened))
-
-    async def login(self, asked: Asked) -> Response:
-        """A session; known clients show their cookie in the body or as a cookie."""
-        body: b.LoginBody = asked.body
-        request = m.Login(
-            name=body.name,
-            password=body.password,
-            source=_source(asked),
-            known=body.known or _cookie(asked.request.headers.get("cookie", "")),
-        )
-        return self._opened(asked, await self._ask(Role.ACCOUNTS, request, m.SessionOpened))
-
-    async def logout(self, asked: Asked) -> Response:
-        """End the token that was shown."""
-        return await self._done(Role.ACCOUNTS, m.Logout(token=asked.token))
-
-    async def change_password(self, asked: Asked) -> Response:
-        """Old against new."""
-        body: b.PasswordBody = asked.body
-        request = m.ChangePassword(
-            token=asked.token, old=body.old, new=body.new, source=_source(asked)
-        )
-        return await self._done(Role.ACCOUNTS, request)
-
-    async def list_tokens(self, asked: Asked) -> Response:
-        """Without secrets."""
-        listed = await self._ask(Role.ACCOUNTS, m.ListTokens(token=asked.token), m.TokenList)
-        return json_answer(
-            200,
-            [
-                b.TokenBody(
-                    token_id=one.token_id,
-                    label=one.label,
-                    access=b.access_name(one.access),
-                    expires_at=one.expires_at,
-                )
-                for one in listed.tokens
-            ],
-        )
-
-    async def create_token(self, asked: Asked) -> Response:
-        """The secret is in this answer only."""
-        body: b.TokenRequestBody = asked.body
-        request = m.CreateToken(
-            token=asked.token,
-            label=body.label,
-            access=m.Access[body.access.upper()],
-            lifetime_seconds=body.lifetime_seconds,
-        )
-        return json_answer(201, (await self._ask(Role.ACCOUNTS, request, m.Answer)).json)
-
-    async def revoke_token(self, asked: Asked) -> Response:
-        """By its id."""
-        token_id = asked.match.values["id"]
-        if len(token_id) > 64:
-            return problem(404, "no-such-token")
-        return await self._done(Role.ACCOUNTS, m.RevokeToken(token=asked.token, token_id=token_id))
 
     async def list_functions(self, asked: Asked) -> Response:
         """As the app declares them."""
@@ -222,9 +131,10 @@ class Operations:
         return json_answer(200, (await self._ask(Role.APP, request, m.Answer)).json)
 
     async def list_notifications(self, asked: Asked) -> Response:
-        """As the app keeps them."""
+        """As the app keeps them; and first of all, that somebody is taking the device over."""
         found = await self._ask(Role.APP, m.ListNotices(), m.Notices)
-        return json_answer(200, b.NotificationsBody(notifications=found.notices))
+        takeover = await self._people.takeover_notice(datetime.now(UTC))
+        return json_answer(200, b.NotificationsBody(notifications=(*found.notices, *takeover)))
 
     async def acknowledge_notification(self, asked: Asked) -> Response:
         """By its id."""
@@ -249,12 +159,6 @@ class Operations:
         """Consent."""
         return await self._done(Role.UPDATER, m.InstallNow(), timeout=CHECK_SECONDS)
 
-    async def read_events(self, asked: Asked) -> Response:
-        """Newest last."""
-        request = m.ReadEvents(token=asked.token, limit=EVENTS)
-        found = await self._ask(Role.ACCOUNTS, request, m.EventLog)
-        return json_answer(200, b.EventsBody(lines=found.lines))
-
     async def read_device(self, asked: Asked) -> Response:
         """Versions, how each role is confined, the links that the code permits, randomness."""
         told = self.compartments()
@@ -278,14 +182,6 @@ class Operations:
             randomness=told.randomness,
         )
         return json_answer(200, body)
-
-    async def reset(self, asked: Asked) -> Response:
-        """The device restarts after this answer."""
-        body: b.ResetBody = asked.body
-        request = m.FactoryReset(token=asked.token, password=body.password, source=_source(asked))
-        response = await self._done(Role.ACCOUNTS, request)
-        self._claimed = False
-        return response
 
     async def openapi(self, asked: Asked) -> Response:
         """From the routes and the app's declarations."""
@@ -320,6 +216,8 @@ class Operations:
         with contextlib.suppress(Unavailable, Refusal):  # the updater may be starting
             body = msgspec.json.encode(await self._update_body())
             samples += (Sample(m.Access.VIEWER, "update", "", body),)
+        ownership = await self._ask(Role.ACCOUNTS, m.DescribeOwnership(), m.Answer)
+        samples += (Sample(m.Access.VIEWER, "ownership", "", ownership.json),)
         return samples
 
     async def _update_body(self) -> b.UpdateBody:
@@ -327,20 +225,6 @@ class Operations:
         return b.UpdateBody(
             **{name: getattr(status, name) for name in b.UpdateBody.__struct_fields__}
         )
-
-    def _opened(self, asked: Asked, opened: m.SessionOpened) -> Response:
-        self.promote(asked.request.peer.connection_id)
-        body = b.SessionBody(
-            token=opened.token,
-            known=opened.known,
-            access=b.access_name(opened.access),
-            expires_at=opened.expires_at,
-        )
-        cookie = (
-            f"{KNOWN_COOKIE}={opened.known}; Path=/v1/login; Max-Age={KNOWN_COOKIE_SECONDS}; "
-            "Secure; HttpOnly; SameSite=Strict"
-        )
-        return json_answer(asked.match.route.status, body, {"set-cookie": cookie})
 
     async def _declared(self) -> tuple[b.FunctionBody, ...]:
         """The app's declarations; a slot's app never changes while it runs."""
@@ -374,25 +258,7 @@ class Operations:
         return support
 
     async def _done(self, role: Role, request: m.Request, **more: Any) -> Response:
-        await self._ask(role, request, m.Done, **more)
-        return Response(204)
+        return await done_by(self.call, role, request, **more)
 
     async def _ask(self, role: Role, request: m.Request, wanted: type[R], **more: Any) -> R:
-        reply = await self.call(role, request, **more)
-        if isinstance(reply, m.Refused):
-            raise Refusal(reply)
-        if not isinstance(reply, wanted):
-            raise Unavailable(f"{role.value} answered {type(reply).__name__}")
-        return reply
-
-
-def _source(asked: Asked) -> str:
-    return source_of(asked.request.peer.address)
-
-
-def _cookie(header: str) -> str:
-    try:
-        found = SimpleCookie(header).get(KNOWN_COOKIE)
-    except CookieError:
-        return ""
-    return found.value if found and len(found.value) <= 256 else ""
+        return await ask_role(self.call, role, request, wanted, **more)

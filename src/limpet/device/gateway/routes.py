@@ -7,10 +7,11 @@ path that the other does not. Knows no handler.
 
 import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from limpet.device.gateway import bodies as b
+from limpet.device.gateway import people_bodies as p
 from limpet.device.link.messages import Access, UpdatePolicy
 
 __all__ = ["ROUTES", "Match", "Operation", "Route", "match_route", "methods_of"]
@@ -28,6 +29,22 @@ class Operation(enum.Enum):
     LIST_TOKENS = "list-tokens"
     CREATE_TOKEN = "create-token"  # noqa: S105
     REVOKE_TOKEN = "revoke-token"  # noqa: S105
+    READ_ACCOUNT = "read-account"
+    BEGIN_SECOND_FACTOR = "begin-second-factor"
+    CONFIRM_SECOND_FACTOR = "confirm-second-factor"
+    DISABLE_SECOND_FACTOR = "disable-second-factor"
+    LIST_PEOPLE = "list-people"
+    INVITE_PERSON = "invite-person"
+    WITHDRAW_INVITATION = "withdraw-invitation"
+    JOIN = "join"
+    CHANGE_ACCESS = "change-access"
+    REMOVE_PERSON = "remove-person"
+    READ_OWNERSHIP = "read-ownership"
+    OFFER_TRANSFER = "offer-transfer"
+    CANCEL_TRANSFER = "cancel-transfer"
+    ACCEPT_TRANSFER = "accept-transfer"
+    TAKE_OVER = "take-over"
+    CANCEL_TAKEOVER = "cancel-takeover"
     LIST_FUNCTIONS = "list-functions"
     READ_FUNCTION = "read-function"
     CALL_FUNCTION = "call-function"
@@ -50,7 +67,8 @@ class Operation(enum.Enum):
 class Route:
     """One path and method. `reads`/`answers` are JSON types; None: no body.
 
-    `before_claim`: it also answers while the device has no owner.
+    `query` are the parameters that it takes, each with its JSON Schema. `before_claim`: it
+    also answers while the device has no owner.
     """
 
     operation: Operation
@@ -61,6 +79,7 @@ class Route:
     reads: Any = None
     answers: Any = None
     status: int = 200
+    query: Mapping[str, Any] = field(default_factory=dict)
     before_claim: bool = False
 
 
@@ -102,7 +121,45 @@ ROUTES: Sequence[Route] = (
     _route(_O.CREATE_TOKEN, "POST", "/v1/tokens", _VIEWER,
            "Make an API token of at most the own access",
            reads=b.TokenRequestBody, answers=b.TokenMadeBody, status=201),
-    _route(_O.REVOKE_TOKEN, "DELETE", "/v1/tokens/{id}", _OWNER, "Revoke a token", status=204),
+    _route(_O.REVOKE_TOKEN, "DELETE", "/v1/tokens/{id}", _VIEWER,
+           "Revoke an own session or token", status=204),
+    _route(_O.READ_ACCOUNT, "GET", "/v1/account", _VIEWER, "The own account",
+           answers=p.AccountBody),
+    _route(_O.BEGIN_SECOND_FACTOR, "POST", "/v1/second-factor", _VIEWER,
+           "Make a secret for one-time codes (RFC 6238)", reads=b.ResetBody, answers=p.SecretBody,
+           status=201),
+    _route(_O.CONFIRM_SECOND_FACTOR, "POST", "/v1/second-factor/confirm", _VIEWER,
+           "From now on ask for one-time codes", reads=p.FirstCodeBody,
+           answers=p.RecoveryCodesBody),
+    _route(_O.DISABLE_SECOND_FACTOR, "POST", "/v1/second-factor/disable", _VIEWER,
+           "Ask for no one-time codes any more", reads=b.ResetBody, status=204),
+    _route(_O.LIST_PEOPLE, "GET", "/v1/people", _OWNER, "Who has an account, and who is invited",
+           answers=p.PeopleBody),
+    _route(_O.INVITE_PERSON, "POST", "/v1/people/invitations", _OWNER,
+           "Make a code that gives one person an account", reads=p.InviteBody,
+           answers=p.InvitationMadeBody, status=201),
+    _route(_O.WITHDRAW_INVITATION, "DELETE", "/v1/people/invitations/{id}", _OWNER,
+           "Withdraw an invitation", status=204),
+    _route(_O.JOIN, "POST", "/v1/join", _PUBLIC, "Get an account by an invitation's code",
+           reads=b.ClaimBody, answers=b.SessionBody, status=201),
+    _route(_O.CHANGE_ACCESS, "PUT", "/v1/people/access", _OWNER, "Change a person's access",
+           reads=p.AccessBody, status=204),
+    _route(_O.REMOVE_PERSON, "POST", "/v1/people/remove", _OWNER,
+           "End a person's account with all that lets it in", reads=p.PersonNameBody, status=204),
+    _route(_O.READ_OWNERSHIP, "GET", "/v1/ownership", _VIEWER,
+           "Whether the device is changing hands", answers=p.OwnershipBody),
+    _route(_O.OFFER_TRANSFER, "POST", "/v1/transfer", _OWNER,
+           "Make a code that gives the device to another owner", reads=p.TransferBody,
+           answers=p.TransferMadeBody, status=201),
+    _route(_O.CANCEL_TRANSFER, "DELETE", "/v1/transfer", _OWNER, "Keep the device", status=204),
+    _route(_O.ACCEPT_TRANSFER, "POST", "/v1/transfer/accept", _PUBLIC,
+           "Become the owner by a transfer's code", reads=b.ClaimBody, answers=b.SessionBody,
+           status=201),
+    _route(_O.TAKE_OVER, "POST", "/v1/takeover", _PUBLIC,
+           "Ask for a device whose owner is gone: button, label, and a wait",
+           reads=p.TakeoverBody, answers=p.TakeoverBegunBody, status=202),
+    _route(_O.CANCEL_TAKEOVER, "DELETE", "/v1/takeover", _OWNER, "Object to a takeover",
+           status=204),
     _route(_O.LIST_FUNCTIONS, "GET", "/v1/functions", _VIEWER, "What the product can do",
            answers=tuple[b.FunctionBody, ...]),
     _route(_O.READ_FUNCTION, "GET", "/v1/functions/{name}", _VIEWER, "Take a reading",
@@ -122,11 +179,14 @@ ROUTES: Sequence[Route] = (
     _route(_O.INSTALL_UPDATE, "POST", "/v1/update/install", _OWNER,
            "Consent to the release that is held", status=204),
     _route(_O.READ_EVENTS, "GET", "/v1/events", _OWNER, "The security log",
-           answers=b.EventsBody),
+           answers=b.EventsBody,
+           query={"after": {"type": "integer", "minimum": 0, "maximum": 1 << 53},
+                  "limit": {"type": "integer", "minimum": 1, "maximum": 500}}),
     _route(_O.READ_DEVICE, "GET", "/v1/device", _OWNER, "Confinement, versions and links",
            answers=b.DeviceBody),
     _route(_O.RESET, "POST", "/v1/reset", _OWNER,
-           "Factory reset: destroy accounts and the owner's data", reads=b.ResetBody, status=204),
+           "Factory reset: destroy accounts and the owner's data; answers with a fresh claim code",
+           reads=b.ResetBody, answers=p.FreshCodeBody),
     _route(_O.OPENAPI, "GET", "/v1/openapi.json", _VIEWER, "This description", answers=Any),
     _route(_O.STREAM, "GET", "/v1/stream", _VIEWER,
            "Live readings and the state of updates (text/event-stream)"),

@@ -31,6 +31,10 @@ PERMITS: Mapping[tuple[Role, Role], frozenset[type]] = {
         {
             m.Claim, m.Login, m.Authenticate, m.Logout, m.ChangePassword, m.CreateToken,
             m.ListTokens, m.RevokeToken, m.DescribeAccounts, m.FactoryReset, m.ReadEvents,
+            m.DescribeAccount, m.ListPeople, m.InvitePerson, m.AcceptInvitation,
+            m.WithdrawInvitation, m.ChangeAccess, m.RemovePerson, m.BeginSecondFactor,
+            m.ConfirmSecondFactor, m.DisableSecondFactor, m.DescribeOwnership, m.OfferTransfer,
+            m.CancelTransfer, m.AcceptTransfer, m.TakeOver, m.CancelTakeover,
         }
     ),
     (Role.GATEWAY, Role.APP): frozenset(
@@ -48,7 +52,7 @@ PERMITS: Mapping[tuple[Role, Role], frozenset[type]] = {
     (Role.KEEPER, Role.SUPERVISOR): _TO_SUPERVISOR | {m.Rest},
     (Role.APP, Role.SUPERVISOR): _TO_SUPERVISOR,
     (Role.SUPERVISOR, Role.KEEPER): _FROM_SUPERVISOR | {m.GenerateIdentity, m.StoreIdentity},
-    (Role.SUPERVISOR, Role.ACCOUNTS): _FROM_SUPERVISOR | {m.MintClaimCode},
+    (Role.SUPERVISOR, Role.ACCOUNTS): _FROM_SUPERVISOR | {m.MintClaimCode, m.PressButton},
     (Role.SUPERVISOR, Role.APP): _FROM_SUPERVISOR,
     (Role.SUPERVISOR, Role.UPDATER): _FROM_SUPERVISOR,
     (Role.SUPERVISOR, Role.GATEWAY): _FROM_SUPERVISOR,

@@ -34,6 +34,7 @@ from limpet.device.supervisor._policy import (
 from limpet.device.supervisor._requests import REBOOT, Requests
 from limpet.device.supervisor._rest import Rest
 from limpet.device.supervisor._slots import SlotKeeper, finish_erasing
+from limpet.device.supervisor.button import Button
 from limpet.device.supervisor.status import (
     DeviceStatus,
     RoleStatus,
@@ -67,7 +68,9 @@ class Supervision:
         self._launching = asyncio.Lock()
         self._network_may_open = asyncio.Event()
         self._tending: list[asyncio.Task[None]] = []
+        self._telling: asyncio.Task[None] | None = None
         self._outcome: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._button = Button(start.root, self._pressed)
         self._requests = Requests(
             start,
             journal,
@@ -101,6 +104,8 @@ class Supervision:
         await self._entropy.prepare()
         self._write_status()
         self._tending.append(asyncio.ensure_future(self._entropy.run()))
+        if not self._start.factory:
+            self._button.watch()
         work = asyncio.ensure_future(self._work())
         try:
             waiting: set[asyncio.Future[Any]] = {work, self._outcome}
@@ -110,6 +115,7 @@ class Supervision:
             status = await self._outcome
         finally:
             work.cancel()
+            self._button.close()
             await self._stop()
         if not self._start.factory and finish_erasing(self._start.root):
             self._log("data-erased", "by the owner's factory reset")
@@ -277,6 +283,14 @@ class Supervision:
         self._write_status()
         if role is Role.GATEWAY:
             await self._network_may_open.wait()
+
+    def _pressed(self) -> None:
+        self._log("button-pressed", "")
+        self._telling = asyncio.ensure_future(self._tell_of_the_button())
+
+    async def _tell_of_the_button(self) -> None:
+        with contextlib.suppress(LimpetError, KeyError):  # accounts is down: press again
+            await self._ask(Role.ACCOUNTS, m.PressButton())
 
     def _kill(self, role: Role) -> None:
         if (child := self._children.get(role)) is not None:

@@ -24,6 +24,7 @@ from ._references import (
     statements_are_known,
 )
 from ._surface import (
+    a_button_is_an_interface,
     credentials_are_not_shared,
     open_doors_have_reasons,
     outbound_has_hosts,
@@ -56,6 +57,7 @@ RULES: tuple[Rule, ...] = (
     measures_are_whole,
     measures_are_used,
     transports_fit,
+    a_button_is_an_interface,
     outbound_has_hosts,
     open_doors_have_reasons,
     secrets_are_not_guessable,

@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 
 from .._problem import Finding, Nearest, Path, quote
-from .._types import Direction, Origin, Product, Transport, Uniqueness, User
+from .._types import Authentication, Direction, Origin, Product, Transport, Uniqueness, User
 from ._context import Context
 
 __all__ = [
     "MIN_ENTROPY_BITS",
     "MIN_SECRET_LENGTH",
+    "a_button_is_an_interface",
     "credentials_are_not_shared",
     "open_doors_have_reasons",
     "outbound_has_hosts",
@@ -32,6 +33,20 @@ def transports_fit(product: Product, _: Context) -> Iterator[Finding]:
             yield Finding(("interfaces", index, "port"), "a physical interface has no port")
         if not physical and interface.port is None:
             yield Finding(("interfaces", index, "port"), "is missing for a network interface")
+
+
+def a_button_is_an_interface(product: Product, _: Context) -> Iterator[Finding]:
+    """What takes an owner's device away is declared as a way in, with its threats."""
+    declared = any(
+        one.direction is Direction.IN
+        and one.transport is Transport.PHYSICAL
+        and Authentication.PHYSICAL_PRESENCE in one.authentication
+        for one in product.interfaces
+    )
+    if product.ownership.button and not declared:
+        message = "a button that no interface declares"
+        hint = 'add an inbound interface: transport "physical", authentication "physical-presence"'
+        yield Finding(("ownership", "button"), message, hint)
 
 
 def outbound_has_hosts(product: Product, _: Context) -> Iterator[Finding]:

@@ -12,9 +12,7 @@ from limpet.device.link.messages.credentials import (
     Claim,
     ClaimCode,
     CreateToken,
-    DescribeAccounts,
     EventLog,
-    FactoryReset,
     ListTokens,
     Login,
     Logout,
@@ -57,6 +55,29 @@ from limpet.device.link.messages.life import (
     Stop,
     Violation,
 )
+from limpet.device.link.messages.ownership import (
+    AcceptTransfer,
+    CancelTakeover,
+    CancelTransfer,
+    DescribeAccounts,
+    DescribeOwnership,
+    FactoryReset,
+    OfferTransfer,
+    PressButton,
+    TakeOver,
+)
+from limpet.device.link.messages.people import (
+    AcceptInvitation,
+    BeginSecondFactor,
+    ChangeAccess,
+    ConfirmSecondFactor,
+    DescribeAccount,
+    DisableSecondFactor,
+    InvitePerson,
+    ListPeople,
+    RemovePerson,
+    WithdrawInvitation,
+)
 from limpet.device.link.messages.starting import (
     Activate,
     BootRecord,
@@ -89,14 +110,20 @@ from limpet.device.link.messages.updates import (
 __all__ = [
     "MAX_REST_SECONDS",
     "MESSAGE_BYTES",
+    "AcceptInvitation",
+    "AcceptTransfer",
     "Access",
     "AcknowledgeNotice",
     "Activate",
     "Answer",
     "Authenticate",
+    "BeginSecondFactor",
     "BootRecord",
     "CallFunction",
+    "CancelTakeover",
+    "CancelTransfer",
     "Certificate",
+    "ChangeAccess",
     "ChangePassword",
     "CheckHealth",
     "CheckNow",
@@ -104,10 +131,14 @@ __all__ = [
     "ClaimCode",
     "ClaimState",
     "Confinement",
+    "ConfirmSecondFactor",
     "ConfirmTrial",
     "CreateToken",
+    "DescribeAccount",
     "DescribeAccounts",
     "DescribeFunctions",
+    "DescribeOwnership",
+    "DisableSecondFactor",
     "Done",
     "EnrollCertificate",
     "EnrollFeed",
@@ -121,7 +152,9 @@ __all__ = [
     "Health",
     "IdentityRequest",
     "InstallNow",
+    "InvitePerson",
     "ListNotices",
+    "ListPeople",
     "ListTokens",
     "LogEvent",
     "Login",
@@ -130,7 +163,9 @@ __all__ = [
     "Name",
     "Notice",
     "Notices",
+    "OfferTransfer",
     "Ping",
+    "PressButton",
     "Principal",
     "ReadBootRecord",
     "ReadEvents",
@@ -138,6 +173,7 @@ __all__ = [
     "Ready",
     "Refused",
     "RejectTrial",
+    "RemovePerson",
     "Reply",
     "Request",
     "Rest",
@@ -147,6 +183,7 @@ __all__ = [
     "SetUpdatePolicy",
     "Stop",
     "StoreIdentity",
+    "TakeOver",
     "Text",
     "TokenList",
     "TokenRecord",
@@ -154,12 +191,17 @@ __all__ = [
     "UpdateStatus",
     "Violation",
     "Window",
+    "WithdrawInvitation",
 ]
 
 Request = (
     Ping | Stop | Ready | Rest | Violation | LogEvent
     | Claim | Login | Authenticate | Logout | ChangePassword | CreateToken | ListTokens
     | RevokeToken | DescribeAccounts | FactoryReset | ReadEvents
+    | DescribeAccount | ListPeople | InvitePerson | AcceptInvitation | WithdrawInvitation
+    | ChangeAccess | RemovePerson | BeginSecondFactor | ConfirmSecondFactor | DisableSecondFactor
+    | DescribeOwnership | OfferTransfer | CancelTransfer | AcceptTransfer | TakeOver
+    | CancelTakeover | PressButton
     | DescribeFunctions | CallFunction | CheckHealth | ListNotices | AcknowledgeNotice
     | ReadUpdateStatus | SetUpdatePolicy | CheckNow | InstallNow | EnrollCertificate
     | EnrollStart | EnrollFeed | GenerateIdentity | StoreIdentity

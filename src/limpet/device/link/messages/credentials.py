@@ -14,9 +14,7 @@ __all__ = [
     "Claim",
     "ClaimCode",
     "CreateToken",
-    "DescribeAccounts",
     "EventLog",
-    "FactoryReset",
     "ListTokens",
     "Login",
     "Logout",
@@ -40,12 +38,18 @@ class Claim(Message, frozen=True, kw_only=True, tag=True):
 
 
 class Login(Message, frozen=True, kw_only=True, tag=True):
-    """Open a session by password. `known` is an earlier session's device cookie, or empty."""
+    """Open a session by password. `known` is an earlier session's device cookie, or empty.
+
+    `second` is a one-time or recovery code. `label` is the label's code: with the button
+    pressed it takes an owner past what strangers have shut.
+    """
 
     name: Name
     password: Secret
     source: Name
     known: Secret = ""
+    second: Secret = ""
+    label: Secret = ""
 
 
 class Authenticate(Message, frozen=True, kw_only=True, tag=True):
@@ -67,6 +71,7 @@ class ChangePassword(Message, frozen=True, kw_only=True, tag=True):
     old: Secret
     new: Secret
     source: Name
+    second: Secret = ""
 
 
 class CreateToken(Message, frozen=True, kw_only=True, tag=True):
@@ -91,23 +96,15 @@ class RevokeToken(Message, frozen=True, kw_only=True, tag=True):
     token_id: Name
 
 
-class DescribeAccounts(Message, frozen=True, kw_only=True, tag=True):
-    """Which claim state is the device in? Answered by `Answer` holding the state's value."""
-
-
-class FactoryReset(Message, frozen=True, kw_only=True, tag=True):
-    """Destroy credentials and the owner's data; the caller proves the owner's password."""
-
-    token: Secret
-    password: Secret
-    source: Name
-
-
 class ReadEvents(Message, frozen=True, kw_only=True, tag=True):
-    """The owner's security log, newest last, at most `limit` entries."""
+    """The owner's security log, newest last, at most `limit` entries.
+
+    `after` None: the newest; else the first of those whose number is greater.
+    """
 
     token: Secret
     limit: Annotated[int, Meta(ge=1, le=500)] = 100
+    after: Annotated[int, Meta(ge=0, le=1 << 53)] | None = None
 
 
 class SessionOpened(Message, frozen=True, kw_only=True, tag=True):
@@ -146,6 +143,7 @@ class EventLog(Message, frozen=True, kw_only=True, tag=True):
     """Answer to `ReadEvents`; each line is a JSON object."""
 
     lines: tuple[str, ...]
+    more: bool = False  # newer ones were left off
 
 
 class MintClaimCode(Message, frozen=True, kw_only=True, tag=True):
@@ -153,6 +151,6 @@ class MintClaimCode(Message, frozen=True, kw_only=True, tag=True):
 
 
 class ClaimCode(Message, frozen=True, kw_only=True, tag=True):
-    """The one time that the code leaves the process which made it."""
+    """The one time that a code leaves the process which made it."""
 
     code: Secret

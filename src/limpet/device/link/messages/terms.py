@@ -42,6 +42,14 @@ class ClaimState(enum.Enum):
     FACTORY = "factory"  # no identity yet
     UNCLAIMED = "unclaimed"  # only identity, claim and security contact answer
     CLAIMED = "claimed"
+    OFFERED = "offered"  # being transferred: the owner has handed out a code
+    CONTESTED = "contested"  # being transferred without the owner, who can still object
+    RESETTING = "resetting"  # accounts are gone, the owner's data is being erased
+
+    @property
+    def has_owner(self) -> bool:
+        """Whether somebody owns the device now."""
+        return self in (ClaimState.CLAIMED, ClaimState.OFFERED, ClaimState.CONTESTED)
 
 
 class Done(Message, frozen=True, kw_only=True, tag=True):
