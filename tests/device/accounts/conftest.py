@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from limpet.device.accounts.clock import GuardedClock
@@ -18,6 +19,9 @@ from limpet.device.accounts.worker import HashWorker
 from limpet.device.link import messages as m
 
 PASSWORD = "violet anchors drift slowly"
+OTHER_PASSWORD = "seven quiet lanterns burn"
+BUILT_AT = 1_700_000_000.0
+SOURCE = "192.0.2.1"
 
 
 @dataclass
@@ -26,6 +30,7 @@ class Desk:
 
     directory: Path
     now: float = 1_800_000_000.0
+    button: bool = False
     erased: int = 0
     code: str = ""
     checks: list[str] = field(default_factory=list)
@@ -59,6 +64,10 @@ class Desk:
             wall=lambda: self.now,
             words=("Thermostat", "TH-A1B2C3D4"),
             erase=self._erase,
+            monotonic=lambda: self.now,
+            button=self.button,
+            built_at=BUILT_AT,
+            device="Thermostat TH-A1B2C3D4",
         )
 
     def _erase(self) -> None:
@@ -72,6 +81,20 @@ class Desk:
         assert isinstance(reply, m.ClaimCode)
         self.code = reply.code
         return reply.code
+
+    def does(self, request: Any) -> m.Reply:
+        """One request, at once."""
+        return run(self.ask(request))
+
+    def invite(self, owner: str, access: m.Access = m.Access.MEMBER) -> str:
+        """The code of a fresh invitation."""
+        return str(answer_of(self.does(m.InvitePerson(token=owner, access=access)))["code"])
+
+    def join(self, code: str, name: str, password: str = OTHER_PASSWORD) -> m.SessionOpened:
+        request = m.AcceptInvitation(code=code, name=name, password=password, source=SOURCE)
+        reply = self.does(request)
+        assert isinstance(reply, m.SessionOpened), reply
+        return reply
 
     def claim(self) -> m.SessionOpened:
         reply = run(self.ask(claim_of(self.code or self.mint())))
@@ -96,6 +119,11 @@ def login_of(
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
     return Desk(tmp_path)
+
+
+def answer_of(reply: m.Reply) -> dict[str, Any]:
+    assert isinstance(reply, m.Answer), reply
+    return msgspec.json.decode(reply.json, type=dict[str, Any])
 
 
 Reason = Callable[[m.Reply], str]

@@ -1,13 +1,14 @@
 """Damage to what accounts keeps: it is noticed, said once, and never opens the device."""
 
 import json
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tests.device.accounts.conftest import Desk
+from tests.device.accounts.conftest import PASSWORD, Desk, login_of
 
-from limpet.device.accounts.events import CURRENT, PREVIOUS, ROTATE_BYTES, SecurityLog
+from limpet.device.accounts.events import CURRENT, PREVIOUS, READ_BYTES, ROTATE_BYTES, SecurityLog
 from limpet.device.accounts.locked import REQUESTS
 from limpet.device.accounts.store import FILE, Store
 from limpet.device.link import messages as m
@@ -70,6 +71,68 @@ def test_locked_accounts_refuse_all_that_open_ones_serve(desk: Desk) -> None:
     assert set(REQUESTS) == set(desk.service.handlers())
 
 
+FORMAT_1 = Path(__file__).parent / "specimens" / "accounts-format-1.json"
+
+
+def test_records_of_the_format_before_are_read_with_everybody_in_them(tmp_path: Path) -> None:
+    shutil.copy(FORMAT_1, tmp_path / FILE)
+    desk = Desk(tmp_path)
+    records = desk.service.records
+    assert records.state is m.ClaimState.CLAIMED
+    assert [one.name for one in records.accounts] == ["owner"]
+    assert isinstance(desk.does(login_of(PASSWORD)), m.SessionOpened)
+
+
+def test_a_reset_that_the_format_before_left_unfinished_is_finished(tmp_path: Path) -> None:
+    document = json.loads(FORMAT_1.read_bytes())
+    document |= {"state": "unclaimed", "accounts": [], "tokens": [], "known": []}
+    (tmp_path / FILE).write_text(json.dumps(document | {"erase_pending": True}))
+    desk = Desk(tmp_path)
+    assert desk.service.records.state is m.ClaimState.RESETTING
+    desk.service.ownership.erased()
+    assert desk.service.records.state is m.ClaimState.UNCLAIMED
+
+
+def test_firmware_of_before_can_read_what_uses_nothing_new(tmp_path: Path) -> None:
+    """A trial that fails brings the old firmware back: its owner must still get in."""
+    known = set(json.loads(FORMAT_1.read_bytes()))
+    desk = Desk(tmp_path)
+    owner = desk.claim().token
+    written = json.loads((tmp_path / FILE).read_bytes())
+    assert set(written) <= known
+    assert written.get("format", 1) == 1
+    assert set(written["accounts"][0]) == {"name", "access", "phc"}
+    desk.invite(owner)
+    assert json.loads((tmp_path / FILE).read_bytes())["format"] == 2
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"state": "offered"},
+        {"state": "contested"},
+        {"state": "resetting"},
+        {"takeover": {"seconds": 1, "spent": 0}},
+        {"state": "unclaimed", "accounts": [], "invitations": "kept"},
+        {"accounts": "twice"},
+    ],
+    ids=lambda changes: "-".join(changes),
+)
+def test_records_that_contradict_themselves_lock_the_accounts(
+    desk: Desk, changes: dict[str, object]
+) -> None:
+    owner = desk.claim().token
+    desk.invite(owner)
+    document = json.loads((desk.directory / FILE).read_bytes())
+    if changes.get("accounts") == "twice":
+        changes = {"accounts": document["accounts"] * 2}
+    if changes.get("invitations") == "kept":
+        changes = {**changes, "invitations": document["invitations"]}
+    (desk.directory / FILE).write_text(json.dumps(document | changes))
+    with pytest.raises(Rejected, match="contradicts itself"):
+        Store.load(desk.directory)
+
+
 def log_of(path: Path) -> SecurityLog:
     return SecurityLog(path, lambda: datetime(2026, 1, 1, tzinfo=UTC))
 
@@ -118,3 +181,30 @@ def test_the_log_is_bounded_and_the_chain_goes_over_the_rotation(tmp_path: Path)
     sizes = [(tmp_path / name).stat().st_size for name in (CURRENT, PREVIOUS)]
     assert max(sizes) <= ROTATE_BYTES
     assert "log-broken" not in events_of(log_of(tmp_path))
+
+
+def test_the_log_is_read_page_by_page_without_a_gap(tmp_path: Path) -> None:
+    log = log_of(tmp_path)
+    for number in range(1, 24):
+        log.append(f"event-{number}")
+    seen: list[int] = []
+    more = True
+    while more:
+        lines, more = log.read(5, after=seen[-1] if seen else 0)
+        seen += [json.loads(line)["number"] for line in lines]
+    assert seen == list(range(1, 24))
+    assert log.read(5, after=23) == ((), False)
+    assert log.read(5, after=99) == ((), False)
+    assert [json.loads(line)["number"] for line in log.read(3)[0]] == [21, 22, 23]
+
+
+def test_a_page_after_what_was_rotated_away_begins_with_the_oldest_kept(tmp_path: Path) -> None:
+    log = log_of(tmp_path)
+    for number in range(120):
+        log.append("event", f"{number} " + "x" * 4000)
+    lines, more = log.read(500, after=0)
+    first = json.loads(lines[0])["number"]
+    assert first > 1
+    assert more
+    assert sum(map(len, lines)) <= READ_BYTES
+    assert json.loads(log.read(500, after=first)[0][0])["number"] == first + 1

@@ -265,15 +265,15 @@ BROKEN: dict[str, tuple[tuple[str, str], ...]] = {
     "button-without-interface": (
         (
             "[support]\n",
-            "[ownership]\nbutton = true #! ownership.button: a button that no interface declares\n\n"
-            "[support]\n",
+            "[ownership]\nbutton = true #! ownership.button: a button that no interface declares\n"
+            "\n[support]\n",
         ),
     ),
     "takeover-in-an-hour": (
         (
             "[support]\n",
-            "[ownership]\ntakeover_wait_hours = 1 #! ownership.takeover_wait_hours: must be hours from 24\n\n"
-            "[support]\n",
+            "[ownership]\ntakeover_wait_hours = 1 #! takeover_wait_hours: expected hours from 24\n"
+            "\n[support]\n",
         ),
     ),
     "support-is-over": (
