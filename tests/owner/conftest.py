@@ -138,7 +138,9 @@ class Device:
             case "POST", "/v1/reset":
                 if body["password"] != self.password:
                     return problem(403, "wrong-password", "the password is not right")
-                return Response(204)
+                return _json({"code": "0123-4567-89AB-CDEF"})
+            case "GET", "/v1/ownership":
+                return problem(404, "not-found")  # firmware of before
             case "POST" | "DELETE" | "PUT", _:
                 return Response(204)
         return problem(404, "not-found")

@@ -95,7 +95,7 @@ def test_a_wrong_code_is_one_clear_line_and_nothing_is_remembered(
     new_device: Any, claim: Any, owner: Owner, maker: Maker
 ) -> None:
     assert claim(new_device(), label=maker.label(code="FFFF-FFFF-FFFF-FFFF")) == 1
-    assert owner.err.splitlines()[0] == "limpet: error: the claim code is wrong"
+    assert owner.err.splitlines()[0] == "limpet: error: the code is wrong"
     assert Store(owner.store).serials() == ()
 
 

@@ -10,14 +10,12 @@ import typer
 
 from limpet.cli._frame import emit, make_app, print_table, show_examples
 from limpet.cli._owner_parts import (
-    DeviceOption,
     JsonOption,
-    StoreOption,
-    UrlOption,
-    open_client,
+    on_device,
     when,
 )
 from limpet.owner.answers import NotificationAnswer
+from limpet.owner.client import DeviceClient
 
 __all__ = ["app"]
 
@@ -28,30 +26,26 @@ app = make_app(
 
 
 @app.command("list", epilog=show_examples("limpet owner notifications list --new"))
+@on_device
 def list_notifications(
+    client: DeviceClient,
     new: Annotated[bool, typer.Option("--new", help="Only those not acknowledged.")] = False,
-    device: DeviceOption = None,
-    url: UrlOption = None,
-    store: StoreOption = None,
     json: JsonOption = False,
 ) -> None:
     """The notifications, newest last."""
-    with open_client(store, device, url) as client:
-        found = client.notifications()
+    found = client.notifications()
     shown = tuple(one for one in found if not (new and one.acknowledged))
     emit(shown, json=json, human=_print)
 
 
 @app.command(epilog=show_examples("limpet owner notifications acknowledge 3"))
+@on_device
 def acknowledge(
+    client: DeviceClient,
     number: Annotated[int, typer.Argument(min=1, help="As `list` shows it.")],
-    device: DeviceOption = None,
-    url: UrlOption = None,
-    store: StoreOption = None,
 ) -> None:
     """Say that you have seen a notification."""
-    with open_client(store, device, url) as client:
-        client.acknowledge(number)
+    client.acknowledge(number)
     print(f"notification {number} is acknowledged")
 
 

@@ -4,9 +4,12 @@ Owns no decision. Never prints a session's token, and takes a password from a
 prompt or from standard input only, so that it shows in no process list.
 """
 
+import functools
 import getpass
+import inspect
 import os
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,12 +17,14 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from limpet.errors import Rejected
+from limpet.crypto.chains import load_certificates
+from limpet.errors import Rejected, naming
 from limpet.owner.answers import UpdateAnswer
 from limpet.owner.client import DeviceClient
 from limpet.owner.flows import DAYS, connect
 from limpet.owner.store import DeviceRecord, Store, default_store
 from limpet.owner.trust import parse_device_url
+from limpet.storage import read_bounded
 
 __all__ = [
     "ACCESS_NAMES",
@@ -28,16 +33,22 @@ __all__ = [
     "PasswordStdinOption",
     "StoreOption",
     "UrlOption",
+    "ask_second",
     "choose",
+    "on_device",
     "open_client",
     "open_store",
     "policy_text",
     "print_value",
+    "read_label",
     "read_passwords",
+    "read_root",
     "when",
 ]
 
 PASSWORD_CHARACTERS = 256
+LABEL_BYTES = 1024
+ROOT_BYTES = 64 << 10
 ACCESS_NAMES = ("viewer", "member", "owner")
 
 StoreOption = Annotated[
@@ -83,6 +94,67 @@ def open_client(directory: Path | None, device: str | None, url: str | None) -> 
             "not-logged-in", f"not logged in to {record.serial}", hint="limpet owner login"
         )
     return connect(record)
+
+
+def on_device(command: Callable[..., None]) -> Callable[..., None]:
+    """A command whose first argument is a `DeviceClient`, with the options that choose it.
+
+    The client has the caller's session, and is closed when the command is over.
+    """
+    options = {"device": DeviceOption, "url": UrlOption, "store": StoreOption}
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:
+        device, url, store = (given.pop(name) for name in options)
+        with open_client(store, device, url) as client:
+            command(client, **given)
+
+    own = list(inspect.signature(command).parameters.values())[1:]
+    added = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+        for name, kind in options.items()
+    ]
+    asked = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own]
+    # Typer reads both: what stands here is what `--help` shows.
+    run.__signature__ = inspect.Signature([*asked, *added])  # type: ignore[attr-defined]
+    run.__annotations__ = {one.name: one.annotation for one in [*asked, *added]}
+    return run
+
+
+def read_label(label: str) -> str:
+    """What a label's QR code says: `label` itself, or the content of `@FILE`."""
+    if not label.startswith("@"):
+        return label
+    data = read_bounded(Path(label[1:]), max_bytes=LABEL_BYTES)
+    return data.decode("utf-8", "replace").strip()
+
+
+def read_root(root: Path | None) -> bytes:
+    """The maker's root certificate, PEM. Raises `Rejected` with where to get it."""
+    hint = "get it from the maker's product page and give --root FILE"
+    if root is None:
+        message = "the maker's root certificate is needed to know the device"
+        raise Rejected("no-root", message, hint=hint)
+    with naming(root, hint=hint):
+        pem = read_bounded(root, max_bytes=ROOT_BYTES)
+        load_certificates(pem)
+        return pem
+
+
+def ask_second(*, stdin: bool) -> Callable[[], str]:
+    """Asks for a one-time code, once the device wants one: as the password was asked for."""
+
+    def ask() -> str:
+        if not stdin and not sys.stdin.isatty():
+            raise Rejected(
+                "second-factor-needed",
+                "a one-time code is needed, and there is no terminal to ask on",
+                hint="give it with --password-stdin, in the line after the password",
+            )
+        (code,) = read_passwords("One-time code, or a recovery code", stdin=stdin)
+        return code
+
+    return ask
 
 
 def read_passwords(*prompts: str, stdin: bool, confirm_last: bool = False) -> list[str]:

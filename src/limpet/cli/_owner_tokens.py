@@ -14,15 +14,13 @@ import typer
 from limpet.cli._frame import emit, make_app, print_table, show_examples
 from limpet.cli._owner_parts import (
     ACCESS_NAMES,
-    DeviceOption,
     JsonOption,
-    StoreOption,
-    UrlOption,
-    open_client,
+    on_device,
     when,
 )
 from limpet.errors import Rejected
 from limpet.owner.answers import TokenAnswer
+from limpet.owner.client import DeviceClient
 from limpet.storage import write_atomic
 
 __all__ = ["app"]
@@ -45,20 +43,20 @@ class _NewToken(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @app.command("list", epilog=show_examples("limpet owner token list"))
+@on_device
 def list_tokens(
-    device: DeviceOption = None,
-    url: UrlOption = None,
-    store: StoreOption = None,
+    client: DeviceClient,
     json: JsonOption = False,
 ) -> None:
     """Your tokens, without their secrets."""
-    with open_client(store, device, url) as client:
-        tokens = client.tokens()
+    tokens = client.tokens()
     emit(tokens, json=json, human=_print_tokens)
 
 
 @app.command(epilog=show_examples("limpet owner token create --label phone --access viewer"))
+@on_device
 def create(
+    client: DeviceClient,
     label: Annotated[str, typer.Option("--label", help="What it is for.")],
     access: Annotated[
         str, typer.Option("--access", help=f"One of {', '.join(ACCESS_NAMES)}.")
@@ -67,9 +65,6 @@ def create(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Write it there (mode 0600).")
     ] = None,
-    device: DeviceOption = None,
-    url: UrlOption = None,
-    store: StoreOption = None,
     json: JsonOption = False,
 ) -> None:
     """Make a token of at most your own access; it is shown this once."""
@@ -78,8 +73,7 @@ def create(
             "bad-access", f"no access level {access}", hint=f"one of {', '.join(ACCESS_NAMES)}"
         )
     body = {"label": label, "access": access, "lifetime_seconds": days * DAY_SECONDS}
-    with open_client(store, device, url) as client:
-        made = client.create_token(body)
+    made = client.create_token(body)
     if out is not None:
         write_atomic(out, made.token.encode() + b"\n", mode=0o600)
     shown = _NewToken(
@@ -89,15 +83,13 @@ def create(
 
 
 @app.command(epilog=show_examples("limpet owner token revoke 3f9c"))
+@on_device
 def revoke(
+    client: DeviceClient,
     token_id: Annotated[str, typer.Argument(help="As `limpet owner token list` shows it.")],
-    device: DeviceOption = None,
-    url: UrlOption = None,
-    store: StoreOption = None,
 ) -> None:
     """End a token at once."""
-    with open_client(store, device, url) as client:
-        client.revoke_token(token_id)
+    client.revoke_token(token_id)
     print(f"{token_id} is revoked")
 
 

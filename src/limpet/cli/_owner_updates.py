@@ -9,17 +9,15 @@ import typer
 
 from limpet.cli._frame import emit, make_app, progress, show_examples
 from limpet.cli._owner_parts import (
-    DeviceOption,
     JsonOption,
-    StoreOption,
-    UrlOption,
-    open_client,
+    on_device,
     policy_text,
     print_value,
     when,
 )
 from limpet.owner import flows
 from limpet.owner.answers import UpdateAnswer
+from limpet.owner.client import DeviceClient
 
 __all__ = ["app"]
 
@@ -32,19 +30,19 @@ app = make_app(
 
 
 @app.command(epilog=show_examples("limpet owner update show"))
+@on_device
 def show(
-    device: DeviceOption = None,
-    url: UrlOption = None,
-    store: StoreOption = None,
+    client: DeviceClient,
     json: JsonOption = False,
 ) -> None:
     """Where updates stand, and why a release is held."""
-    with open_client(store, device, url) as client:
-        emit(client.update(), json=json, human=_print_update)
+    emit(client.update(), json=json, human=_print_update)
 
 
 @app.command(epilog=show_examples("limpet owner update policy --manual"))
+@on_device
 def policy(
+    client: DeviceClient,
     automatic: Annotated[
         bool | None, typer.Option("--automatic/--manual", help="Install without asking?")
     ] = None,
@@ -64,53 +62,45 @@ def policy(
             help="Seconds between checks; 0: as the maker set it.",
         ),
     ] = None,
-    device: DeviceOption = None,
-    url: UrlOption = None,
-    store: StoreOption = None,
     json: JsonOption = False,
 ) -> None:
     """Change what is given and keep the rest; show the policy."""
     parsed_window = flows.parse_clock_range(window) if window is not None else None
     parsed_days = flows.parse_days(days) if days is not None else None
-    with open_client(store, device, url) as client:
-        wanted = flows.merge_policy(
-            client.update().policy,
-            automatic=automatic,
-            window=parsed_window,
-            days=parsed_days,
-            zone=zone,
-            interval_seconds=interval,
-        )
-        client.set_policy(wanted)
-        emit(client.update(), json=json, human=lambda update: print(policy_text(update)))
+    wanted = flows.merge_policy(
+        client.update().policy,
+        automatic=automatic,
+        window=parsed_window,
+        days=parsed_days,
+        zone=zone,
+        interval_seconds=interval,
+    )
+    client.set_policy(wanted)
+    emit(client.update(), json=json, human=lambda update: print(policy_text(update)))
 
 
 @app.command(epilog=show_examples("limpet owner update check"))
+@on_device
 def check(
-    device: DeviceOption = None,
-    url: UrlOption = None,
-    store: StoreOption = None,
+    client: DeviceClient,
     json: JsonOption = False,
 ) -> None:
     """Look for an update now."""
-    with open_client(store, device, url) as client:
-        with progress("waiting for the device"):
-            update = flows.update_after(client, "/v1/update/check")
-        emit(update, json=json, human=_print_update)
+    with progress("waiting for the device"):
+        update = flows.update_after(client, "/v1/update/check")
+    emit(update, json=json, human=_print_update)
 
 
 @app.command(epilog=show_examples("limpet owner update install"))
+@on_device
 def install(
-    device: DeviceOption = None,
-    url: UrlOption = None,
-    store: StoreOption = None,
+    client: DeviceClient,
     json: JsonOption = False,
 ) -> None:
     """Install the release that is held, now, whatever the window says."""
-    with open_client(store, device, url) as client:
-        with progress("waiting for the device"):
-            update = flows.update_after(client, "/v1/update/install")
-        emit(update, json=json, human=_print_update)
+    with progress("waiting for the device"):
+        update = flows.update_after(client, "/v1/update/install")
+    emit(update, json=json, human=_print_update)
 
 
 def _print_update(update: UpdateAnswer) -> None:

@@ -10,7 +10,15 @@ from typing import Annotated
 import msgspec
 import typer
 
-from limpet.cli import _owner_notifications, _owner_tokens, _owner_updates
+from limpet.cli import (
+    _owner_events,
+    _owner_factor,
+    _owner_notifications,
+    _owner_people,
+    _owner_tokens,
+    _owner_transfer,
+    _owner_updates,
+)
 from limpet.cli._frame import emit, make_app, print_table, show_examples
 from limpet.cli._owner_parts import (
     DeviceOption,
@@ -18,27 +26,27 @@ from limpet.cli._owner_parts import (
     PasswordStdinOption,
     StoreOption,
     UrlOption,
+    ask_second,
     choose,
-    open_client,
+    on_device,
     open_store,
     policy_text,
     print_value,
+    read_label,
     read_passwords,
+    read_root,
     when,
 )
-from limpet.crypto.chains import load_certificates
-from limpet.errors import Rejected, naming
+from limpet.cli._owner_transfer import changing_hands
+from limpet.errors import Rejected
 from limpet.owner import flows
-from limpet.owner.answers import DeviceIdentity, UpdateAnswer
+from limpet.owner.answers import DeviceIdentity, OwnershipAnswer, UpdateAnswer
+from limpet.owner.client import DeviceClient
 from limpet.owner.store import DeviceRecord
 from limpet.owner.trust import parse_device_url, verify_root
 from limpet.product.label import parse_label_uri
-from limpet.storage import read_bounded
 
 __all__ = ["app"]
-
-LABEL_BYTES = 1024
-ROOT_BYTES = 64 << 10
 
 app = make_app(
     "Claim a device, use it, decide when it updates.",
@@ -50,6 +58,11 @@ app = make_app(
 app.add_typer(_owner_updates.app, name="update")
 app.add_typer(_owner_tokens.app, name="token")
 app.add_typer(_owner_notifications.app, name="notifications")
+app.add_typer(_owner_people.app, name="people")
+app.add_typer(_owner_transfer.app, name="transfer")
+app.add_typer(_owner_transfer.takeover, name="takeover")
+app.add_typer(_owner_factor.app, name="second-factor")
+app.add_typer(_owner_events.app)
 
 _Url = Annotated[str, typer.Argument(metavar="URL", help="Where the device is.")]
 _Root = Annotated[
@@ -76,6 +89,7 @@ class _Status(msgspec.Struct, frozen=True, kw_only=True):
     identity: DeviceIdentity
     logged_in: bool
     update: UpdateAnswer | None
+    ownership: OwnershipAnswer | None
 
 
 @app.command(
@@ -103,7 +117,7 @@ def claim(
             "no-label", "say what the label says", hint="--label TEXT, or --code with --serial"
         )
     if label:
-        claimed = parse_label_uri(_label_text(label))
+        claimed = parse_label_uri(read_label(label))
         pin: str | None = claimed.root_pin
         serial, code = claimed.serial, claimed.claim_code
     else:
@@ -114,7 +128,7 @@ def claim(
                 "the code alone does not say which device is meant",
                 hint="give --serial as printed beside the code",
             )
-    trusted = verify_root(_root_pem(root), pin=pin)
+    trusted = verify_root(read_root(root), pin=pin)
     (password,) = read_passwords(
         "A password for this device", stdin=password_stdin, confirm_last=True
     )
@@ -136,12 +150,18 @@ def login(
     serial: Annotated[str, typer.Option("--serial", help="A device new to this computer.")] = "",
     root: _Root = None,
     name: Annotated[str | None, typer.Option("--name", help="Your name on this device.")] = None,
+    label: Annotated[
+        str, typer.Option("--label", help="The label's code, if guesses of others keep you out.")
+    ] = "",
     password_stdin: PasswordStdinOption = False,
     device: DeviceOption = None,
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Open a session. A device that this computer does not know needs --url, --serial, --root."""
+    """Open a session. A device that this computer does not know needs --url, --serial, --root.
+
+    With --label, press the device's button first.
+    """
     opened = open_store(store)
     if serial:
         if url is None:
@@ -150,7 +170,7 @@ def login(
             serial=serial.upper(),
             model="",
             url=parse_device_url(url).url,
-            root_pem=verify_root(_root_pem(root), pin=None).pem.decode("ascii"),
+            root_pem=verify_root(read_root(root), pin=None).pem.decode("ascii"),
             name=name or "owner",
         )
         with flows.connect(record) as client:
@@ -158,7 +178,14 @@ def login(
     else:
         record = choose(opened, device, url)
     (password,) = read_passwords(f"Password for {record.serial}", stdin=password_stdin)
-    kept = flows.login_device(opened, record, name=name or record.name, password=password)
+    kept = flows.login_device(
+        opened,
+        record,
+        name=name or record.name,
+        password=password,
+        second=ask_second(stdin=password_stdin),
+        label=label,
+    )
     emit(_session(kept), json=json, human=lambda s: print(f"logged in to {s.serial} as {s.name}"))
 
 
@@ -190,21 +217,20 @@ def status(
     record = choose(open_store(store), device, url)
     with flows.connect(record) as client:
         identity = client.identity()
-        update = client.update() if record.token and identity.claimed else None
-    found = _Status(url=record.url, identity=identity, logged_in=update is not None, update=update)
+        inside = bool(record.token and identity.claimed)
+        update = client.update() if inside else None
+        ownership = flows.ownership_of(client) if inside else None
+    found = _Status(
+        url=record.url, identity=identity, logged_in=inside, update=update, ownership=ownership
+    )
     emit(found, json=json, human=_print_status)
 
 
 @app.command(epilog=show_examples("limpet owner functions"))
-def functions(
-    device: DeviceOption = None,
-    url: UrlOption = None,
-    store: StoreOption = None,
-    json: JsonOption = False,
-) -> None:
+@on_device
+def functions(client: DeviceClient, json: JsonOption = False) -> None:
     """What the product can do."""
-    with open_client(store, device, url) as client:
-        found = client.functions()
+    found = client.functions()
 
     def show(_: object) -> None:
         rows = [
@@ -218,21 +244,19 @@ def functions(
 
 
 @app.command(epilog=show_examples("limpet owner call set_target celsius=21.5"))
+@on_device
 def call(
+    client: DeviceClient,
     name: Annotated[str, typer.Argument(help="One of `limpet owner functions`.")],
     arguments: Annotated[
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Values are JSON or text.")
     ] = None,
-    device: DeviceOption = None,
-    url: UrlOption = None,
-    store: StoreOption = None,
     json: JsonOption = False,
 ) -> None:
     """Use one of the product's functions."""
-    with open_client(store, device, url) as client:
-        function = client.function(name)
-        parsed = flows.parse_call_arguments(function, arguments or [])
-        result = client.call(function, parsed)
+    function = client.function(name)
+    parsed = flows.parse_call_arguments(function, arguments or [])
+    result = client.call(function, parsed)
     if function.unit and isinstance(result, int | float):
         emit(result, json=json, human=lambda value: print(f"{value} {function.unit}"))
     else:
@@ -240,33 +264,17 @@ def call(
 
 
 @app.command(epilog=show_examples("limpet owner password"))
-def password(
-    device: DeviceOption = None,
-    url: UrlOption = None,
-    password_stdin: PasswordStdinOption = False,
-    store: StoreOption = None,
-) -> None:
+@on_device
+def password(client: DeviceClient, password_stdin: PasswordStdinOption = False) -> None:
     """Change your password: the old one, then the new one."""
-    with open_client(store, device, url) as client:
-        old, new = read_passwords(
-            "Old password", "New password", stdin=password_stdin, confirm_last=True
-        )
-        client.request("PUT", "/v1/password", {"old": old, "new": new})
+    old, new = read_passwords(
+        "Old password", "New password", stdin=password_stdin, confirm_last=True
+    )
+    flows.with_second(
+        lambda code: client.change_password(old, new, second=code),
+        ask_second(stdin=password_stdin),
+    )
     print("the password is changed; your other sessions have ended")
-
-
-@app.command(epilog=show_examples("limpet owner events --limit 20"))
-def events(
-    limit: Annotated[int, typer.Option("--limit", min=1, max=500, help="How many.")] = 100,
-    device: DeviceOption = None,
-    url: UrlOption = None,
-    store: StoreOption = None,
-    json: JsonOption = False,
-) -> None:
-    """The device's security log, newest last."""
-    with open_client(store, device, url) as client:
-        newest = client.events()[-limit:]
-    emit(newest, json=json, human=print_value)
 
 
 @app.command(epilog=show_examples("limpet owner reset --device TH-00C0FFEE"))
@@ -276,15 +284,27 @@ def reset(
     url: UrlOption = None,
     password_stdin: PasswordStdinOption = False,
     store: StoreOption = None,
+    json: JsonOption = False,
 ) -> None:
-    """Factory reset, before the device is handed on: its people and their data are erased."""
+    """Factory reset, before the device is handed on: its people and their data are erased.
+
+    Prints the fresh claim code for who is next, once.
+    """
     opened = open_store(store)
     record = choose(opened, device, url)
     if not yes and not _confirmed(f"Erase all people and data of {record.serial}?"):
         raise typer.Exit(1)
     (secret,) = read_passwords(f"Password for {record.serial}", stdin=password_stdin)
-    flows.reset_device(opened, record, password=secret)
-    print(f"{record.serial} is being reset; it can be claimed anew with its label")
+    made = flows.reset_device(
+        opened, record, password=secret, second=ask_second(stdin=password_stdin)
+    )
+
+    def show(_: object) -> None:
+        print(f"{record.serial} is being reset. Whoever is next claims it with this code,")
+        print("which is shown this once; or with the button pressed and the code on its label:")
+        print(made.code)
+
+    emit(made, json=json, human=show)
 
 
 @app.command(epilog=show_examples("limpet owner forget --device TH-00C0FFEE"))
@@ -296,26 +316,6 @@ def forget(device: DeviceOption = None, store: StoreOption = None) -> None:
         raise Rejected("unknown-device", f"no device {serial} is known here")
     opened.forget(serial)
     print(f"{serial} is forgotten here")
-
-
-def _label_text(label: str) -> str:
-    if not label.startswith("@"):
-        return label
-    data = read_bounded(Path(label[1:]), max_bytes=LABEL_BYTES)
-    return data.decode("utf-8", "replace").strip()
-
-
-def _root_pem(root: Path | None) -> bytes:
-    if root is None:
-        raise Rejected(
-            "no-root",
-            "the maker's root certificate is needed to know the device",
-            hint="get it from the maker's product page and give --root FILE",
-        )
-    with naming(root, hint="get it from the maker's product page and give --root FILE"):
-        pem = read_bounded(root, max_bytes=ROOT_BYTES)
-        load_certificates(pem)
-        return pem
 
 
 def _session(record: DeviceRecord) -> _Session:
@@ -357,6 +357,8 @@ def _print_status(found: _Status) -> None:
         "owner": "claimed" if identity.claimed else "not claimed yet",
         "support": f"{'over' if support.over else 'until ' + (support.until or 'not said')}",
     }
+    if found.ownership is not None:
+        lines |= changing_hands(found.ownership)
     if update is not None:
         lines["updates"] = policy_text(update)
         lines["update"] = " ".join(filter(None, (update.state, update.available, update.reason)))

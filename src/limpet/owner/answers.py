@@ -12,16 +12,26 @@ import msgspec
 from limpet.errors import Rejected
 
 __all__ = [
+    "AccountAnswer",
     "DeviceIdentity",
     "EventsAnswer",
+    "FreshCodeAnswer",
     "FunctionAnswer",
+    "InvitationAnswer",
     "NotificationAnswer",
     "NotificationsAnswer",
+    "OwnershipAnswer",
+    "PeopleAnswer",
+    "PersonAnswer",
     "Policy",
     "ProblemAnswer",
+    "RecoveryAnswer",
+    "SecretAnswer",
     "SessionAnswer",
     "SupportAnswer",
+    "TakeoverAnswer",
     "TokenAnswer",
+    "TransferAnswer",
     "UpdateAnswer",
     "WindowAnswer",
     "parse_answer",
@@ -142,6 +152,82 @@ class EventsAnswer(_Answer, frozen=True):
     """The owner's security log, newest last."""
 
     lines: tuple[str, ...]  # each a JSON object
+    more: bool = False
+
+
+class PersonAnswer(_Answer, frozen=True):
+    """Somebody with an account on the device."""
+
+    name: str
+    access: str
+    second_factor: bool = False
+
+
+class InvitationAnswer(_Answer, frozen=True):
+    """An invitation; `code` only where it was just made."""
+
+    invitation_id: str
+    access: str
+    expires_at: datetime
+    code: str = ""
+
+
+class PeopleAnswer(_Answer, frozen=True):
+    """Who may use the device, and who is invited."""
+
+    people: tuple[PersonAnswer, ...]
+    invitations: tuple[InvitationAnswer, ...] = ()
+
+
+class TransferAnswer(_Answer, frozen=True):
+    """A transfer that waits to be accepted; `code` only where it was just made."""
+
+    until: datetime
+    erase: bool
+    code: str = ""
+
+
+class TakeoverAnswer(_Answer, frozen=True):
+    """For how long the device must still run before it is free."""
+
+    seconds_left: int
+
+
+class OwnershipAnswer(_Answer, frozen=True):
+    """Whether the device is changing hands."""
+
+    state: str
+    transfer: TransferAnswer | None = None
+    takeover: TakeoverAnswer | None = None
+    button: bool = False
+
+
+class AccountAnswer(_Answer, frozen=True):
+    """The own account."""
+
+    name: str
+    access: str
+    second_factor: bool = False
+    recovery_codes: int = 0
+
+
+class SecretAnswer(_Answer, frozen=True):
+    """A secret for an authenticator app."""
+
+    secret: str
+    uri: str
+
+
+class RecoveryAnswer(_Answer, frozen=True):
+    """Codes for a lost phone."""
+
+    recovery_codes: tuple[str, ...]
+
+
+class FreshCodeAnswer(_Answer, frozen=True):
+    """The claim code that a reset made."""
+
+    code: str
 
 
 class ProblemAnswer(_Answer, frozen=True):

@@ -36,7 +36,14 @@ TIMEOUTS = Timeouts(connect=10.0, total=30.0)
 T = TypeVar("T")
 
 _WORDS: Mapping[str, tuple[str, str]] = {
-    "wrong-code": ("the claim code is wrong", "read it off the device's label"),
+    "wrong-code": ("the code is wrong", "read it again; a label's is printed beside its QR code"),
+    "press-the-button": (
+        "the device must know that you are there",
+        "press its button, then try again within two minutes",
+    ),
+    "second-factor-needed": ("a one-time code is needed", "or one of your recovery codes"),
+    "wrong-second-factor": ("this one-time code is wrong, or was used already", ""),
+    "clock-wrong": ("the device does not know the time", "use one of your recovery codes"),
     "already-claimed": (
         "this device has an owner already",
         "its owner can give you access, or reset it before handing it on",
@@ -82,23 +89,39 @@ class DeviceClient:
 
     def identity(self) -> DeviceIdentity:
         """Who the device says it is; its serial must be the one that its certificate proved."""
-        identity = self._ask("GET", "/v1/identity", DeviceIdentity)
+        identity = self.ask("GET", "/v1/identity", DeviceIdentity)
         if identity.serial != self.serial:
             raise Rejected("wrong-device", "the device contradicts its own certificate")
         return identity
 
     def claim(self, *, code: str, name: str, password: str) -> SessionAnswer:
         """Become the owner. Raises `Rejected("wrong-code" | "already-claimed" | "throttled" …)`."""
-        return self._open("/v1/claim", {"code": code, "name": name, "password": password})
+        return self.enter("/v1/claim", code=code, name=name, password=password)
 
-    def login(self, *, name: str, password: str, known: str = "") -> SessionAnswer:
-        """Open a session. `known` is the cookie of an earlier one, or empty."""
-        body = {"name": name, "password": password}
-        return self._open("/v1/login", {**body, "known": known} if known else body)
+    def enter(self, path: str, *, code: str, name: str, password: str) -> SessionAnswer:
+        """Become a person of the device by a code, at the path that the code is for."""
+        return self._open(path, {"code": code, "name": name, "password": password})
+
+    def login(
+        self, *, name: str, password: str, known: str = "", second: str = "", label: str = ""
+    ) -> SessionAnswer:
+        """Open a session. `known` is the cookie of an earlier one, or empty.
+
+        `second` is a one-time or recovery code; `label` the label's code, for who is at the
+        device. Raises `Rejected("second-factor-needed" | "press-the-button" | …)`.
+        """
+        given = {"name": name, "password": password}
+        more = {"known": known, "second": second, "label": label}
+        return self._open("/v1/login", given | {key: text for key, text in more.items() if text})
+
+    def change_password(self, old: str, new: str, *, second: str = "") -> None:
+        """Replace the caller's password. Raises `Rejected("weak-password" | …)`."""
+        body = {"old": old, "new": new} | ({"second": second} if second else {})
+        self.request("PUT", "/v1/password", body)
 
     def functions(self) -> list[FunctionAnswer]:
         """What the product can do."""
-        return self._ask("GET", "/v1/functions", list[FunctionAnswer])
+        return self.ask("GET", "/v1/functions", list[FunctionAnswer])
 
     def function(self, name: str) -> FunctionAnswer:
         """The declaration of function `name`. Raises `Rejected("unknown-function")`."""
@@ -121,7 +144,7 @@ class DeviceClient:
 
     def update(self) -> UpdateAnswer:
         """Where updates stand."""
-        return self._ask("GET", "/v1/update", UpdateAnswer)
+        return self.ask("GET", "/v1/update", UpdateAnswer)
 
     def set_policy(self, policy: Policy) -> None:
         """Replace the owner's choice about updates."""
@@ -129,24 +152,31 @@ class DeviceClient:
 
     def tokens(self) -> list[TokenAnswer]:
         """The caller's sessions and API tokens, without their secrets."""
-        return self._ask("GET", "/v1/tokens", list[TokenAnswer])
+        return self.ask("GET", "/v1/tokens", list[TokenAnswer])
 
     def create_token(self, wanted: Mapping[str, Any]) -> SessionAnswer:
         """A new API token: `label`, `access`, `lifetime_seconds`."""
         return parse_answer(self._send("POST", "/v1/tokens", wanted).body, SessionAnswer)
 
-    def events(self) -> list[Any]:
-        """The owner's security log, newest last."""
-        lines = self._ask("GET", "/v1/events", EventsAnswer).lines
-        return [parse_answer(line.encode(), object) for line in lines]
+    def events(self, limit: int) -> tuple[str, ...]:
+        """The newest `limit` lines of the owner's security log, newest last."""
+        return self.ask("GET", f"/v1/events?limit={limit}", EventsAnswer).lines
+
+    def events_after(self, number: int) -> EventsAnswer:
+        """A page of the security log: what follows the entry of this number."""
+        return self.ask("GET", f"/v1/events?after={number}", EventsAnswer)
 
     def notifications(self) -> tuple[NotificationAnswer, ...]:
         """What the product tells its owner, newest last."""
-        return self._ask("GET", "/v1/notifications", NotificationsAnswer).notifications
+        return self.ask("GET", "/v1/notifications", NotificationsAnswer).notifications
 
     def acknowledge(self, notification_id: int) -> None:
         """Say that a notification was seen. Raises `Rejected("no-such-notice")`."""
         self.request("POST", f"/v1/notifications/{notification_id}/acknowledge")
+
+    def withdraw_invitation(self, invitation_id: str) -> None:
+        """End an invitation. Raises `Rejected("no-such-invitation")`."""
+        self.request("DELETE", f"/v1/people/invitations/{quote(invitation_id, safe='')}")
 
     def revoke_token(self, token_id: str) -> None:
         """End one of the caller's tokens."""
@@ -160,8 +190,9 @@ class DeviceClient:
         answer = self._send(method, path, body)
         return parse_answer(answer.body, object) if answer.body else None
 
-    def _ask(self, method: str, path: str, kind: type[T]) -> T:
-        return parse_answer(self._send(method, path, None).body, kind)
+    def ask(self, method: str, path: str, kind: type[T], body: Any = None) -> T:
+        """The device's answer as a `kind`. Raises as `request` does."""
+        return parse_answer(self._send(method, path, body).body, kind)
 
     def _open(self, path: str, body: Mapping[str, str]) -> SessionAnswer:
         session = parse_answer(self._send("POST", path, body).body, SessionAnswer)

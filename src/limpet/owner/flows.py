@@ -13,22 +13,35 @@ import msgspec
 
 from limpet.crypto.randomness import normalise_code
 from limpet.errors import LimpetError, Rejected, Unavailable
-from limpet.owner.answers import FunctionAnswer, Policy, SessionAnswer, UpdateAnswer, WindowAnswer
+from limpet.owner.answers import (
+    FreshCodeAnswer,
+    FunctionAnswer,
+    OwnershipAnswer,
+    Policy,
+    SessionAnswer,
+    UpdateAnswer,
+    WindowAnswer,
+)
 from limpet.owner.client import DeviceClient
 from limpet.owner.store import DeviceRecord, Store
 from limpet.owner.trust import DeviceAddress, VerifiedRoot, parse_device_url, verify_root
 
 __all__ = [
+    "Second",
     "claim_device",
     "connect",
+    "enter_device",
     "login_device",
     "logout_device",
     "merge_policy",
     "parse_call_arguments",
     "parse_clock_range",
+    "ownership_of",
     "parse_days",
+    "proof",
     "reset_device",
     "update_after",
+    "with_second",
 ]
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -39,6 +52,8 @@ _PASSING = frozenset({"unavailable", "not-ready", "not-served"})
 """The gateway's reasons while a role behind it is being stopped or started."""
 
 T = TypeVar("T")
+Second = Callable[[], str]
+"""Asks the person for a one-time code."""
 
 
 def connect(record: DeviceRecord) -> DeviceClient:
@@ -100,11 +115,22 @@ def login_device(
     *,
     name: str,
     password: str,
+    second: Second,
+    label: str = "",
 ) -> DeviceRecord:
-    """Open a session, as a known client if this machine had one before."""
+    """Open a session, as a known client if this machine had one before.
+
+    `second` is asked for a one-time code only if the device wants one.
+    """
     known = record.known if name == record.name else ""
+    code = normalise_code(label) if label else ""
     with connect(msgspec.structs.replace(record, token="")) as client:
-        session = client.login(name=name, password=password, known=known)
+        session = with_second(
+            lambda given: client.login(
+                name=name, password=password, known=known, second=given, label=code
+            ),
+            second,
+        )
     return _keep(store, msgspec.structs.replace(record, name=name), session)
 
 
@@ -159,11 +185,81 @@ def _unless_restarting(ask: Callable[[], T]) -> T:
         raise
 
 
-def reset_device(store: Store, record: DeviceRecord, *, password: str) -> None:
-    """Factory reset: the device forgets its people and their data, then we forget the device."""
+def reset_device(
+    store: Store, record: DeviceRecord, *, password: str, second: Second
+) -> FreshCodeAnswer:
+    """Factory reset: the device forgets its people and their data, then we forget the device.
+
+    The answer is the only place where the fresh claim code ever is.
+    """
     with connect(record) as client:
-        client.request("POST", "/v1/reset", {"password": password})
+        made = with_second(
+            lambda code: client.ask("POST", "/v1/reset", FreshCodeAnswer, proof(password, code)),
+            second,
+        )
     store.forget(record.serial)
+    return made
+
+
+def proof(password: str, second: str) -> dict[str, str]:
+    """The body's part that proves the caller again; firmware of before knows no second factor."""
+    return {"password": password} | ({"second": second} if second else {})
+
+
+def ownership_of(client: DeviceClient) -> OwnershipAnswer | None:
+    """Whether the device is changing hands; None: its firmware is of before that was possible."""
+    try:
+        return client.ask("GET", "/v1/ownership", OwnershipAnswer)
+    except Rejected as error:
+        if error.reason != "not-found":
+            raise
+        return None
+
+
+def with_second(act: Callable[[str], T], second: Second) -> T:
+    """What `act` gives, tried without a one-time code first, and with one if it is asked for."""
+    try:
+        return act("")
+    except Rejected as error:
+        if error.reason != "second-factor-needed":
+            raise
+    return act(second())
+
+
+def enter_device(
+    store: Store,
+    path: str,
+    *,
+    address: DeviceAddress,
+    serial: str,
+    code: str,
+    root: VerifiedRoot,
+    name: str,
+    password: str,
+) -> DeviceRecord:
+    """Become a person of a device that has an owner, by the code that `path` takes.
+
+    As `claim_device`: the peer proves itself first, and the device is remembered before the
+    code is sent. What this computer knew of it before comes back if the code is refused.
+    """
+    spelled = normalise_code(code)
+    before = store.load(serial) if serial in store.serials() else None
+    with DeviceClient(address, root=root, serial=serial) as client:
+        identity = client.identity()
+        record = DeviceRecord(
+            serial=serial,
+            model=identity.model,
+            url=address.url,
+            root_pem=root.pem.decode("ascii"),
+            name=name,
+        )
+        store.save(record)
+        try:
+            session = client.enter(path, code=spelled, name=name, password=password)
+        except Rejected:
+            store.forget(serial) if before is None else store.save(before)
+            raise
+    return _keep(store, record, session)
 
 
 def parse_call_arguments(function: FunctionAnswer, pairs: Sequence[str]) -> dict[str, Any]:

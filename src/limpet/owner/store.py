@@ -25,7 +25,10 @@ _SERIAL = re.compile(r"[A-Z0-9][A-Z0-9-]{2,31}")
 
 
 class DeviceRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One device. `token` and `known` are secrets; empty without a session."""
+    """One device. `token` and `known` are secrets; empty without a session.
+
+    `log_number` and `log_hash` are the newest entry of its security log that was seen here.
+    """
 
     serial: str
     model: str
@@ -35,6 +38,8 @@ class DeviceRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     token: str = ""
     known: str = ""
     expires_at: datetime | None = None
+    log_number: int = 0
+    log_hash: str = ""
 
     def __repr__(self) -> str:
         return f"DeviceRecord(serial={self.serial!r}, url={self.url!r}, token=<secret>)"
