@@ -109,6 +109,14 @@ class Browser:
         lines = self._ask("POST", f"{self._session}/se/log", {"type": "browser"})
         return [line["message"] for line in lines if line["level"] == "SEVERE"]
 
+    def allow_downloads(self, directory: Path) -> None:
+        """What the page downloads is kept in `directory`."""
+        command = {
+            "cmd": "Browser.setDownloadBehavior",
+            "params": {"behavior": "allow", "downloadPath": str(directory)},
+        }
+        self._ask("POST", f"{self._session}/goog/cdp/execute", command)
+
     def picture(self, path: Path, *, full: bool = True) -> None:
         """A screenshot, of the whole page if `full`."""
         command = {"cmd": "Page.captureScreenshot", "params": {"captureBeyondViewport": full}}

@@ -17,6 +17,7 @@ SECTIONS = (
     ("Use", "Temperature"),
     ("Updates", "Firmware"),
     ("Access", "Make a token"),
+    ("People", "Invite somebody"),
     ("Device", "Security log"),
 )
 REASON = "waits for the window 02:00-05:00 Europe/Berlin"
@@ -31,7 +32,7 @@ def test_a_new_device_is_claimed_on_a_phone_and_shows_live_readings(desk: Desk) 
     browser.fill("Your name on this device", "owner")
     browser.fill("Password", PASSWORD)
     browser.click("main button", "Claim")
-    browser.see("This is not the code on the label")
+    browser.see("This is not the right code")
     assert Person(desk.stand).ask("GET", "/v1/identity")[1]["claimed"] is False
     assert browser.errors()  # the browser tells of the 403, and of nothing else below
     desk.claim(browser)

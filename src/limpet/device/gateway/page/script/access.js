@@ -1,7 +1,8 @@
-// Who may use the device: sessions and tokens, and the password.
+// How one gets in oneself: sessions and tokens, the password, the second factor.
 
 async function accessView() {
-  return [await tokensCard(), makeTokenCard(), passwordCard()];
+  const account = await ask("GET", "/v1/account");
+  return [await tokensCard(), makeTokenCard(), passwordCard(), factorCard(account)];
 }
 
 async function tokensCard() {
@@ -16,12 +17,12 @@ async function tokensCard() {
 }
 
 function tokenLine(one, fill) {
-  const revoke = session.has("owner") ? button("Revoke", async () => {
+  const revoke = button("Revoke", async () => {
     await ask("DELETE", `/v1/tokens/${encodeURIComponent(one.token_id)}`);
     say(`“${one.label}” opens nothing any more.`);
     await fill();
-  }, "danger") : null;
-  if (revoke) revoke.setAttribute("aria-label", `Revoke ${one.label}`);
+  }, "danger");
+  revoke.setAttribute("aria-label", `Revoke ${one.label}`);
   return make("li", {}, make("div", {},
     make("p", {}, make("strong", {}, shorten(one.label))),
     make("p", { class: "hint" }, `${words(one.access)}, until ${when(one.expires_at)}`)), revoke);
@@ -51,9 +52,10 @@ function makeTokenCard() {
 function passwordCard() {
   const old = password("Password now", "current-password");
   const fresh = password("New password", "new-password", "At least 15 characters.");
-  return card("Change the password", hint("Every other session and token ends."),
-    form([old.box, fresh.box], "Change", async () => {
-      await ask("PUT", "/v1/password", { old: old.control.value, new: fresh.control.value });
+  const second = secondFactor();
+  return card("Change the password", hint("Every other session and token of yours ends."),
+    form([old.box, fresh.box, second.box], "Change", async () => {
+      await proving(second, (more) => ask("PUT", "/v1/password", { old: old.control.value, new: fresh.control.value, ...more }));
       old.control.value = fresh.control.value = "";
       say("The password is changed.");
       document.getElementById("tokens").dispatchEvent(new Event("refill"));

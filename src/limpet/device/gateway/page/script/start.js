@@ -4,6 +4,7 @@ const SECTIONS = [
   { id: "functions", label: "Use", view: functionsView },
   { id: "updates", label: "Updates", view: updatesView },
   { id: "access", label: "Access", view: accessView },
+  { id: "people", label: "People", view: peopleView, least: "owner" },
   { id: "device", label: "Device", view: deviceView },
 ];
 
@@ -28,7 +29,8 @@ async function open(section) {
 
 async function begin() {
   const tabs = document.getElementById("tabs");
-  tabs.replaceChildren(...SECTIONS.map((section) => {
+  alarm(await ask("GET", "/v1/ownership"));
+  tabs.replaceChildren(...SECTIONS.filter((section) => session.has(section.least || "viewer")).map((section) => {
     const tab = button(section.label, () => open(section));
     tab.dataset.section = section.id;
     return tab;
@@ -44,7 +46,8 @@ function enter(message = "", claimed = true) {
   live.listeners.clear();
   live.latest.clear();
   document.getElementById("tabs").hidden = document.getElementById("logout").hidden = true;
-  place([claimed ? loginView() : claimView()], false);
+  alarm(null);
+  place(claimed ? [loginView(), otherWaysView()] : [claimView()], false);
   delete document.getElementById("view").dataset.section;
   say(message, Boolean(message));
 }

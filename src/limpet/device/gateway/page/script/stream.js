@@ -15,6 +15,7 @@ function listen(event, name, listener) {
 function tell(event, value) {
   const key = `${event} ${event === "reading" ? value.name : ""}`;
   live.latest.set(key, value);
+  if (event === "ownership") alarm(value);
   const listener = live.listeners.get(key);
   if (listener) listener(value);
 }
