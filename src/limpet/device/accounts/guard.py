@@ -20,6 +20,7 @@ from limpet.device.accounts.throttle import (
     Policy,
     decide_attempt,
     record_success,
+    record_unfinished,
 )
 from limpet.device.accounts.worker import HashWorker
 from limpet.device.link import messages as m
@@ -32,8 +33,7 @@ BUSY_SECONDS = 2.0  # by then the whole queue was worked off
 REFUSALS_SUMMARY_SECONDS = 600.0  # six lines an hour, whatever the flood
 
 _UNFINISHED = frozenset({"second-factor-needed", "clock-wrong"})
-"""Refusals of a guess that was not wrong, but not all. They count as failed all the same: or
-whoever knows a password could wipe out, between two guesses of a code, the count of them."""
+"""Refusals of a guess that was not wrong, but not all: they count neither way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,9 +94,11 @@ class Guard:
             await self._worker.run(verify, known=attempt.known)
         except Rejected as error:
             refused = m.Refused(reason=error.reason, message=error.message)
-            if error.reason not in _UNFINISHED:
-                self._remember(mark, refused)
-                self._notice(attempt.event, f"from {attempt.address}")
+            if error.reason in _UNFINISHED:
+                self._take_back_one(attempt)
+                return refused
+            self._remember(mark, refused)
+            self._notice(attempt.event, f"from {attempt.address}")
             return refused
         except Unavailable:
             return m.Refused(
@@ -133,6 +135,17 @@ class Guard:
             key=records.throttle_key,
         )
         self._store.save(throttle=cleared, throttle_wall=self._wall())
+
+    def _take_back_one(self, attempt: Attempt) -> None:
+        records = self._store.records
+        lessened = record_unfinished(
+            records.throttle,
+            attempt.account,
+            attempt.source,
+            known=attempt.known,
+            key=records.throttle_key,
+        )
+        self._store.save(throttle=lessened, throttle_wall=self._wall())
 
     def _mark(self, attempt: Attempt) -> bytes:
         text = f"{attempt.account}\0{attempt.secret}".encode("utf-8", "surrogatepass")

@@ -42,6 +42,7 @@ __all__ = [
     "decide_attempt",
     "most_guesses",
     "record_success",
+    "record_unfinished",
     "without_account",
 ]
 
@@ -170,6 +171,26 @@ def record_success(
     if place in buckets:
         buckets[place] = msgspec.structs.replace(buckets[place], failures=0)
     return Throttle(time=now, cells=cells, buckets=buckets)
+
+
+def record_unfinished(
+    state: Throttle, account: str, source: str, *, known: bool, key: bytes
+) -> Throttle:
+    """The guess was right as far as it went: its count is taken back, and no other's.
+
+    Nobody who knows a password can thereby wipe out the failures at a second factor. The
+    bucket keeps its level.
+    """
+    number = _cell(key, account, source, known)
+    place = _hashed(key, "account", account, ACCOUNT_CELLS)
+    cells, buckets = dict(state.cells), dict(state.buckets)
+    if number in cells:
+        failures = max(0, cells[number].failures - 1)
+        cells[number] = msgspec.structs.replace(cells[number], failures=failures)
+    if place in buckets and not known:
+        failures = max(0, buckets[place].failures - 1)
+        buckets[place] = msgspec.structs.replace(buckets[place], failures=failures)
+    return msgspec.structs.replace(state, cells=cells, buckets=buckets)
 
 
 def without_account(state: Throttle, account: str, *, key: bytes) -> Throttle:
