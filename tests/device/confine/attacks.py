@@ -55,6 +55,7 @@ def attempts(root: Path, role: Role, victim: int, port: int) -> dict[str, Callab
         "read the slot": lambda: (root / "slots" / "a" / "file").read_bytes(),
         "write the slot": lambda: (root / "slots" / "a" / "file").write_bytes(b"x"),
         "truncate the slot": lambda: os.truncate(root / "slots" / "a" / "file", 1),
+        "press the button": lambda: (root / "run" / "button").write_bytes(b"x"),
         "write beside": lambda: (root / "beside").write_bytes(b"x"),
         "write own": lambda: own.write_bytes(b"x"),
         "rename own": lambda: own.rename(own.with_name("renamed")),

@@ -31,9 +31,11 @@ OWN = abi_version()
 VERSIONS = sorted({version for version in (0, 1, 2, 3, 4, 5, 6) if version < OWN} | {OWN})
 
 REFUSED_SINCE = {
-    1: {"read another role", "read the host", "write the slot", "write beside"},
+    1: {
+        "read another role", "read the host", "write the slot", "write beside", "press the button",
+    },
     4: {"connect elsewhere", "connect to the vendor"},
-}
+}  # fmt: skip
 """What each version of Landlock brought beyond what seccomp refuses by itself."""
 
 BY_SECCOMP = {
@@ -54,6 +56,9 @@ def _by_landlock(version: int) -> set[str]:
 def _attack(role: str, root: Path, version: int = OWN) -> dict[str, str]:
     for name in ("slots/a", "other", *(r.value for r in Role)):
         (root / name).mkdir(parents=True, exist_ok=True)
+    (root / "run").mkdir(exist_ok=True)
+    os.mkfifo(root / "run" / "button")
+    board = os.open(root / "run" / "button", os.O_RDWR | os.O_NONBLOCK)  # as the supervisor has it
     (root / "other" / "secret").write_bytes(b"secret")
     (root / "slots" / "a" / "file").write_bytes(b"firmware")
     shutil.copy(PRODUCT, root / "slots" / "a")
@@ -67,6 +72,7 @@ def _attack(role: str, root: Path, version: int = OWN) -> dict[str, str]:
             env={"PYTHONPATH": str(SRC)},
         )  # fmt: skip
         victim.kill()
+    os.close(board)
     assert done.returncode == 0, done.stderr
     found: dict[str, str] = json.loads(done.stdout)
     return found
