@@ -17,8 +17,16 @@ from limpet.crypto.certificates import issue_operational, make_root
 from limpet.crypto.keys import generate_key
 from limpet.crypto.requests import Purpose, make_request, verify_request
 from limpet.crypto.suites import bundled_suites
-from limpet.device.accounts.store import Records
-from limpet.device.gateway import bodies
+from limpet.device.accounts.countdown import Countdown, Deadline
+from limpet.device.accounts.store import (
+    Account,
+    ClaimVerifier,
+    Invitation,
+    Offer,
+    Records,
+    SecondFactor,
+)
+from limpet.device.gateway import bodies, people_bodies
 from limpet.device.gateway.routes import ROUTES, Operation
 from limpet.device.link import messages as m
 from limpet.device.supervisor.status import Listening
@@ -156,6 +164,9 @@ def _messages() -> tuple[m.Request, ...]:
         m.SetUpdatePolicy(policy=m.UpdatePolicy()),
         m.LogEvent(level="info", event="listening", detail="127.0.0.1:1"),
         m.FactoryReset(token="t" * 43, password="violet", source="192.0.2.1"),
+        m.InvitePerson(token="t" * 43, access=m.Access.MEMBER),
+        m.OfferTransfer(token="t" * 43, password="violet", source="192.0.2.1"),
+        m.TakeOver(code="0123456789ABCDEF", source="192.0.2.1"),
     )
 
 
@@ -199,8 +210,29 @@ def _documents() -> tuple[object, ...]:
         bodies.LoginBody(name="owner", password="violet anchors"),
         bodies.TokenRequestBody(label="hub", access="viewer", lifetime_seconds=3600),
         m.UpdatePolicy(),
-        Records(throttle_key=bytes(32)),
         Listening(host="127.0.0.1", port=8443),
+        people_bodies.TransferBody(password="violet anchors", second="123456"),
+        people_bodies.AccessBody(name="ada", access="viewer"),
+        _records(),
+    )
+
+
+def _records() -> Records:
+    verifier = ClaimVerifier(salt=b"salt", digest=b"d" * 32)
+    deadline = Deadline(life=Countdown(seconds=60.0, spent=1.0), until=1.0)
+    factor = SecondFactor(secret=b"s" * 20, last_step=1, recovery=(b"r" * 32,))
+    return Records(
+        format=2,
+        state=m.ClaimState.OFFERED,
+        claim=verifier,
+        accounts=(Account(name="ada", access=m.Access.OWNER, phc="$argon2id$", factor=factor),),
+        throttle_key=b"k" * 32,
+        invitations=(
+            Invitation(
+                invitation_id="1", verifier=verifier, access=m.Access.VIEWER, deadline=deadline
+            ),
+        ),
+        offer=Offer(verifier=verifier, deadline=deadline, erase=True),
     )
 
 

@@ -22,7 +22,7 @@ from limpet.device.accounts.events import Entry as SecurityEntry
 from limpet.device.accounts.store import Records
 from limpet.device.app._notices import _File as NoticeFile
 from limpet.device.app._state import _File as AppState
-from limpet.device.gateway import bodies
+from limpet.device.gateway import bodies, people_bodies
 from limpet.device.gateway.arguments import read_query
 from limpet.device.gateway.compartments import _Status as RoleStates
 from limpet.device.keeper._floor import _Record as KeeperRecord
@@ -73,6 +73,11 @@ JSON_KINDS = (
     bodies.PasswordBody,
     bodies.ResetBody,
     bodies.TokenRequestBody,
+    people_bodies.AccessBody,
+    people_bodies.FirstCodeBody,
+    people_bodies.InviteBody,
+    people_bodies.TakeoverBody,
+    people_bodies.TransferBody,
     m.UpdatePolicy,
     Records,
     SecurityEntry,
