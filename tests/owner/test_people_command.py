@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.device.gateway.conftest import PASSWORD, SERIAL, Stand, _begin
+from tests.device.gateway.conftest import PASSWORD, SERIAL, Stand, begin
 
 from limpet.cli.main import run
 from limpet.crypto.keys import pin_text, spki_sha256
@@ -86,7 +86,7 @@ def world(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[World]:
     (tmp_path / "device").mkdir()
-    stand = _begin(tmp_path / "device")
+    stand = begin(tmp_path / "device")
     yield World(stand, tmp_path, monkeypatch, capsys)
     stand.close()
 
