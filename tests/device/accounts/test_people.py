@@ -157,6 +157,18 @@ def test_a_changed_access_counts_from_the_next_request_on_for_tokens_too(desk: D
     assert access_of(desk, hub) is m.Access.VIEWER
 
 
+def test_a_raised_access_counts_for_the_person_and_not_for_tokens_made_before(desk: Desk) -> None:
+    owner = desk.claim().token
+    viewer = desk.join(desk.invite(owner, m.Access.VIEWER), "ada").token
+    made = desk.does(
+        m.CreateToken(token=viewer, label="tv", access=m.Access.VIEWER, lifetime_seconds=600)
+    )
+    raised = m.ChangeAccess(token=owner, name="ada", access=m.Access.MEMBER)
+    assert isinstance(desk.does(raised), m.Done)
+    assert access_of(desk, viewer) is m.Access.MEMBER
+    assert access_of(desk, answer_of(made)["token"]) is m.Access.VIEWER
+
+
 def test_a_removed_person_loses_session_token_and_known_client_at_once(desk: Desk) -> None:
     owner = desk.claim().token
     opened = desk.join(desk.invite(owner), "ada")

@@ -191,6 +191,15 @@ def test_a_press_is_forgotten_at_a_restart_and_used_up_by_a_takeover(desk: Desk)
     assert reason_of(desk.does(take_over_of(desk))) == "press-the-button"
 
 
+def test_a_stuck_button_does_not_push_the_owners_log_out(desk: Desk) -> None:
+    desk.claim()
+    for _ in range(500):
+        desk.now += 1
+        press(desk)
+    assert events(desk).count("button-pressed") == 1
+    assert "claimed" in events(desk)
+
+
 def test_a_product_without_a_button_has_no_takeover(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     desk.claim()

@@ -64,6 +64,9 @@ def _plant_words(stand: Stand, token: str) -> None:
     """In the places that only a running, claimed device has."""
     made = {"label": EVIL, "access": "viewer"}
     assert Person(stand).ask("POST", "/v1/tokens", made, token=token)[0] == 201
+    invite = Person(stand).ask("POST", "/v1/people/invitations", {"access": "viewer"}, token=token)
+    join = {"code": invite[1]["code"], "name": EVIL, "password": "seven quiet lanterns burn"}
+    assert Person(stand).ask("POST", "/v1/join", join)[0] == 201
     line = msgspec.json.encode({"at": EVIL, "event": SCRIPT, "detail": EVIL})
     with (stand.root / "accounts" / "events.jsonl").open("ab") as log:
         log.write(line + b"\n" + EVIL.encode() + b"\n")
@@ -94,6 +97,7 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Desk, B
         ("Use", "Set target", (EVIL, EVIL + "temperature", EVIL + "boost", SCRIPT)),
         ("Updates", "Firmware", (EVIL, EVIL + SCRIPT, SCRIPT)),
         ("Access", "Make a token", (EVIL,)),
+        ("People", "Invite somebody", (EVIL,)),
         ("Device", "Security log", (EVIL, SCRIPT)),
     ],
 )

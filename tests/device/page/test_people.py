@@ -112,6 +112,8 @@ def test_a_takeover_is_seen_at_once_on_every_section_and_ended_by_a_click(
     owned: tuple[Desk, Browser],
 ) -> None:
     desk, browser = owned
+    pocket = desk.browser(phone=True)
+    desk.login(pocket)
     stranger = desk.browser(phone=True)
     open_details(stranger, "#takeover")
     stranger.fill("Code on the label", desk.stand.code, within="#takeover")
@@ -124,6 +126,9 @@ def test_a_takeover_is_seen_at_once_on_every_section_and_ended_by_a_click(
     desk.go(browser, "Updates", "Firmware")
     browser.find("#alarm", "asks to take it over")
     desk.picture(browser, "takeover-alarm-desk")
+    pocket.find("#alarm", "asks to take it over")
+    assert pocket.run("return document.documentElement.scrollWidth <= innerWidth")
+    desk.picture(pocket, "takeover-alarm-phone")
     browser.click("#alarm button", "Object")
     browser.see("The device stays yours")
     assert browser.run("return document.getElementById('alarm').textContent") == ""

@@ -145,8 +145,9 @@ class Ownership:
         """Somebody is at the device, for the next two minutes."""
         if not self._in.button:
             return m.Refused(reason="no-button", message="this product has no button")
+        if not self._in.is_at_the_device():  # or a stuck button would fill the log
+            self._in.note("button-pressed", "")
         self._in.pressed_at = self._in.monotonic()
-        self._in.note("button-pressed", "")
         return m.Done()
 
     async def verify_presence(self, code: str, source: str) -> m.Refused | None:

@@ -46,7 +46,9 @@ class Opened:
 
 
 def verify_token(records: Records, secret: str, *, now: float) -> StoredToken:
-    """The valid token with this secret; its access is what its account still allows.
+    """The valid token with this secret; its access is what its account allows now.
+
+    A session is its person, whose access may rise as well; an API token keeps what it was given.
 
     Raises `Rejected("bad-token")` for a secret that is unknown, expired or idle too long.
     """
@@ -57,7 +59,8 @@ def verify_token(records: Records, secret: str, *, now: float) -> StoredToken:
     account = next((one for one in records.accounts if one.name == token.account), None)
     if account is None:
         raise Rejected("bad-token", "log in again")
-    return msgspec.structs.replace(token, access=min(token.access, account.access))
+    access = account.access if token.session else min(token.access, account.access)
+    return msgspec.structs.replace(token, access=access)
 
 
 def find_known(records: Records, account: str, secret: str) -> KnownClient | None:

@@ -131,10 +131,12 @@ class Operations:
         return json_answer(200, (await self._ask(Role.APP, request, m.Answer)).json)
 
     async def list_notifications(self, asked: Asked) -> Response:
-        """As the app keeps them; and first of all, that somebody is taking the device over."""
+        """As the app keeps them; for the owner also that somebody is taking the device over."""
         found = await self._ask(Role.APP, m.ListNotices(), m.Notices)
-        takeover = await self._people.takeover_notice(datetime.now(UTC))
-        return json_answer(200, b.NotificationsBody(notifications=(*found.notices, *takeover)))
+        notices = found.notices
+        if asked.principal is not None and asked.principal.access is m.Access.OWNER:
+            notices += await self._people.takeover_notice(datetime.now(UTC))
+        return json_answer(200, b.NotificationsBody(notifications=notices))
 
     async def acknowledge_notification(self, asked: Asked) -> Response:
         """By its id."""
@@ -216,8 +218,9 @@ class Operations:
         with contextlib.suppress(Unavailable, Refusal):  # the updater may be starting
             body = msgspec.json.encode(await self._update_body())
             samples += (Sample(m.Access.VIEWER, "update", "", body),)
-        ownership = await self._ask(Role.ACCOUNTS, m.DescribeOwnership(), m.Answer)
-        samples += (Sample(m.Access.VIEWER, "ownership", "", ownership.json),)
+        with contextlib.suppress(Unavailable, Refusal):
+            ownership = await self._ask(Role.ACCOUNTS, m.DescribeOwnership(), m.Answer)
+            samples += (Sample(m.Access.VIEWER, "ownership", "", ownership.json),)
         return samples
 
     async def _update_body(self) -> b.UpdateBody:
