@@ -1,5 +1,6 @@
 """Detached signatures, verified by OpenSSL's own command as RFC 8520 (13.2) says."""
 
+import os
 import shutil
 import subprocess
 from datetime import UTC, datetime
@@ -23,7 +24,8 @@ DOCUMENT = b'{"ietf-mud:mud": {}}\r\n\n'
 
 def _verifies(directory: Path, document: bytes, signature: bytes, root: Issuer = ROOT) -> bool:
     if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed: the signature was not verified")
+        message = "openssl is not installed: the signature was not verified"
+        (pytest.fail if os.environ.get("CI") and os.geteuid() == 0 else pytest.skip)(message)
     for name, data in (
         ("document", document),
         ("signature", signature),
