@@ -28,7 +28,8 @@ USES = [TlsUse.LOCAL, TlsUse.VENDOR]
 
 def with_tls(**changes: Sequence[str]) -> Suite:
     """The suite in force with other rules for TLS, in every use."""
-    rules = {use.value: replace(CURRENT.tls_rules(use), **changes) for use in TlsUse}
+    lists = {name: tuple(names) for name, names in changes.items()}
+    rules = {use.value: replace(CURRENT.tls_rules(use), **lists) for use in TlsUse}
     return replace(CURRENT, tls=replace(CURRENT.tls, **rules))
 
 

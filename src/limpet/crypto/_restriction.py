@@ -9,6 +9,7 @@ not have. A restriction that got lost is an error before any connection is made.
 
 import contextlib
 import ctypes
+import functools
 import ssl
 from collections.abc import Sequence
 from typing import Any
@@ -33,7 +34,7 @@ _CALLS: Calls = (
 
 def available_groups(names: Sequence[str]) -> tuple[str, ...]:
     """Those of `names` that the linked OpenSSL can use, in the same order."""
-    return _usable(_SET_GROUPS_LIST, names)
+    return _usable(_SET_GROUPS_LIST, tuple(names))
 
 
 def restrict(context: ssl.SSLContext, rules: TlsRules) -> None:
@@ -125,7 +126,9 @@ def _expected(rules: TlsRules) -> Offered:
     )
 
 
-def _usable(command: int, names: Sequence[str]) -> tuple[str, ...]:
+@functools.cache
+def _usable(command: int, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Asked once in a process: what OpenSSL knows does not change."""
     library, scratch = openssl(_CALLS), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     pointer = context_pointer(scratch)
     return tuple(name for name in names if _control(library, pointer, command, name))
