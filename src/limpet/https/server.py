@@ -113,9 +113,8 @@ class Server:
                 return
             verdict = self.admission.open(address[0])
             if isinstance(verdict, Drop):
-                # A reset at once: a dropped connection must not linger in the kernel.
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-                sock.close()
+                with sock:  # reset, so that a dropped connection does not linger in the kernel
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
                 continue
             sock.setblocking(False)
             task = self._loop.create_task(self._run(sock, address[0], address[1], verdict))

@@ -179,6 +179,11 @@ _ACCEPTING = Grant(
     why="connections at the socket that was bound before; no new socket",
     calls=_calls("accept4"),
 )
+_DROPPING = Grant(
+    why="a connection that is not admitted is reset at once (limpet.https.server)",
+    calls=(_call("setsockopt", _one(1, _SOL_SOCKET), _one(2, _SO_LINGER)),),
+    rare=True,
+)
 _WAITING = Grant(
     why="the app lets its guard make the outputs safe, and waits for its end",
     calls=_calls("wait4"),
@@ -268,7 +273,7 @@ COMPARTMENTS: Mapping[Compartment, Sequence[Grant]] = {
         *_KEEPING, _THREADS, _THREADS_RARELY, _TLS, _CONNECTING, _NAMES, _TCP_OPTIONS,
         _INSTALLING,
     ),
-    Compartment.GATEWAY: (*_KEEPING, _TLS, _ACCEPTING, _TCP_OPTIONS),
+    Compartment.GATEWAY: (*_KEEPING, _TLS, _ACCEPTING, _TCP_OPTIONS, _DROPPING),
 }  # fmt: skip
 
 REFUSED: Sequence[Refusal] = (
