@@ -3,6 +3,7 @@
 Owns the figures and their targets; the siege itself is `tests/attack/siege.py`. Needs root.
 """
 
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,10 +11,12 @@ from pathlib import Path
 from tests.attack.network import NoNetwork, inside, network
 from tests.attack.siege import (
     KINDS,
+    SLOW,
     TIMES_CAPACITY,
     Siege,
     besiege,
     measure_capacity,
+    memory_mib,
     percentile,
     settled,
 )
@@ -40,7 +43,7 @@ def describe(siege: Siege) -> str:
     idle, under = percentile(siege.idle) * 1e3, percentile(siege.under) * 1e3
     worked = siege.sent["answered"] + siege.sent["answers"]
     return (
-        f"{siege.kind:<10}{siege.offered:>9.0f}{worked / siege.seconds:>9.0f}"
+        f"{siege.kind:<14}{siege.offered:>9.0f}{worked / siege.seconds:>9.0f}"
         f"{idle:>9.1f}{under:>9.1f}{siege.ratio:>7.1f}{max(siege.logins):>8.2f}"
         f"{siege.recovered:>9.2f}{siege.memory_before:>8.0f}{siege.memory_most:>6.0f}"
         f"{siege.gateway_share:>7.0%}  {'met' if judge(siege) else 'MISSED'}"
@@ -55,6 +58,7 @@ def run(show: Callable[[str], None], directory: Path) -> bool:
         living_device(directory, "--listen", "0.0.0.0:0") as living,
         settled(living),
     ):
+        awake = memory_mib(living)
         capacity = measure_capacity(living)
         show(
             f"capacity of one core: {capacity.connections:.0f} new TLS connections/s, "
@@ -68,12 +72,17 @@ def run(show: Callable[[str], None], directory: Path) -> bool:
             f"{RECOVERY_SECONDS:g} s, {MEMORY_MIB:g} MiB more than before"
         )
         show(
-            f"{'flood':<10}{'began/s':>9}{'served/s':>9}{'idle p99':>9}{'p99 ms':>9}{'ratio':>7}"
+            f"{'flood':<14}{'began/s':>9}{'served/s':>9}{'idle p99':>9}{'p99 ms':>9}{'ratio':>7}"
             f"{'login s':>8}{'recov. s':>9}{'MiB':>8}{'most':>6}{'core':>7}"
         )
         met = True
-        for kind in KINDS:
-            siege = besiege(living, owner, kind, net, rate=rate, windows=WINDOWS, seconds=SECONDS)
+        slow = SLOW if shutil.which("slowhttptest") else ()
+        if not slow:
+            show("slowhttptest is not installed: the slow floods were not made")
+        for kind in (*KINDS, *slow):
+            siege = besiege(
+                living, owner, kind, net, rate=rate, windows=WINDOWS, seconds=SECONDS, awake=awake
+            )
             show(describe(siege))
             met = met and judge(siege)
         return met

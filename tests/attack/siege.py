@@ -26,21 +26,25 @@ from tests.device.workshop import processes_of
 from tests.end_to_end.living_device import PASSWORD, Living, Owner
 
 from limpet.crypto.tls import client_context
-from limpet.errors import LimpetError
 
 __all__ = [
     "KINDS",
+    "SLOW",
     "TIMES_CAPACITY",
     "Capacity",
     "Siege",
     "besiege",
     "cpu_seconds",
     "measure_capacity",
+    "memory_mib",
     "percentile",
     "settled",
 ]
 
 FLOODER = Path(__file__).with_name("flooder.py")
+GIVE_UP_SECONDS = 30.0
+SLOW = {"slow-headers": "-H", "slow-body": "-B", "slow-read": "-X"}
+"""Modes of slowhttptest: a thousand connections of one address."""
 KINDS = ("connect", "hello", "silent", "requests", "logins")
 CADENCE = 0.02  # seconds between the owner's requests
 SAMPLES_SECONDS = 0.1
@@ -127,11 +131,11 @@ def measure_capacity(living: Living) -> Capacity:
         return CAPACITY_COUNT / (cpu_seconds(gateway) - before)
 
     def connect() -> None:
-        with _connected(living.port, tls) as one:
+        with _connected(("127.0.0.1", living.port), tls) as one:
             _ask(one)
 
     connections = per_second(connect)
-    with _connected(living.port, tls) as kept:
+    with _connected(("127.0.0.1", living.port), tls) as kept:
         return Capacity(connections, per_second(lambda: _ask(kept)))
 
 
@@ -144,14 +148,16 @@ def besiege(
     rate: float,
     windows: int,
     seconds: float,
+    awake: float,
 ) -> Siege:
     """Idle and flooded windows in turn, the owner's login in each, then the recovery.
 
-    A window of flood lasts `seconds`, an idle one half of that.
+    A window of flood lasts `seconds`, an idle one half of that. `awake` is the memory of the
+    device with all roles awake: a question of a stranger may wake one that rests.
     """
     found = Siege(kind)
     _use(owner, seconds / 2)
-    found.memory_before = _memory_mib(living)
+    found.memory_before = max(awake, memory_mib(living))
     gateway = living.device.pid_of("gateway")
     used, watched = 0.0, 0.0
     for _ in range(windows):
@@ -164,7 +170,7 @@ def besiege(
             watched += time.monotonic() - begun
             found.logins.append(_log_in(owner))
     found.gateway_share = used / watched
-    found.recovered = _seconds_until_a_stranger_is_served(living)
+    found.recovered = _seconds_until_a_stranger_is_served(living, network)
     return found
 
 
@@ -195,34 +201,42 @@ def _log_in(owner: Owner) -> float:
     return took
 
 
-def _seconds_until_a_stranger_is_served(living: Living) -> float:
+def _seconds_until_a_stranger_is_served(living: Living, network: Network) -> float:
+    tls = client_context(roots_pem=living.roots_pem)
     begun = time.monotonic()
-    while time.monotonic() - begun < 30:
-        try:
-            stranger = Owner(living)
-            if stranger.ask("GET", "/v1/identity")[0] == 200:
-                break
-        except (LimpetError, OSError):
-            time.sleep(0.05)
-        finally:
-            stranger.hang_up()
+    with inside(network.attacker):
+        while time.monotonic() - begun < GIVE_UP_SECONDS:
+            try:
+                with _connected((DEVICE_V4, living.port), tls) as stranger:
+                    _ask(stranger)
+                    break
+            except OSError:
+                time.sleep(0.05)
     return time.monotonic() - begun
+
+
+def _command(living: Living, kind: str, rate: float, seconds: float) -> list[str]:
+    """The flood's program: our own, or slowhttptest from one address."""
+    if kind not in SLOW:
+        words = [kind, DEVICE_V4, str(living.port), str(seconds), str(rate), "4"]
+        return [sys.executable, "-I", str(FLOODER), *words]
+    url = f"https://{DEVICE_V4}:{living.port}/v1/identity"
+    return ["slowhttptest", SLOW[kind], "-c", "1000", "-r", "500", "-i", "1", "-u", url]
 
 
 @contextlib.contextmanager
 def _flooded(
     living: Living, network: Network, kind: str, rate: float, seconds: float, found: Siege
 ) -> Iterator[None]:
-    words = [kind, DEVICE_V4, str(living.port), str(seconds), str(rate), "4"]
     over = threading.Event()
 
     def watch() -> None:
         while not over.wait(SAMPLES_SECONDS):
-            found.memory_most = max(found.memory_most, _memory_mib(living))
+            found.memory_most = max(found.memory_most, memory_mib(living))
 
     with inside(network.attacker):
         flooder = subprocess.Popen(
-            [sys.executable, "-I", str(FLOODER), *words],
+            _command(living, kind, rate, seconds),
             stdout=subprocess.PIPE,
             text=True,
             preexec_fn=_as_others,
@@ -230,16 +244,20 @@ def _flooded(
     watcher = threading.Thread(target=watch, daemon=True)
     try:
         assert flooder.stdout is not None
-        assert flooder.stdout.readline() == "ready\n"
+        if kind not in SLOW:
+            assert flooder.stdout.readline() == "ready\n"
         watcher.start()
         yield
-        said = json.loads(flooder.stdout.readline())
-        found.seconds += said.pop("seconds")
-        found.sent.update(said)
+        if kind in SLOW:
+            found.seconds += seconds
+        else:
+            said = json.loads(flooder.stdout.readline())
+            found.seconds += said.pop("seconds")
+            found.sent.update(said)
     finally:
         over.set()
         flooder.kill()
-        flooder.wait()
+        flooder.communicate()
 
 
 @contextlib.contextmanager
@@ -260,7 +278,7 @@ def _as_others() -> None:
     os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
-def _memory_mib(living: Living) -> float:
+def memory_mib(living: Living) -> float:
     """All processes of the device (what they share counted each time), and the kernel's TCP."""
     sockets = Path("/proc/net/sockstat").read_text().split("TCP:")[1].split()
     pages = int(sockets[sockets.index("mem") + 1])
@@ -271,9 +289,9 @@ def _memory_mib(living: Living) -> float:
 
 
 @contextlib.contextmanager
-def _connected(port: int, tls: ssl.SSLContext) -> Iterator[ssl.SSLSocket]:
+def _connected(where: tuple[str, int], tls: ssl.SSLContext) -> Iterator[ssl.SSLSocket]:
     with (
-        socket.create_connection(("127.0.0.1", port), timeout=10) as raw,
+        socket.create_connection(where, timeout=10) as raw,
         tls.wrap_socket(raw, server_hostname="localhost") as secured,
     ):
         yield secured

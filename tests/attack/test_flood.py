@@ -16,6 +16,7 @@ from tests.attack.siege import (
     Siege,
     besiege,
     measure_capacity,
+    memory_mib,
     percentile,
     settled,
 )
@@ -41,6 +42,7 @@ class Field:
     owner: Owner
     network: Network
     capacity: Capacity
+    awake: float  # MiB, all roles
 
 
 @pytest.fixture(scope="module")
@@ -51,17 +53,25 @@ def field(net: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fi
         living_device(directory, "--listen", "0.0.0.0:0") as living,
         settled(living),
     ):
+        awake = memory_mib(living)
         capacity = measure_capacity(living)
         owner = Owner(living)
         owner.claim()
-        yield Field(living, owner, net, capacity)
+        yield Field(living, owner, net, capacity, awake)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_flood_at_ten_times_the_capacity_leaves_the_owner_quick(field: Field, kind: str) -> None:
     rate = TIMES_CAPACITY * field.capacity.connections
     siege = besiege(
-        field.living, field.owner, kind, field.network, rate=rate, windows=WINDOWS, seconds=SECONDS
+        field.living,
+        field.owner,
+        kind,
+        field.network,
+        rate=rate,
+        windows=WINDOWS,
+        seconds=SECONDS,
+        awake=field.awake,
     )
     _tell(siege, field.capacity)
     # It was a flood: it began ten times what the device can do, or the device took no more of it.

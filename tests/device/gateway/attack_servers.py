@@ -132,15 +132,38 @@ def server_certificate(root: Issuer, directory: Path) -> Path:
 
 
 class Relay:
-    """What went through: how many guesses, what they were answered, from how many addresses."""
+    """Makes guesses at a device, and counts them, their answers and the addresses they came from.
 
-    def __init__(self) -> None:
+    A guess whose connection is dropped before an answer is made again from the next address.
+    """
+
+    def __init__(
+        self, device: tuple[str, int], roots_pem: bytes, source: Callable[[int], str]
+    ) -> None:
+        self._device, self._source = device, source
+        self._tls = client_context(roots_pem=roots_pem)
+        self._lock = threading.Lock()
         self.statuses: collections.Counter[int] = collections.Counter()
         self.passwords: set[str] = set()
         self.sources: set[str] = set()
         self.tries = 0  # connections; more than answers where some were dropped
         self.port = 0
-        self.guess: Callable[[str, str], tuple[int, bytes]]
+
+    def guess(self, name: str, password: str) -> tuple[int, bytes]:
+        """Status and body; status 0 where there was no answer at all."""
+        for _ in range(RETRIES):
+            with self._lock:
+                address = self._source(self.tries)
+                self.tries += 1
+                self.sources.add(address)
+                self.passwords.add(password)
+            status, body = _guess(self._tls, self._device, name, password, address)
+            if status:
+                with self._lock:
+                    self.statuses[status] += 1
+                return status, body
+            time.sleep(RETRY_SECONDS)
+        return 0, b"no answer"
 
 
 @contextlib.contextmanager
@@ -151,50 +174,31 @@ def relay_to(
     host: str = "127.0.0.1",
     source: Callable[[int], str] = loopback_source,
 ) -> Iterator[Relay]:
-    """Take a guess in the clear, make it at `port` over TLS from an own address, answer.
+    """Take guesses in the clear and make each at `port` over TLS, from an address of its own."""
+    relay = Relay((host, port), roots_pem, source)
+    with _running(ThreadingHTTPServer(("127.0.0.1", 0), _form_and_basic(relay))) as relay.port:
+        yield relay
 
-    A tool guesses by a form at /login (POST; the device's answer is given back) or by Basic
-    at any path (GET; 200 for a session, 401 for anything else). A guess whose connection is
-    dropped is made again from the next address.
-    """
-    relay = Relay()
-    tls = client_context(roots_pem=roots_pem)
-    lock = threading.Lock()
 
-    def guess(name: str, password: str) -> tuple[int, bytes]:
-        for _ in range(RETRIES):
-            with lock:
-                address = source(relay.tries)
-                relay.tries += 1
-                relay.sources.add(address)
-                relay.passwords.add(password)
-            status, body = _guess(tls, (host, port), name, password, address)
-            if status:
-                with lock:
-                    relay.statuses[status] += 1
-                return status, body
-            time.sleep(RETRY_SECONDS)
-        return 0, b"no answer"
-
-    relay.guess = guess
+def _form_and_basic(relay: Relay) -> type[BaseHTTPRequestHandler]:
+    """How tools guess: by a form at /login (POST; the device's answer is given back), or by
+    Basic at any path (GET; 200 for a session, 401 for anything else)."""
 
     class Login(_Quiet):
         def do_GET(self) -> None:
             scheme, _, shown = self.headers.get("authorization", "").partition(" ")
-            if scheme.lower() != "basic":
-                self.challenge()
-                return
-            name, _, password = base64.b64decode(shown).decode().partition(":")
-            if guess(name, password)[0] == 201:
-                self.reply(200, b"welcome")
-            else:
-                self.challenge()
+            if scheme.lower() == "basic":
+                name, _, password = base64.b64decode(shown).decode().partition(":")
+                if relay.guess(name, password)[0] == 201:
+                    self.reply(200, b"welcome")
+                    return
+            self.challenge()
 
         do_HEAD = do_GET
 
         def do_POST(self) -> None:
             form = parse_qs(self.rfile.read(int(self.headers["content-length"])).decode())
-            self.reply(200, guess(form["name"][0], form["password"][0])[1])
+            self.reply(200, relay.guess(form["name"][0], form["password"][0])[1])
 
         def challenge(self) -> None:
             """RFC 7617, 2."""
@@ -205,8 +209,7 @@ def relay_to(
             self.end_headers()
             self.close_connection = True
 
-    with _running(ThreadingHTTPServer(("127.0.0.1", 0), Login)) as relay.port:
-        yield relay
+    return Login
 
 
 def _guess(

@@ -29,7 +29,7 @@ from limpet.https.client import HttpsClient, Timeouts
 
 ATTACK_SECONDS = 8
 LATENCY_FACTOR = 3
-LATENCY_FLOOR = 0.1  # seconds: below it, a factor of a few milliseconds measures the machine
+LATENCY_FLOOR = 0.05  # seconds: below it, a factor of a few milliseconds measures the machine
 RECOVERY_SECONDS = 5
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(200)]
@@ -121,7 +121,7 @@ def test_slowhttptest_stops_a_careless_server_and_not_the_owner(
     owner.claim()
     quiet = threading.Event()
     quiet.set()
-    idle = _percentile(_use(owner, quiet))
+    calm = _use(owner, quiet)
     over = threading.Event()
 
     def attack() -> None:
@@ -132,6 +132,8 @@ def test_slowhttptest_stops_a_careless_server_and_not_the_owner(
     attacker.start()
     under = _percentile(_use(owner, over))
     attacker.join(90)
+    # What else this machine does comes and goes: idle is what was before and after.
+    idle = _percentile(calm + _use(owner, quiet))
     print(f"{mode}: owner's p99 {under * 1e3:.1f} ms, idle {idle * 1e3:.1f}: {under / idle:.1f}x")
     assert under <= max(LATENCY_FACTOR * idle, LATENCY_FLOOR)
     assert _seconds_until_a_stranger_is_served(stand) < RECOVERY_SECONDS

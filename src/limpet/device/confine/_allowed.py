@@ -106,8 +106,8 @@ _BUSES = (0x07, 0x6B, 0xB4)  # I2C, SPI, GPIO (linux/i2c-dev.h, spi/spidev.h, gp
 _SERIAL = (  # asm-generic/ioctls.h: settings, flush and lines of a terminal; never its input
     *range(0x5402, 0x5405), 0x5409, 0x540B, 0x540C, 0x5411, *range(0x5415, 0x5419), 0x541B,
 )  # fmt: skip
-_IPPROTO_IP, _IPPROTO_TCP, _IPPROTO_UDP, _IPPROTO_IPV6 = 0, 6, 17, 41
-_TCP_NODELAY, _IP_RECVERR, _IPV6_RECVERR = 1, 11, 25
+_SOL_SOCKET, _IPPROTO_IP, _IPPROTO_TCP, _IPPROTO_UDP, _IPPROTO_IPV6 = 1, 0, 6, 17, 41
+_TCP_NODELAY, _SO_LINGER, _IP_RECVERR, _IPV6_RECVERR = 1, 13, 11, 25
 _AF_UNIX, _AF_INET, _AF_INET6, _AF_NETLINK, _STREAM, _DGRAM, _TYPE = 1, 2, 10, 16, 1, 2, 0xF
 _PR_SET_NAME = 15
 _MFD_CLOEXEC, _MFD_NOEXEC_SEAL = 1, 8
