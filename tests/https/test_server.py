@@ -187,7 +187,7 @@ def test_a_smuggled_body_length_is_refused_and_the_connection_closed(
     "target",
     [
         b"/../etc/passwd", b"/a/../b", b"/a/%2e%2e/b", b"//a", b"/a//b", b"/%00", b"/a%0d%0ab",
-        b"/%ff", b"http://a/b", b"*", b"/a\\b", b"/?a=1&a=2", b"/#x",
+        b"/%ff", b"http://a/b", b"*", b"/a\\b", b"/?a=1&a=2", b"/#x", b"/?a=1#x",
     ],
 )  # fmt: skip
 def test_a_target_with_two_readings_is_refused(start: Start, target: bytes) -> None:

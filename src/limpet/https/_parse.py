@@ -5,6 +5,7 @@ Owns the reading of a request's target and header. Request smuggling (RFC 9112,
 header or a path with two readings is therefore refused outright.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from urllib.parse import parse_qsl, unquote_to_bytes
 
@@ -14,6 +15,9 @@ from limpet.errors import Rejected
 from limpet.https.limits import Limits
 
 __all__ = ["Head", "parse_head"]
+
+REPEATED_BYTES = 256
+"""Longest path that is remembered."""
 
 _SINGLE = frozenset(
     {"host", "authorization", "content-type", "origin", "content-length", "range", "if-none-match",
@@ -65,21 +69,37 @@ def _headers(raw: Sequence[tuple[bytes, bytes]]) -> Mapping[str, str]:
 
 
 def _target(raw: bytes, limits: Limits) -> tuple[str, Mapping[str, str]]:
+    raw_path, _, raw_query = raw.partition(b"?")
+    if b"#" in raw_query:
+        raise Rejected("malformed", "the request target must be a path")
+    path = _repeated_path(raw_path) if len(raw_path) <= REPEATED_BYTES else _path(raw_path)
+    if not raw_query:
+        return path, {}
+    try:
+        pairs = _pairs(raw_query, limits)
+    except ValueError as error:
+        raise Rejected("malformed", "the request target cannot be read") from error
+    query = dict(pairs)
+    if len(query) != len(pairs):
+        raise Rejected("malformed", "a query parameter came twice")
+    return path, query
+
+
+def _path(raw: bytes) -> str:
     if not raw.startswith(b"/") or b"#" in raw:
         raise Rejected("malformed", "the request target must be a path")
-    raw_path, _, raw_query = raw.partition(b"?")
     try:
-        path = unquote_to_bytes(raw_path).decode("utf-8")
-        pairs = _pairs(raw_query, limits) if raw_query else []
+        path = unquote_to_bytes(raw).decode("utf-8")
     except ValueError as error:
         raise Rejected("malformed", "the request target cannot be read") from error
     segments = path.removesuffix("/").split("/")[1:]
     if any(part in ("", ".", "..") for part in segments) or not path.isprintable() or "\\" in path:
         raise Rejected("malformed", "the request target is not in its plain form")
-    query = dict(pairs)
-    if len(query) != len(pairs):
-        raise Rejected("malformed", "a query parameter came twice")
-    return path, query
+    return path
+
+
+_repeated_path = functools.lru_cache(maxsize=128)(_path)
+"""Clients ask for the same paths again and again; a refused one is judged anew each time."""
 
 
 def _pairs(raw: bytes, limits: Limits) -> list[tuple[str, str]]:

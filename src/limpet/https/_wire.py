@@ -120,23 +120,26 @@ class Deadline:
         if task is None:
             raise Misuse("a deadline belongs to a task")
         self._loop, self._task = loop, task
+        self._time = loop.time
         self._timer: asyncio.TimerHandle | None = None
+        self._looks_at = float("inf")  # when the timer fires
         self._due = float("inf")
         self._is_over = False
         self._cancelling = 0
 
     def within(self, seconds: float) -> Self:
         """The time that the next block has."""
-        self._due = self._loop.time() + seconds
-        if self._timer is None or self._timer.when() > self._due:
-            self._look(min(self._due, self._loop.time() + LOOK_SECONDS))
+        now = self._time()
+        self._due = now + seconds
+        if self._due < self._looks_at:
+            self._look(min(self._due, now + LOOK_SECONDS))
         return self
 
     def close(self) -> None:
         """Set no timer any more."""
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
+            self._timer, self._looks_at = None, float("inf")
 
     def __enter__(self) -> None:
         self._cancelling = self._task.cancelling()
@@ -158,11 +161,11 @@ class Deadline:
     def _look(self, when: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_at(when, self._fire)
+        self._timer, self._looks_at = self._loop.call_at(when, self._fire), when
 
     def _fire(self) -> None:
-        self._timer = None
-        now = self._loop.time()
+        self._timer, self._looks_at = None, float("inf")
+        now = self._time()
         if now < self._due:
             if self._due != float("inf"):
                 self._look(min(self._due, now + LOOK_SECONDS))

@@ -190,10 +190,11 @@ class Connection:
                     await self._write(self._bytes_of(h11.Data(data=chunk)))
                 await self._write(self._bytes_of(h11.EndOfMessage()))
             return
-        data = b""
+        data: bytes | None = b""
         if isinstance(body, bytes) and not silent:
-            data = self._bytes_of(h11.Data(data=body))
-        self._wire.write(head + data + self._bytes_of(h11.EndOfMessage()))
+            data = self._http.send(h11.Data(data=body))
+        end = self._http.send(h11.EndOfMessage())
+        self._wire.write(head + (data or b"") + (end or b""))
         if self._wire.is_full:
             with self._deadline.within(allowed):
                 await self._wire.drain()

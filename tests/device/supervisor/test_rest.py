@@ -1,5 +1,6 @@
 """A role at rest: no process while nobody asks, and no request is lost for it."""
 
+import contextlib
 import os
 import signal
 import time
@@ -67,13 +68,13 @@ def test_requests_at_the_very_moment_of_resting_are_all_answered(tmp_path: Path)
         keepers: set[int] = set()
 
         def is_done() -> bool:
-            if device.state_of("keeper") != "resting":
+            with contextlib.suppress(AssertionError):  # it rests just now
                 keepers.add(device.pid_of("keeper"))
-            return _asked(device) == 60
+            return _asked(device) == 24
 
-        _ask(device, times=60)  # 0.2 s apart, so that each may meet an end
+        _ask(device, times=24)  # 0.2 s apart, so that each may meet an end
         until(is_done, "a request was lost", device)
-        assert len(keepers) > 5, "it hardly ever rested"
+        assert len(keepers) > 2, "it hardly ever rested"
         assert not device.has_logged("role-ended")
 
 
