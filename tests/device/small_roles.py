@@ -5,7 +5,8 @@ its file `enroll` says, and counts the answers in `enrolled`. `updater` also ask
 health again and again and counts the answers in a file.
 `gateway` turns into an attacker when the file `gateway/attack` appears: it sends
 `accounts` a request that only the supervisor may send. `app` crashes at once while the
-file `app/crash` is there. A role with a file `slow` is ready two seconds late and says so. A slot of version 2 (firmware.json) never confirms its trial.
+file `app/crash` is there. A role with a file `slow` is ready two seconds late and says so.
+A slot of version 2 (firmware.json) never confirms its trial.
 """
 
 import asyncio
