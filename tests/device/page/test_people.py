@@ -23,6 +23,7 @@ def text_of(browser: Browser, selector: str) -> str:
 
 
 def open_details(browser: Browser, selector: str) -> None:
+    browser.find(f"{selector} summary")
     browser.run("document.querySelector(arguments[0]).open = true", selector)
 
 
@@ -100,6 +101,7 @@ def test_the_second_factor_is_set_up_asked_for_in_a_new_browser_and_ended(desk: 
     stranger.fill("One-time code", recovery[0])
     stranger.click("main button", "Log in")
     stranger.find("nav button", "Updates")
+    desk.go(browser, "Use", "Temperature")
     desk.go(browser, "Access", "Second factor")
     browser.run("document.querySelector('#factor details').open = true")
     browser.fill("Your password", PASSWORD, within="#factor")
@@ -156,6 +158,8 @@ def test_a_device_is_handed_on_by_a_code_and_kept_by_a_click(desk: Desk) -> None
     heir.see("This device is yours")
     desk.go(heir, "People", "Invite somebody")
     assert heir.run("return document.documentElement.scrollWidth <= innerWidth")
+    tabs = "const tabs = document.querySelector('nav'); return tabs.scrollWidth <= tabs.clientWidth"
+    assert heir.run(tabs)
     desk.picture(heir, "people-phone")
     browser.see("Your session has ended")
 
