@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -165,7 +166,8 @@ def test_without_a_host_there_is_no_address_and_without_a_zone_no_time() -> None
         render(THERMOSTAT, last_update=datetime(2026, 1, 1), supported=True)
 
 
-MODULES = Path(__file__).parent / "vendored" / "yang"
+MODULES = Path(sys.prefix) / "share" / "yang" / "modules" / "ietf"
+"""The standards' modules (RFC 8519, RFC 8520), as the package pyang brings them."""
 
 
 def _lint(document: bytes, directory: Path) -> subprocess.CompletedProcess[str]:
@@ -175,7 +177,7 @@ def _lint(document: bytes, directory: Path) -> subprocess.CompletedProcess[str]:
     file = directory / "mud.json"
     file.write_bytes(document)
     names = ("ietf-access-control-list", "ietf-acldns", "ietf-mud")
-    sources = [str(next(MODULES.glob(f"{name}@*.yang"))) for name in names]
+    sources = [str(MODULES / f"{name}.yang") for name in names]
     features = ["-F", "ietf-access-control-list:*"]
     return subprocess.run(
         ["yanglint", "-i", "-p", str(MODULES), *features, "-t", "config", *sources, str(file)],
