@@ -53,9 +53,9 @@ def tpm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     place = tmp_path_factory.mktemp("tpm")
     sockets = (
         "--server",
-        f"type=unixio,path={place}/s",
+        f"type=unixio,path={place}/s,mode=0666",  # for the keeper, whoever it is
         "--ctrl",
-        f"type=unixio,path={place}/s.ctrl",
+        f"type=unixio,path={place}/s.ctrl,mode=0666",
     )
     command = ["swtpm", "socket", "--tpm2", "--tpmstate", f"dir={place}", *sockets]
     process = subprocess.Popen(

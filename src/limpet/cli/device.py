@@ -48,6 +48,7 @@ def run(
     listen: str = typer.Option("127.0.0.1:0", help="HOST:PORT; port 0: any free one."),
     resolve: list[str] = typer.Option([], help="HOST:PORT=ADDRESS:PORT, as curl's."),
     trial_deadline: float = typer.Option(0.0, help="Seconds for a new firmware; 0: product's."),
+    first_user_id: int = typer.Option(0, help="As root: roles run as this id and up; 0: chosen."),
 ) -> None:
     """Run a device until it is stopped (Ctrl-C); this process becomes its boot."""
     if not _is_running(directory):
@@ -58,6 +59,8 @@ def run(
         command += ["--resolve", entry]
     if trial_deadline > 0:
         command += ["--trial-deadline", str(trial_deadline)]
+    if first_user_id:
+        command += ["--first-user-id", str(first_user_id)]
     print(f"starting; `limpet device status {directory}` says where it listens, Ctrl-C ends it")
     sys.stdout.flush()
     os.execv(sys.executable, command)  # noqa: S606
@@ -111,9 +114,17 @@ def _last_status(directory: Path) -> DeviceStatus | None:
 
 
 def _is_running(directory: Path) -> bool:
-    """Whether a boot holds the device: the kernel releases the lock when it dies."""
+    """Whether a boot holds the device: the kernel releases the lock when it dies.
+
+    Raises `Unavailable` if that is another user's business.
+    """
     try:
         descriptor = os.open(directory / "run" / "boot.lock", os.O_RDONLY | os.O_CLOEXEC)
+    except PermissionError:
+        raise Unavailable(
+            f"the device in {directory} belongs to another user",
+            hint="ask as that user, or as root",
+        ) from None
     except OSError:
         return False
     try:

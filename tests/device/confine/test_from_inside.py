@@ -94,8 +94,9 @@ class Taken:
 
 def let_in(root: Path) -> None:
     """Put the attacker into the device's firmware, as a build of one's own would carry it."""
-    (root / "hostile").mkdir()
-    (root / "hostile" / "orders.json").touch()
+    for role in ROLES:
+        (root / role).mkdir(mode=0o700, exist_ok=True)
+        (root / role / "orders").touch()
     confine = root / "slots" / "a" / "runtime" / "limpet" / "device" / "confine"
     shutil.copytree(HOSTILE, confine / "hostile", ignore=shutil.ignore_patterns("__pycache__"))
     with (confine / "__init__.py").open("a") as code:
@@ -121,13 +122,14 @@ def attack(device: Running, names: Iterable[str], *, key_file: str) -> dict[str,
             "accounts": next((root / "accounts").glob("*.*")).name,
         },
     }
-    (root / "hostile" / "orders.json").write_text(json.dumps(given))  # one write(2)
+    for role in ROLES:
+        (root / role / "orders").write_text(json.dumps(given))  # one write(2)
     until(lambda: all(_report(root, name) for name in names), "an attack did not end", device)
     return {name: _report(root, name) for name in names}
 
 
 def _report(root: Path, name: str) -> dict[str, str]:
-    file = root / "hostile" / f"{name}.json"
+    file = root / name.partition("-")[0] / f"report-{name}"
     text = file.read_text() if file.exists() else ""
     found: dict[str, str] = json.loads(text) if text else {}
     return found
@@ -141,7 +143,7 @@ def taken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taken]:
         house.act("switch", on=True)
         pids = {role: house.device.pid_of(role) for role in (*ROLES, "supervisor")}
         reports = attack(house.device, INHABITED, key_file="idevid.key")
-        yield Taken(house, pids, house.device.root / "hostile" / "orders.json", reports)
+        yield Taken(house, pids, house.device.root / "app" / "orders", reports)
 
 
 @pytest.mark.parametrize("name", INHABITED)

@@ -1,6 +1,8 @@
 """Whole devices on machines that lack a mechanism: with a written rationale, or not at all."""
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 from tests.device.workshop import Running, make_device, running, until
 
 from limpet.demo.world import bear_gaps
+from limpet.device.confine import MECHANISMS
 from limpet.device.confine._landlock import abi_version
 from limpet.firmware.slots import BOOT_FILE, load_boot_state, save_boot_state
 from limpet.firmware.tree import digest_tree
@@ -17,6 +20,7 @@ pytestmark = pytest.mark.end_to_end
 
 OLDER_KERNEL = Path(__file__).with_name("older_kernel.py")
 DEBIAN_12 = "2"  # the version of Landlock in its kernel, 6.1
+UNASKED = set() if os.geteuid() == 0 else {"user-id"}  # an ordinary user's device has one id
 LANDLOCK = ("landlock", "landlock-network", "landlock-signals")
 SAID = "this system cannot confine the process"
 SINCE = {"landlock": 1, "landlock-network": 4, "landlock-signals": 6}
@@ -85,7 +89,48 @@ def test_a_device_starts_with_a_rationale_and_tells_what_is_not_in_force(
     missing = lacking(machine)
     with running(arguing(tmp_path / "d", missing), under=on(machine)) as device:
         for role, found in in_force(device).items():
-            assert {name for name, held in found.items() if not held} == set(missing), role
+            lost = {name for name, held in found.items() if not held and name in MECHANISMS}
+            assert lost - UNASKED == set(missing), role
             assert found["no-new-privileges"]
         if missing:
             assert device.has_logged("confinement-gap", missing[0])
+
+
+NOBODY_ELSE = """
+import ctypes, os, sys
+from pathlib import Path
+user, group = os.getuid(), os.getgid()
+if ctypes.CDLL(None).unshare(0x10000000) != 0:  # CLONE_NEWUSER
+    sys.exit("no user namespace")
+for name, text in (("setgroups", "deny"), ("uid_map", f"0 {user} 1"), ("gid_map", f"0 {group} 1")):
+    Path("/proc/self", name).write_text(text)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+"""As in a container whose root has no other user id to give away."""
+
+
+def a_lonely_root() -> list[str]:
+    under = [sys.executable, "-B", "-c", NOBODY_ELSE]
+    if subprocess.run([*under, "/bin/true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("this machine permits no user namespace")
+    return under
+
+
+def test_a_root_without_other_ids_to_give_does_not_start_a_device_that_argues_nothing(
+    tmp_path: Path,
+) -> None:
+    under = a_lonely_root()
+    with running(arguing(tmp_path / "d", ()), wait=False, under=under) as device:
+        until(lambda: device.has_logged("stderr", SAID), "it said nothing", device)
+        said = next(e for e in device.log() if SAID in e.detail).detail
+        assert "root may take no other user id here" in said
+        assert "a rationale for each mechanism of: user-id" in said
+        assert not device.has_logged("running")
+
+
+def test_such_a_root_starts_it_with_a_rationale_and_says_what_is_missing(tmp_path: Path) -> None:
+    under = a_lonely_root()
+    with running(arguing(tmp_path / "d", ("user-id",)), under=under) as device:
+        for found in in_force(device).values():
+            assert not found["user-id"]
+            assert found["capabilities"]

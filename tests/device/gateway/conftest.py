@@ -24,12 +24,15 @@ import limpet
 from limpet.crypto.certificates import issue_operational, make_root
 from limpet.crypto.requests import verify_request
 from limpet.crypto.tls import client_context
+from limpet.device.enclosure.ownership import own_private
+from limpet.device.enclosure.users import find_users
 from limpet.device.link import messages as m
 from limpet.device.link.channel import Channel
 from limpet.device.link.identity import DeviceIdentity, save_identity
 from limpet.device.link.permits import Role
 from limpet.device.link.start import Start
 from limpet.device.supervisor._child import Child
+from limpet.device.supervisor._enclosures import enclosure_of
 from limpet.device.supervisor.status import DeviceStatus, RoleStatus, write_status
 from limpet.errors import LimpetError
 from limpet.firmware.description import DESCRIPTION_FILE, FirmwareDescription
@@ -131,8 +134,14 @@ class Stand:
             role=role, root=self.root, slot="a", factory=factory,
             options={"listen": (self._listen,)},
         )  # fmt: skip
+        users = find_users(start.root, first=None)
+        if users is not None:
+            own_private(self.root, users)
+        into = enclosure_of(start, users)
         # A role learns its links when it starts: those of peers that come later are handed over.
-        await child.start(start, ends, stderr_line=lambda _, line: self.stderr.append(line))
+        await child.start(
+            start, ends, into=into, stderr_line=lambda _, line: self.stderr.append(line)
+        )
         ready = asyncio.ensure_future(child.ready.wait())
         ended = asyncio.ensure_future(child.wait())
         await asyncio.wait({ready, ended}, timeout=30, return_when=asyncio.FIRST_COMPLETED)

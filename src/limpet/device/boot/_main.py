@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from limpet.device.boot._lock import hold_device
+from limpet.device.boot._privileges import separated
 from limpet.device.boot._run import Boot
+from limpet.device.enclosure.ownership import verify_owner
 from limpet.device.link.identity import has_identity, load_identity
 from limpet.device.link.journal import Journal
 from limpet.device.link.launch import tie_to_parent
@@ -29,6 +31,15 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("root", type=Path, help="the device's directory")
     parser.add_argument("--listen", metavar="HOST:PORT", default="127.0.0.1:0")
     parser.add_argument("--resolve", metavar="HOST:PORT=ADDRESS:PORT", action="append", default=[])
+    parser.add_argument(
+        "--first-user-id", metavar="N", type=int, help="as root: the roles run as N and up"
+    )
+    parser.add_argument(
+        "--roles",
+        choices=["start", "attach"],
+        default="start",
+        help="attach: a service manager starts the roles",
+    )
     parser.add_argument("--trial-deadline", metavar="SECONDS", type=float)
     parser.add_argument("--noise-source", metavar="PATH", type=Path, help="instead of /dev/hwrng")
     parser.add_argument("--factory", action="store_true", help="be made, over stdin and stdout")
@@ -61,6 +72,10 @@ def _run(argv: Sequence[str]) -> int:
         options = {"listen": (given.listen,), "resolve": tuple(given.resolve)}
         if given.noise_source is not None:
             options["noise-source"] = (str(given.noise_source.absolute()),)
+        if given.first_user_id is not None:
+            options["first-user-id"] = (str(given.first_user_id),)
+        if given.roles == "attach":
+            options["roles"] = (given.roles,)
         journal = Journal(root, clock=lambda: datetime.now(UTC), monotonic=time.monotonic)
         boot = Boot(
             root,
@@ -69,7 +84,8 @@ def _run(argv: Sequence[str]) -> int:
             options=options,
             trial_deadline=given.trial_deadline,
         )
-        return boot.run()
+        with separated(root, journal, first=given.first_user_id, attach=given.roles == "attach"):
+            return boot.run()
 
 
 def _verify_device(root: Path, *, factory: bool) -> None:
@@ -77,6 +93,7 @@ def _verify_device(root: Path, *, factory: bool) -> None:
         raise Unavailable(
             f"{root} is no device directory", hint="make one: limpet factory make --out DIR"
         )
+    verify_owner(root)
     if factory:
         return
     if not has_identity(root):

@@ -15,9 +15,19 @@ from limpet.device.confine import _landlock
 from limpet.device.confine._allowed import Compartment
 from limpet.device.confine._landlock import READ, FileGrant, Ports
 from limpet.device.confine._probe import missing_mechanisms
-from limpet.device.confine._profiles import DNS_PORT, NAMES, PROFILES, SYSTEM, file_grants
+from limpet.device.confine._profiles import (
+    DNS_PORT,
+    NAMES,
+    NETWORKED,
+    PROFILES,
+    SYSTEM,
+    Profile,
+    file_grants,
+    places_of,
+)
 from limpet.device.confine._steps import MECHANISMS, take_steps
 from limpet.device.confine._tidying import return_memory
+from limpet.device.enclosure import USER_IDS
 from limpet.device.link.messages import Confinement
 from limpet.device.link.permits import Role
 from limpet.device.link.start import Start
@@ -25,10 +35,14 @@ from limpet.errors import Misuse, Rejected
 
 __all__ = [
     "MECHANISMS",
+    "NETWORKED",
+    "PROFILES",
+    "Profile",
     "confine",
     "confine_to_open_files",
     "confine_to_ports",
     "missing_mechanisms",
+    "places_of",
     "return_memory",
     "verify_confinement",
 ]
@@ -48,7 +62,7 @@ def confine(role: Role, start: Start) -> tuple[Confinement, ...]:
     grants = file_grants(start)
     _verify_place(start.root, grants)
     found = take_steps(profile.compartment(start), profile.limits, grants, profile.ports(start))
-    return _verified(found, start)
+    return _verified((*_entered(start), *found), start)
 
 
 def confine_to_open_files(start: Start) -> tuple[Confinement, ...]:
@@ -75,8 +89,12 @@ def confine_to_ports(start: Start, ports: Sequence[int]) -> tuple[Confinement, .
 
 
 def verify_confinement(found: Sequence[Confinement], excused: frozenset[str]) -> None:
-    """Raise `Rejected("not-confined")` unless each mechanism is in force or excused."""
-    missing = [c for c in found if not c.in_force and MECHANISMS[c.mechanism] not in excused]
+    """Raise `Rejected("not-confined")` unless each mechanism is in force or excused.
+
+    Namespaces are reported and not required (docs/adr/0081).
+    """
+    required = [c for c in found if c.mechanism in MECHANISMS and _is_required(c)]
+    missing = [c for c in required if not c.in_force and MECHANISMS[c.mechanism] not in excused]
     if missing:
         what = "; ".join(f"{c.mechanism}: {c.detail}" for c in missing)
         names = ", ".join(dict.fromkeys(MECHANISMS[c.mechanism] for c in missing))
@@ -86,6 +104,20 @@ def verify_confinement(found: Sequence[Confinement], excused: frozenset[str]) ->
             hint="use a kernel that can, or argue in product.toml why it is borne: one"
             f" [[confinement_gaps]] with a rationale for each mechanism of: {names}",
         )
+
+
+def _is_required(one: Confinement) -> bool:
+    """Ids of their own only root can give, so they are not asked of an ordinary user's device
+    (docs/adr/0080)."""
+    return one.mechanism != USER_IDS or os.geteuid() == 0
+
+
+def _entered(start: Start) -> tuple[Confinement, ...]:
+    """What the launcher put this process into before it was loaded."""
+    return tuple(
+        Confinement(mechanism=one.mechanism, in_force=one.in_force, detail=one.detail)
+        for one in start.entered
+    )
 
 
 def _verified(found: tuple[Confinement, ...], start: Start) -> tuple[Confinement, ...]:

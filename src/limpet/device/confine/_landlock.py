@@ -6,6 +6,7 @@ not granted is refused.
 
 import ctypes
 import os
+import stat
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -125,7 +126,7 @@ def _allow_path(ruleset: int, grant: FileGrant, handled: int) -> None:
         return  # nothing there, nothing granted
     try:
         rights = grant.rights & handled
-        if not os.path.isdir(f"/proc/self/fd/{descriptor}"):
+        if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
             rights &= _OF_FILES
         rule = struct.pack("=Qi", rights, descriptor)
         _check(_libc.syscall(_SYS_ADD_RULE, ruleset, _RULE_PATH, rule, 0), str(grant.path))

@@ -4,6 +4,7 @@ Owns the probe. The caller is never confined by it: the child confines itself,
 says what came of it, and ends.
 """
 
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -15,6 +16,8 @@ import limpet
 from limpet.device.confine._allowed import Compartment
 from limpet.device.confine._landlock import Ports
 from limpet.device.confine._steps import MECHANISMS, take_steps
+from limpet.device.enclosure import USER_IDS, User
+from limpet.device.enclosure.users import FIRST_ID, may_become
 from limpet.device.link.messages import Confinement
 from limpet.errors import Unavailable
 
@@ -51,7 +54,15 @@ def missing_mechanisms() -> tuple[tuple[str, str], ...]:
     return tuple((name, "; ".join(reasons)) for name, reasons in missing.items() if reasons)
 
 
+def _ids() -> tuple[Confinement, ...]:
+    """Whether roles can get user ids of their own, which is asked of root alone."""
+    user = User(uid=FIRST_ID, gid=FIRST_ID)
+    detail = "" if may_become(user) else "root may take no other user id here"
+    return (Confinement(mechanism=USER_IDS, in_force=not detail, detail=detail),)
+
+
 def main() -> None:
     """In the child: give up everything, print what is now in force."""
-    found = take_steps(Compartment.GUARD, {}, (), Ports())
+    ids = _ids() if os.geteuid() == 0 else ()
+    found = (*ids, *take_steps(Compartment.GUARD, {}, (), Ports()))
     sys.stdout.buffer.write(msgspec.json.encode(found))

@@ -15,6 +15,7 @@ __all__ = ["drop_capabilities", "forbid_dumping", "forbid_new_privileges", "limi
 # linux/prctl.h
 _PR_SET_DUMPABLE = 4
 _PR_SET_NAME = 15
+_PR_CAPBSET_READ = 23
 _PR_CAPBSET_DROP = 24
 _PR_SET_NO_NEW_PRIVS = 38
 _PR_CAP_AMBIENT = 47
@@ -65,13 +66,15 @@ def forbid_dumping() -> str:
 
 def drop_capabilities() -> str:
     """Empty all five sets of capabilities(7); the bounding set only where there is the right."""
-    bounded = 0
+    bounded = False
     for number in range(_LAST_CAPABILITY + 1):
         try:
+            if prctl(_PR_CAPBSET_READ, number) == 0:
+                continue
             prctl(_PR_CAPBSET_DROP, number)
-            bounded += 1
         except PermissionError:
-            break  # without CAP_SETPCAP there is nothing to drop from
+            bounded = True  # without CAP_SETPCAP nothing is dropped from it
+            break
         except OSError as error:
             if error.errno != _EINVAL:  # beyond the last one that this kernel has
                 raise
@@ -80,4 +83,4 @@ def drop_capabilities() -> str:
     header = struct.pack("Ii", _CAPABILITY_VERSION_3, 0)
     if _libc.capset(header, struct.pack("6I", 0, 0, 0, 0, 0, 0)) != 0:
         raise OSError(ctypes.get_errno(), "capset failed")
-    return "all sets empty" if bounded else "effective, permitted and inheritable sets empty"
+    return "effective, permitted and inheritable sets empty" if bounded else "all sets empty"

@@ -19,7 +19,7 @@ from limpet.errors import Rejected
 from limpet.storage import read_bounded
 from limpet.wire.keystore import KEYSTORE_BYTES, KEYSTORE_FILE, decode_key_store
 
-__all__ = ["PROFILES", "Profile", "file_grants"]
+__all__ = ["NETWORKED", "PROFILES", "Profile", "file_grants", "places_of"]
 
 _MIB = 1 << 20
 HTTPS_PORT = 443
@@ -118,6 +118,10 @@ PROFILES: Mapping[Role, Profile] = {
 }  # fmt: skip
 
 
+NETWORKED = frozenset({Role.GATEWAY, Role.UPDATER})
+"""Who always needs the machine's network; the app's dialer does where the product calls out."""
+
+
 def file_grants(start: Start) -> tuple[FileGrant, ...]:
     """The files that the role of `start` keeps."""
     if start.role not in PROFILES:
@@ -141,6 +145,21 @@ def file_grants(start: Start) -> tuple[FileGrant, ...]:
         *(FileGrant(path, LINK) for path in links),
         *(FileGrant(path, WRITE) for path in devices),
     )
+
+
+def places_of(start: Start, *, network: bool) -> tuple[tuple[str, bool], ...]:
+    """The same files as paths, and whether the role may write there; for its view of them.
+
+    The process's own directory of /proc is left out: it has none yet. A role that calls out by a
+    helper (`network`) has what the resolver reads too.
+    """
+    own = Path("/proc") / str(os.getpid())
+    granted = [grant for grant in file_grants(start) if grant.path != own]
+    places = {str(grant.path): grant.rights not in (READ, LINK) for grant in granted}
+    if network:
+        places |= dict.fromkeys(NAMES, False)
+    places |= {str(grant.path): True for grant in granted if grant.rights == WRITE}
+    return tuple(sorted(places.items()))
 
 
 def _python() -> list[Path]:

@@ -16,6 +16,7 @@ from limpet.device.link.messages import Confinement
 __all__ = ["MECHANISMS", "take_steps"]
 
 MECHANISMS = {
+    "user-id": "user-id",  # taken before, by limpet.device.enclosure
     "resource-limits": "resource-limits",
     "no-new-privileges": "no-new-privileges",
     "capabilities": "no-new-privileges",

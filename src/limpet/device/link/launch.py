@@ -20,9 +20,13 @@ from types import TracebackType
 
 import msgspec
 
-from limpet.errors import LimpetError
+from limpet.device.enclosure import Enclosure
+from limpet.device.enclosure import enter as enter_enclosure
+from limpet.errors import LimpetError, Rejected
 
 __all__ = [
+    "CANNOT_RUN",
+    "ENTERED",
     "LAUNCHER",
     "child_environment",
     "crash_line",
@@ -49,11 +53,25 @@ ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TZ", "SOURCE_DATE_EPOCH")
 LINE_CHARACTERS = 4000
 """Longest crash report; the end of a traceback is what matters, so the start is cut."""
 
+CANNOT_RUN = 78
+"""EX_CONFIG of sysexits.h: this system cannot run the role as it must, and another try is vain."""
+
+ENTERED = "--entered"
+"""The argument that carries what of the enclosure is in force."""
+
+_INTO = "--into"
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
-def role_command(slot_path: Path, role: str, arguments: Sequence[str]) -> list[str]:
-    """The command that starts `limpet.device.<role>` from the slot at `slot_path`."""
+def role_command(
+    slot_path: Path, role: str, arguments: Sequence[str], *, into: Enclosure | None = None
+) -> list[str]:
+    """The command that starts `limpet.device.<role>` from the slot at `slot_path`.
+
+    The new process enters the enclosure `into` before it loads anything of the role.
+    """
+    if into is not None:
+        arguments = (_INTO, msgspec.json.encode(into).decode(), *arguments)
     return program_command(slot_path / "runtime", f"limpet.device.{role}", arguments)
 
 
@@ -72,8 +90,26 @@ def enter(module: str, arguments: Sequence[str]) -> None:
     tie_to_parent()
     signal.pthread_sigmask(signal.SIG_SETMASK, [])  # boot waits for signals with them blocked
     sys.excepthook = _report_crash
+    if arguments[:1] == [_INTO]:
+        arguments = [*_be_put_into(arguments[1]), *arguments[2:]]
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def _be_put_into(description: str) -> list[str]:
+    """Enter the enclosure; the arguments that tell the role's program what is in force."""
+    wanted = msgspec.json.decode(description, type=Enclosure)
+    found = enter_enclosure(wanted)
+    tie_to_parent()  # the kernel forgets it when the user id changes (prctl(2))
+    if not os.access(sys.path[0], os.R_OK | os.X_OK):
+        error = Rejected(
+            "not-confined",
+            f"user {os.geteuid()} cannot reach {sys.path[0]}",
+            hint="let others pass through the directories above it (chmod o+x), or move it",
+        )
+        print(crash_line(error), file=sys.stderr, flush=True)
+        os._exit(CANNOT_RUN)
+    return [ENTERED, msgspec.json.encode(found).decode()]
 
 
 def tie_to_parent() -> None:

@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
 from limpet.device.link.bus import Bus
-from limpet.device.link.launch import crash_line
+from limpet.device.link.launch import CANNOT_RUN, crash_line
 from limpet.device.link.permits import Role
 from limpet.device.link.start import Start, parse_start
 from limpet.errors import Misuse, Rejected
@@ -26,9 +26,6 @@ __all__ = ["CANNOT_RUN", "STOP_SECONDS", "Bus", "Serve", "run_role"]
 
 STOP_SECONDS = 2.0
 """How long `serve` may take to end after it was cancelled."""
-
-CANNOT_RUN = 78
-"""EX_CONFIG of sysexits.h."""
 
 Serve = Callable[[Start, Bus], Awaitable[None]]
 """A role's work."""

@@ -11,6 +11,8 @@ from typing import Literal, cast
 
 import msgspec
 
+from limpet.device.enclosure import Entered
+from limpet.device.link.launch import ENTERED
 from limpet.device.link.permits import Role
 from limpet.errors import Rejected
 
@@ -20,8 +22,8 @@ ARGUMENT_BYTES = 16 << 10
 """Largest JSON argument that is read."""
 
 _FLAG = "factory"
-_OPTIONS = ("listen", "resolve", "noise-source")
-_VALUES = frozenset({"role", "root", "slot", "links", "handover", "parent", *_OPTIONS})
+_OPTIONS = ("listen", "resolve", "noise-source", "first-user-id", "roles")
+_VALUES = frozenset({"role", "root", "slot", "links", "handover", "parent", "entered", *_OPTIONS})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,7 @@ class Start:
     parent: int = 0
     factory: bool = False
     options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    entered: tuple[Entered, ...] = ()  # by the launcher of this process, from within
 
     @property
     def slot_path(self) -> Path:
@@ -62,6 +65,17 @@ class Start:
         """Where the gateway listens; port 0 lets the system choose."""
         given = self.options.get("listen", ())
         return parse_address(given[-1]) if given else ("127.0.0.1", 0)
+
+    @property
+    def first_user_id(self) -> int | None:
+        """The block of user ids that boot was given, if any."""
+        given = self.options.get("first-user-id", ())
+        return int(given[-1]) if given else None
+
+    @property
+    def roles_attach(self) -> bool:
+        """Whether a service manager starts the roles, which then come to the supervisor."""
+        return self.options.get("roles", ())[-1:] == ("attach",)
 
     @property
     def resolve(self) -> Mapping[str, str]:
@@ -128,6 +142,7 @@ def parse_start(argv: Sequence[str]) -> Start:
             parent=int(parent),
             factory="factory" in given,
             options={name: tuple(given[name]) for name in _OPTIONS if name in given},
+            entered=_parse_entered(given.get("entered", ["[]"])[-1]),
         )
     except KeyError as error:
         raise Rejected("bad-arguments", f"--{error.args[0]} is missing") from error
@@ -148,6 +163,13 @@ def _read(argv: Sequence[str]) -> Mapping[str, Sequence[str]]:
         else:
             raise Rejected("bad-arguments", f"{word!r} is no argument, or lacks its value")
     return given
+
+
+def _parse_entered(text: str) -> tuple[Entered, ...]:
+    try:
+        return msgspec.json.decode(text, type=tuple[Entered, ...])
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Rejected("bad-arguments", f"{ENTERED}: {error}") from error
 
 
 def _parse_links(role: Role, text: str) -> Mapping[Role, int]:

@@ -11,11 +11,14 @@ import signal
 import socket
 from collections.abc import Callable, Mapping
 
+from limpet.device.enclosure import Enclosure
 from limpet.device.link import messages as m
 from limpet.device.link.channel import Answerer, Channel
 from limpet.device.link.launch import child_environment, role_command
 from limpet.device.link.permits import Role
 from limpet.device.link.start import Start, start_arguments
+from limpet.device.link.welcome import HANDOVER, STDERR, Welcome, own_namespaces
+from limpet.device.supervisor._door import Arrival
 from limpet.errors import LimpetError
 
 __all__ = ["Child"]
@@ -38,7 +41,7 @@ class Child:
         self.rest_seconds: float | None = None
         """How long it wants to rest once it has ended."""
         self.started_at = asyncio.get_running_loop().time()
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: asyncio.subprocess.Process | Arrival | None = None
         self._handover: socket.socket | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._kept: dict[Role, socket.socket] | None = None
@@ -58,6 +61,7 @@ class Child:
         start: Start,
         ends: Mapping[Role, socket.socket],
         *,
+        into: Enclosure,
         stderr_line: StderrLine,
         may_rest: bool = False,
     ) -> None:
@@ -67,9 +71,7 @@ class Child:
         """
         if may_rest:
             self._kept = {peer: end.dup() for peer, end in ends.items()}
-        ours, theirs = socket.socketpair()
-        self._handover, their_handover = socket.socketpair(type=socket.SOCK_SEQPACKET)
-        given = {Role.SUPERVISOR: theirs, **ends}
+        ours, given, their_handover = self._tie(ends)
         inherited = [*given.values(), their_handover]
         arguments = start_arguments(
             Start(
@@ -85,7 +87,7 @@ class Child:
         )
         try:
             self._process = await asyncio.create_subprocess_exec(
-                *role_command(start.slot_path, self.role.value, arguments),
+                *role_command(start.slot_path, self.role.value, arguments, into=into),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.PIPE,
@@ -96,6 +98,48 @@ class Child:
         finally:
             for end in inherited:
                 end.close()
+        self._tend(ours, stderr_line)
+
+    async def welcome(
+        self,
+        start: Start,
+        ends: Mapping[Role, socket.socket],
+        arrival: Arrival,
+        *,
+        network: bool,
+        stderr_line: StderrLine,
+    ) -> None:
+        """The same for a process that a service manager started. Raises `Unavailable`."""
+        ours, given, their_handover = self._tie(ends)
+        said, says = os.pipe()
+        given_names = (*(peer.value for peer in given), HANDOVER, STDERR)
+        message = Welcome(
+            role=self.role.value,
+            slot=start.slot,
+            links=given_names,
+            network=network,
+            namespaces=own_namespaces(),
+            options=dict(start.options),
+        )
+        inherited = [*(end.fileno() for end in given.values()), their_handover.fileno(), says]
+        try:
+            await arrival.give(message, inherited, said)
+        finally:
+            os.close(says)
+            for end in (*given.values(), their_handover):
+                end.close()
+        self._process = arrival
+        self._tend(ours, stderr_line)
+
+    def _tie(
+        self, ends: Mapping[Role, socket.socket]
+    ) -> tuple[socket.socket, dict[Role, socket.socket], socket.socket]:
+        """Our end of the new link, the role's ends of all its links, and of the handover."""
+        ours, theirs = socket.socketpair()
+        self._handover, their_handover = socket.socketpair(type=socket.SOCK_SEQPACKET)
+        return ours, {Role.SUPERVISOR: theirs, **ends}, their_handover
+
+    def _tend(self, ours: socket.socket, stderr_line: StderrLine) -> None:
         self._tasks = [
             asyncio.ensure_future(self.channel.run(ours)),
             asyncio.ensure_future(self._copy_stderr(stderr_line)),

@@ -4,7 +4,9 @@ Owns the supervisor's side of trials: each answer is given after the record is
 durable. Never starts or stops anything; the outcome says whether to restart.
 """
 
+import os
 import shutil
+import stat
 from pathlib import Path
 
 from limpet.device.link import messages as m
@@ -20,7 +22,7 @@ from limpet.firmware.slots import (
     record_rejection,
     save_boot_state,
 )
-from limpet.storage import remove_durably, sync_directory, write_atomic
+from limpet.storage import remove_durably, write_atomic
 
 __all__ = ["SlotKeeper", "begin_erasing", "finish_erasing"]
 
@@ -107,11 +109,20 @@ def finish_erasing(root: Path) -> bool:
 
 
 def _empty(directory: Path) -> None:
-    if not directory.is_dir():
+    """Erase what is in `directory`, which a role may have written; no link of it is followed."""
+    try:
+        top = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
         return
-    for entry in directory.iterdir():
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink()
-    sync_directory(directory)
+    except NotADirectoryError:  # a link or a file in its place
+        remove_durably(directory)
+        return
+    try:
+        for name in os.listdir(top):
+            if stat.S_ISDIR(os.stat(name, dir_fd=top, follow_symlinks=False).st_mode):
+                shutil.rmtree(name, dir_fd=top)
+            else:
+                os.unlink(name, dir_fd=top)
+        os.fsync(top)
+    finally:
+        os.close(top)

@@ -11,16 +11,21 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from limpet.crypto.suites import CURRENT
+from limpet.device.enclosure.ownership import own_private
+from limpet.device.enclosure.users import find_users
 from limpet.device.link import messages as m
 from limpet.device.link.journal import Journal
 from limpet.device.link.launch import readable
 from limpet.device.link.permits import Role, peers_of
 from limpet.device.link.start import Start
 from limpet.device.supervisor._child import Child
+from limpet.device.supervisor._door import Arrival, Door
+from limpet.device.supervisor._enclosures import enclosure_of
 from limpet.device.supervisor._entropy import Entropy
 from limpet.device.supervisor._policy import (
     FACTORY_ORDER,
@@ -42,7 +47,7 @@ from limpet.device.supervisor.status import (
     read_listening,
     write_status,
 )
-from limpet.errors import LimpetError
+from limpet.errors import LimpetError, Misuse, Unavailable
 from limpet.storage import make_directory
 
 __all__ = ["REBOOT", "Supervision"]
@@ -61,6 +66,8 @@ class Supervision:
         self._clock = clock
         self._slots = SlotKeeper(start)
         self._entropy = Entropy(start, self._log, self._write_status)
+        self._users = find_users(start.root, first=start.first_user_id, given=start.roles_attach)
+        self._door: Door | None = None
         self._children: dict[Role, Child] = {}
         self._resting: dict[Role, Rest] = {}
         self._restarts: dict[Role, Restarts] = {}
@@ -99,8 +106,8 @@ class Supervision:
             forget_half_made(self._start.root)
         elif finish_erasing(self._start.root):
             self._log("data-erased", "the factory reset was finished")
-        for role in ORDER:
-            make_directory(self._start.root / role.value)
+        self._prepare_directories()
+        self._open_door()
         await self._entropy.prepare()
         self._write_status()
         self._tending.append(asyncio.ensure_future(self._entropy.run()))
@@ -120,6 +127,29 @@ class Supervision:
         if not self._start.factory and finish_erasing(self._start.root):
             self._log("data-erased", "by the owner's factory reset")
         return status
+
+    def _prepare_directories(self) -> None:
+        if self._users is None:
+            for role in ORDER:
+                make_directory(self._start.root / role.value)
+            return
+        settled = own_private(self._start.root, self._users)
+        if settled.changed:
+            self._log("ownership", f"{settled.changed} entries given to the roles' users")
+        for refused in settled.refused:
+            self._log("ownership-refused", refused, level="warning")
+
+    def _open_door(self) -> None:
+        """Where a service manager starts the roles, let them in."""
+        if not self._start.roles_attach:
+            return
+        if self._users is None:
+            raise Misuse("roles that attach are known by user ids, and this device has none")
+        self._door = Door(
+            self._start.root,
+            self._users,
+            turned_away=lambda who: self._log("turned-away", who, level="warning"),
+        )
 
     def finish(self, status: int) -> None:
         """End the run with `status`; the first call decides."""
@@ -160,8 +190,15 @@ class Supervision:
         """Keep `role` running until the run ends or it dies too often."""
         loop = asyncio.get_running_loop()
         while True:
-            async with self._launching:  # two at once would not see each other, nor get a link
-                child = await self._launch(role)
+            try:
+                arrival = await self._door.next(role) if self._door else None
+                async with self._launching:  # two at once would not see each other, nor get a link
+                    child = await self._launch(role, arrival)
+            except (TimeoutError, Unavailable) as error:
+                why = str(error) or "the service manager does not start it"
+                self._log("role-given-up", f"{role.value}: {why}", level="error")
+                self.finish(1)
+                return
             watch = asyncio.ensure_future(self._watch(child))
             status = await child.wait()
             watch.cancel()
@@ -187,14 +224,18 @@ class Supervision:
                 return
             await asyncio.sleep(delay)
 
-    async def _launch(self, role: Role) -> Child:
+    async def _launch(self, role: Role, arrival: Arrival | None) -> Child:
         child = Child(role, answer=self._requests.answer, violated=self._violated)
         self._children[role] = child
         rested = self._resting.pop(role, None)
         ends = rested.take() if rested is not None else self._new_links(role)
-        await child.start(
-            self._start_of(role), ends, stderr_line=self._role_said, may_rest=role in MAY_REST
-        )
+        start, said = self._start_of(role), self._role_said
+        into = enclosure_of(start, self._users)
+        if arrival is None:
+            may_rest = role in MAY_REST
+            await child.start(start, ends, into=into, stderr_line=said, may_rest=may_rest)
+        else:
+            await child.welcome(start, ends, arrival, network=into.network, stderr_line=said)
         self._write_status()
         return child
 
@@ -226,8 +267,8 @@ class Supervision:
         lived = asyncio.get_running_loop().time() - child.started_at
         if role not in MAY_REST or lived < LEAST_REST_SECONDS or self._outcome.done():
             return False
-        if self._slots.is_on_trial():
-            return False
+        if self._slots.is_on_trial() or self._door is not None:
+            return False  # a service manager would start it again at once
         child.rest_seconds = seconds
         return True
 
@@ -238,16 +279,10 @@ class Supervision:
         port = listening.port if listening else self._port
         host, wanted = self._start.listen
         if role is not Role.GATEWAY or wanted or not port or restarts.quick > 2:
-            return self._start
+            return replace(self._start, role=role)
         fixed = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         options = {**self._start.options, "listen": (fixed,)}
-        return Start(
-            role=role,
-            root=self._start.root,
-            slot=self._start.slot,
-            factory=self._start.factory,
-            options=options,
-        )
+        return replace(self._start, role=role, options=options)
 
     async def _watch(self, child: Child) -> None:
         """See that `child` becomes ready and keeps answering; else end it."""
@@ -314,6 +349,8 @@ class Supervision:
             task.cancel()
         for rest in self._resting.values():
             rest.close()
+        if self._door is not None:
+            self._door.close()
         await asyncio.gather(*(child.stop() for child in self._children.values()))
         self._entropy.keep_seed()
         self._write_status()

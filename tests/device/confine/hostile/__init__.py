@@ -32,7 +32,7 @@ def taken(*originals: Callable[..., Any]) -> tuple[Callable[..., Any], ...]:
 def _taken(original: Callable[..., Any], name: str | None) -> Callable[..., Any]:
     def confine(*arguments: Any) -> Any:
         start = next(one for one in arguments if hasattr(one, "private"))
-        _wait_for_orders(start.root / "hostile", name or start.role.value)
+        _wait_for_orders(start.private, name or start.role.value)
         return original(*arguments)
 
     return confine
@@ -40,12 +40,12 @@ def _taken(original: Callable[..., Any], name: str | None) -> Callable[..., Any]
 
 def _wait_for_orders(place: Path, name: str) -> None:
     """Look for orders in every interval of a timer: whatever the process then does, it is the
-    running role that attacks."""
-    if not place.exists():  # in the factory
+    running role that attacks. The files are in the role's own directory: it sees no other."""
+    if not (place / "orders").exists():  # in the factory
         return
     "a.example".encode("idna")  # the codec is a library: nothing is loaded any more later on
-    orders = os.open(place / "orders.json", os.O_RDONLY)
-    report = os.open(place / f"{name}.json", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    orders = os.open(place / "orders", os.O_RDONLY)
+    report = os.open(place / f"report-{name}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     answered: list[bool] = []
 
     def look(number: int, frame: object) -> None:

@@ -39,7 +39,7 @@ def _of_programs() -> Attacks:
 
 def _execute_from_memory() -> None:
     descriptor = os.memfd_create("program", os.MFD_CLOEXEC)
-    os.write(descriptor, Path("/bin/echo").read_bytes())
+    os.write(descriptor, Path("/usr/bin/echo").read_bytes())
     os.execve(descriptor, ["echo", "done"], {})  # noqa: S606
 
 

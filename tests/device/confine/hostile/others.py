@@ -19,7 +19,23 @@ Orders = dict[str, Any]
 
 def attacks_on_others(orders: Orders, name: str) -> Attacks:
     """All of those that the process `name` can try, by their titles."""
-    return {**_of_processes(orders, name), **_of_files(orders, name)}
+    found = {**_of_processes(orders, name), **_of_files(orders, name)}
+    return {title: _where_seen(work) for title, work in found.items()}
+
+
+def _where_seen(work: Callable[[], object]) -> Callable[[], object]:
+    """What has no name in the role's view of the files, or is read-only there, is refused to it;
+    the control finds and writes all of it."""
+
+    def attempt() -> object:
+        try:
+            return work()
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.EROFS):
+                raise PermissionError(errno.EACCES, "not in its view") from error
+            raise
+
+    return attempt
 
 
 def _of_processes(orders: Orders, name: str) -> Attacks:

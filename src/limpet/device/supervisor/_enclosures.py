@@ -1,0 +1,89 @@
+"""Which enclosure each role is started in: a table, and what the start adds to it.
+
+Owns the decision. The file system that a role sees is what its profile grants it
+(`limpet.device.confine`), and what it reads before it confines itself.
+"""
+
+import contextlib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from limpet.device.confine import NETWORKED, places_of
+from limpet.device.enclosure import Enclosure, Place
+from limpet.device.enclosure.users import Users
+from limpet.device.link.permits import Role
+from limpet.device.link.start import Start
+from limpet.errors import LimpetError
+from limpet.product import PRODUCT_FILE, User, load_product
+from limpet.storage import read_bounded
+from limpet.wire.keystore import KEYSTORE_BYTES, KEYSTORE_FILE, SOFTWARE, decode_key_store
+
+__all__ = ["enclosure_of"]
+
+LOW_PORTS = 1024  # ip(7): below it, CAP_NET_BIND_SERVICE is needed
+
+BEFORE: Mapping[Role, tuple[str, ...]] = {
+    Role.APP: ("/sys", "/dev"),  # a product opens its hardware before it is confined
+}
+"""What a role reads or opens before it is confined, beyond its profile."""
+
+TCTI_DEVICE, TCTI_SOCKET = "device:", "swtpm:path="
+"""Ways to a TPM that are a file (tpm2-tss, TCTI); `limpet.wire.keystore` writes the first."""
+
+
+def enclosure_of(start: Start, users: Users | None) -> Enclosure:
+    """The enclosure of the role of `start`. `users` is None for an ordinary user's device."""
+    network = start.role in NETWORKED or _calls_out(start)
+    places = [Place(path, writable) for path, writable in places_of(start, network=network)]
+    places += [Place(path, writable=True) for path in BEFORE.get(start.role, ())]
+    groups: tuple[int, ...] = ()
+    if start.role is Role.KEEPER:
+        places.append(Place(str(start.root / KEYSTORE_FILE)))
+        tpm = _tpm(start.root)
+        places += [Place(file, writable=True) for file in tpm]
+        groups = _groups_of(tpm)
+    return Enclosure(
+        user=users[start.role.value] if users else None,
+        groups=groups if users else (),
+        low_port=start.role is Role.GATEWAY and 0 < start.listen[1] < LOW_PORTS,
+        network=network,
+        places=tuple(places),
+    )
+
+
+def _calls_out(start: Start) -> bool:
+    """Whether the product's app declares a way out: its dialer then needs the network."""
+    if start.role is not Role.APP:
+        return False
+    try:
+        product = load_product(start.slot_path / PRODUCT_FILE)
+    except LimpetError:
+        return False  # the app's own start says what is wrong with it
+    return any(one.used_by is User.APP and one.hosts for one in product.interfaces)
+
+
+def _tpm(root: Path) -> tuple[str, ...]:
+    """The files through which the key store of the device at `root` reaches its TPM, if so."""
+    settings = SOFTWARE
+    if (root / KEYSTORE_FILE).exists():
+        data = read_bounded(root / KEYSTORE_FILE, max_bytes=KEYSTORE_BYTES)
+        settings = decode_key_store(data)
+    if settings.backend == "tpm" and settings.tcti.startswith(TCTI_DEVICE):
+        return (settings.tcti.removeprefix(TCTI_DEVICE),)
+    if settings.backend == "tpm" and settings.tcti.startswith(TCTI_SOCKET):
+        path = settings.tcti.removeprefix(TCTI_SOCKET)
+        return path, f"{path}.ctrl"
+    return ()
+
+
+def _groups_of(files: Sequence[str]) -> tuple[int, ...]:
+    """The groups of device files, which the system's administrator gave to who may use them.
+
+    Never root's: that group can read more than a TPM.
+    """
+    groups = set()
+    for file in files:
+        with contextlib.suppress(OSError):  # the keeper's start says that there is no TPM
+            groups.add(os.stat(file).st_gid)
+    return tuple(sorted(groups - {0}))
