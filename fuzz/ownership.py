@@ -2,7 +2,8 @@
 
 Bytes are read as requests: who claims, logs in, changes what, with which token. Its
 promises: no answer is a fault of ours; nothing that needs a token is served without a
-living one; a token that was ended stays dead; a session is opened by a right secret only.
+living one; a token that was ended stays dead; a session is opened by a secret that was
+given out for it, and by nothing else.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from typing import Any
 import msgspec
 
 from limpet.crypto.passwords import PasswordProfile, hash_password
-from limpet.device.accounts import service as accounts
+from limpet.device.accounts import context, service
 from limpet.device.accounts.role import build_service
 from limpet.device.gateway.api import Api
 from limpet.device.gateway.compartments import Compartments
@@ -41,12 +42,14 @@ CHEAP = PasswordProfile(memory_kib=32, passes=1, lanes=1)
 PRODUCT = Path(__file__).parents[1] / "examples" / "thermostat" / PRODUCT_FILE
 _LOOP = asyncio.new_event_loop()
 _NOW = datetime(2026, 11, 22, tzinfo=UTC)
-_OPENS = {Operation.CLAIM, Operation.LOGIN}
-_ENDS = {Operation.LOGOUT, Operation.CHANGE_PASSWORD, Operation.RESET}
+_BY_CODE = {Operation.CLAIM, Operation.JOIN, Operation.ACCEPT_TRANSFER}
+_OPENS = {*_BY_CODE, Operation.LOGIN}
+_GIVES_CODE = {Operation.INVITE_PERSON, Operation.OFFER_TRANSFER, Operation.RESET}
+_NAMES = ("owner", "anna")
 
 # The cost of a hash is not under test here, and a fuzzer needs many.
-accounts.hash_password = functools.partial(hash_password, profile=CHEAP)  # type: ignore[assignment]
-accounts.is_current = lambda phc: True  # type: ignore[assignment]
+context.hash_password = functools.partial(hash_password, profile=CHEAP)  # type: ignore[assignment]
+service.is_current = lambda phc: True  # type: ignore[assignment]
 
 
 def run_session(data: bytes) -> None:
@@ -89,8 +92,10 @@ class _Session:
         self._accounts = build_service(start, bus=None, erase=lambda: None)
         self._serve = self._accounts.handlers()
         self._api = self._make_api()
-        self._code, self._known, self._password = "", "", ""
-        self._tokens: list[str] = []
+        self._codes: list[str] = []  # of the label, invitations, transfers and resets
+        self._known = ""
+        self._passwords: dict[str, str] = {}  # of those who have an account
+        self._holders: dict[str, str] = {}  # token -> name
         self._dead: set[str] = set()
 
     def _make_api(self) -> Api:
@@ -112,7 +117,7 @@ class _Session:
     async def run(self, data: bytes) -> None:
         minted = await self._call(Role.ACCOUNTS, m.MintClaimCode())
         assert isinstance(minted, m.ClaimCode)
-        self._code = minted.code
+        self._codes.append(minted.code)
         for at in range(0, min(len(data), MOST_STEPS * STEP_BYTES), STEP_BYTES):
             step = data[at : at + STEP_BYTES].ljust(STEP_BYTES, b"\0")
             await self._step(*step, rest=data[at + STEP_BYTES :])
@@ -148,56 +153,81 @@ class _Session:
         return isinstance(reply, m.Principal)
 
     def _credential(self, choice: int) -> str:
-        if choice % 4 == 0 or not self._tokens:
+        tokens = list(self._holders)
+        if choice % 4 == 0 or not tokens:
             return "A" * 43 if choice & 64 else ""
-        return self._tokens[choice // 4 % len(self._tokens)]
+        return tokens[choice // 4 % len(tokens)]
 
     def _body(self, operation: Operation, variant: int) -> bytes:
         password = PASSWORDS[variant % len(PASSWORDS)]
+        name = _NAMES[variant // 8 % len(_NAMES)]
+        known = self._known if variant & 32 else ""
+        code = (
+            "0123-4567-89AB-CDEF" if variant & 64 else self._codes[variant // 4 % len(self._codes)]
+        )
+        granted = "member" if variant & 1 else "viewer"
         bodies: Mapping[Operation, dict[str, object]] = {
-            Operation.CLAIM: {
-                "code": "0123-4567-89AB-CDEF" if variant & 64 else self._code,
-                "name": "owner",
-                "password": password,
-            },
-            Operation.LOGIN: {
-                "name": "nobody" if variant & 64 else "owner",
-                "password": password,
-                "known": self._known if variant & 32 else "",
-            },
+            **{one: {"code": code, "name": name, "password": password} for one in _BY_CODE},
+            Operation.LOGIN: {"name": name, "password": password, "known": known},
             Operation.CHANGE_PASSWORD: {
                 "old": password,
                 "new": PASSWORDS[variant // 4 % len(PASSWORDS)],
             },
             Operation.RESET: {"password": password},
-            Operation.CREATE_TOKEN: {
-                "label": "hub",
-                "access": "owner" if variant & 1 else "viewer",
-            },
+            Operation.OFFER_TRANSFER: {"password": password, "erase": bool(variant & 16)},
+            Operation.INVITE_PERSON: {"access": granted},
+            Operation.CHANGE_ACCESS: {"name": name, "access": granted},
+            Operation.REMOVE_PERSON: {"name": name},
+            Operation.TAKE_OVER: {"code": code},
+            Operation.BEGIN_SECOND_FACTOR: {"password": password},
+            Operation.CREATE_TOKEN: {"label": "hub", "access": granted},
         }
         body = bodies.get(operation)
         return b"" if body is None else msgspec.json.encode(body)
 
     def _enter(self, operation: Operation, sent: bytes, body: object, token: str) -> None:
         """Keep what was answered, as a person would."""
-        secret = operation in _OPENS or operation is Operation.CHANGE_PASSWORD
-        asked = msgspec.json.decode(sent, type=dict[str, Any]) if secret else {}
-        if operation in _OPENS or operation is Operation.CREATE_TOKEN:
-            assert isinstance(body, bytes)
-            made = msgspec.json.decode(body)
-            self._tokens.append(made["token"])
-            self._known = made.get("known", self._known)
+        asked = _document(sent)
+        made = _document(body) if isinstance(body, bytes) else {}
+        before = dict(self._holders)
         if operation in _OPENS:
-            right = asked.get("code") == self._code or asked["password"] == self._password
-            assert right, "a wrong secret opened a session"
-            self._password = asked["password"]
-        if operation is Operation.CHANGE_PASSWORD:
-            self._password = asked["new"]
-        if operation in _ENDS:
-            kept = {token} if operation is Operation.CHANGE_PASSWORD else set()
-            ended = {token} if operation is Operation.LOGOUT else set(self._tokens) - kept
-            self._dead |= ended
-            self._tokens = [one for one in self._tokens if one not in ended]
-        if operation is Operation.RESET:
-            self._accounts.store.save(erase_pending=False)  # as when the data are erased
-            self._api, self._password = self._make_api(), ""  # and the device has restarted
+            if operation is Operation.LOGIN:
+                right = asked["password"] == self._passwords.get(asked["name"])
+            else:
+                right = asked["code"] in self._codes
+            assert right, "a session was opened by a secret that nobody gave out"
+        if operation is Operation.LOGOUT:
+            self._end({token})
+        elif operation is Operation.CHANGE_PASSWORD:
+            self._passwords[before[token]] = asked["new"]
+            self._end({one for one, name in before.items() if name == before[token]} - {token})
+        elif operation is Operation.REMOVE_PERSON:
+            self._end({one for one, name in before.items() if name == asked["name"]})
+        elif operation in (Operation.RESET, Operation.ACCEPT_TRANSFER):
+            self._end(set(before))
+            self._passwords.clear()
+        if operation in _BY_CODE:
+            self._passwords[asked["name"]] = asked["password"]
+        if operation in _OPENS or operation is Operation.CREATE_TOKEN:
+            name = asked["name"] if operation in _OPENS else before[token]
+            self._holders[made["token"]] = name
+            self._known = made.get("known", self._known)
+        if operation in _GIVES_CODE:
+            self._codes.append(made["code"])
+        if self._accounts.records.erase_pending:
+            self._accounts.ownership.erased()  # the supervisor has done it,
+            self._api = self._make_api()  # and the device has restarted
+
+    def _end(self, tokens: set[str]) -> None:
+        self._dead |= tokens
+        for token in tokens:
+            self._holders.pop(token, None)
+
+
+def _document(data: bytes) -> dict[str, Any]:
+    """A JSON object; anything else is an empty one."""
+    try:
+        found = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -112,7 +112,7 @@ _SESSIONS: Mapping[str, tuple[tuple[Operation, int, int, int], ...]] = {
     ),
     "change-and-log-in": (
         (_O.CLAIM, 0, 1, 0),
-        (_O.CHANGE_PASSWORD, *_OWNERS, 4),
+        (_O.CHANGE_PASSWORD, *_OWNERS, 6),
         (_O.LOGIN, 0, 1, 1),
     ),
     "reset-and-claim-again": (
@@ -121,7 +121,20 @@ _SESSIONS: Mapping[str, tuple[tuple[Operation, int, int, int], ...]] = {
         (_O.READ_DEVICE, *_OWNERS, 0),
         (_O.CLAIM, 0, 1, 1),
     ),
-    "guesses": ((_O.CLAIM, 0, 1, 64), *(((_O.LOGIN, 0, 1, 1),) * 5)),
+    "invite-and-remove": (
+        (_O.CLAIM, 0, 1, 0),
+        (_O.INVITE_PERSON, *_OWNERS, 1),
+        (_O.JOIN, 0, 1, 13),
+        (_O.REMOVE_PERSON, *_OWNERS, 8),
+        (_O.LOGIN, 0, 1, 9),
+    ),
+    "hand-over": (
+        (_O.CLAIM, 0, 1, 0),
+        (_O.OFFER_TRANSFER, *_OWNERS, 0),
+        (_O.ACCEPT_TRANSFER, 0, 1, 4),
+        (_O.READ_OWNERSHIP, *_OWNERS, 0),
+    ),
+    "guesses": ((_O.CLAIM, 0, 1, 64), (_O.CLAIM, 0, 1, 0), *(((_O.LOGIN, 0, 1, 1),) * 5)),
 }
 
 

@@ -22,9 +22,11 @@ from limpet.device.accounts.events import Entry as SecurityEntry
 from limpet.device.accounts.store import Records
 from limpet.device.app._notices import _File as NoticeFile
 from limpet.device.app._state import _File as AppState
-from limpet.device.gateway import bodies, people_bodies
+from limpet.device.gateway import bodies
 from limpet.device.gateway.arguments import read_query
 from limpet.device.gateway.compartments import _Status as RoleStates
+from limpet.device.gateway.people import _Contested as Contested
+from limpet.device.gateway.routes import ROUTES
 from limpet.device.keeper._floor import _Record as KeeperRecord
 from limpet.device.link import messages as m
 from limpet.device.link.identity import DeviceIdentity
@@ -40,6 +42,7 @@ from limpet.firmware.image import GROUP_BYTES, PACKED_BYTES, open_group
 from limpet.firmware.installation import _Journal as Journal
 from limpet.firmware.slots import BootState
 from limpet.firmware.slots import _Sealed as Sealed
+from limpet.owner.security_log import _Entry as SecurityLine
 from limpet.owner.store import DeviceRecord
 from limpet.product import examine_product, parse_label_uri
 from limpet.vendor.enrollment.est import decode_request
@@ -55,6 +58,13 @@ __all__ = ["JSON_KINDS", "TARGETS"]
 
 MAX_BYTES = 64 << 10
 
+_BODIES = tuple(
+    dict.fromkeys(
+        route.reads
+        for route in ROUTES
+        if isinstance(route.reads, type) and issubclass(route.reads, msgspec.Struct)
+    )
+)
 JSON_KINDS = (
     Plan,
     ReleaseManifest,
@@ -68,17 +78,7 @@ JSON_KINDS = (
     Progress,
     Floor,
     ReaderState,
-    bodies.ClaimBody,
-    bodies.LoginBody,
-    bodies.PasswordBody,
-    bodies.ResetBody,
-    bodies.TokenRequestBody,
-    people_bodies.AccessBody,
-    people_bodies.FirstCodeBody,
-    people_bodies.InviteBody,
-    people_bodies.TakeoverBody,
-    people_bodies.TransferBody,
-    m.UpdatePolicy,
+    *_BODIES,
     Records,
     SecurityEntry,
     LogEntry,
@@ -93,6 +93,8 @@ JSON_KINDS = (
     AppState,
     NoticeFile,
     Rested,
+    Contested,
+    SecurityLine,
 )
 """Every JSON document that limpet reads from another party, or from a disk that lost power."""
 
