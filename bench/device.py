@@ -21,7 +21,16 @@ from tests.device.workshop import processes_of, running
 from tests.end_to_end.living_device import Living, Owner, living_device
 
 from bench import homeassistant
-from bench.measure import Client, Figure, middle, per_cpu_second, pss_mib, table
+from bench.measure import (
+    Client,
+    Figure,
+    cpu_seconds,
+    middle,
+    on_one_core,
+    per_cpu_second,
+    pss_mib,
+    table,
+)
 from limpet.crypto.certificates import issue_operational, make_root
 from limpet.crypto.keys import generate_key, key_to_pem
 from limpet.crypto.requests import Purpose, make_request, verify_request
@@ -83,26 +92,31 @@ def _memory(what: str, living: Living, bare: int, *, target: float | None) -> Fi
     )
 
 
-def measure_start(living: Living) -> Figure:
-    """From the start of boot to the first answered request."""
-    value = middle([_start_once(living) for _ in range(STARTS)])
-    return Figure(
-        what="start of boot to first answer",
-        value=value,
-        unit="s",
-        target=f"below {START_LIMIT:g} s",
-        met=value < START_LIMIT,
+def measure_start(living: Living) -> tuple[Figure, Figure]:
+    """From the start of boot to the first answered request: on the clock, and CPU of all roles."""
+    starts = [_start_once(living) for _ in range(STARTS)]
+    seconds, cpu = middle([one[0] for one in starts]), middle([one[1] for one in starts])
+    return (
+        Figure(
+            what="start of boot to first answer",
+            value=seconds,
+            unit="s",
+            target=f"below {START_LIMIT:g} s",
+            met=seconds < START_LIMIT,
+        ),
+        Figure(what="the same, CPU of all roles", value=cpu, unit="CPU s"),
     )
 
 
-def _start_once(living: Living) -> float:
+def _start_once(living: Living) -> tuple[float, float]:
     begun = time.monotonic()
     with running(living.device.root, wait=False):
         while time.monotonic() - begun < START_SECONDS:
             owner = Owner(living)
             try:
                 if owner.ask("GET", "/v1/identity")[0] == 200:
-                    return time.monotonic() - begun
+                    seconds = time.monotonic() - begun
+                    return seconds, sum(map(cpu_seconds, processes_of(living.device.root)))
             except (LimpetError, OSError, ValueError):
                 time.sleep(0.02)
             finally:
@@ -148,7 +162,7 @@ def measure_speed(living: Living, directory: Path) -> Iterator[Figure]:
         with gateway.connect() as secured:
             body = gateway.exchange(secured)
         ours, theirs = [], []
-        with yardstick(directory, body, asks=asks) as (bare, client):
+        with yardstick(directory, body, asks=asks) as (bare, client), on_one_core(pid, bare):
             for _ in range(ROUNDS):
                 ours.append(per_cpu_second(pid, count, getattr(gateway, work)))
                 theirs.append(per_cpu_second(bare, count, getattr(client, work)))
@@ -188,8 +202,8 @@ def measure(show: Callable[[str], None], others: Sequence[str]) -> list[Figure]:
             living.device.boot.terminate()
             living.device.boot.wait(20)
             show("start")
-            start = measure_start(living)
-            figures.append(start)
+            start, cpu = measure_start(living)
+            figures += (start, cpu)
             if "homeassistant" in others:
                 whole = next(one for one in figures if one.what == "memory at rest")
                 figures += homeassistant.compare(show, memory=whole, start=start)

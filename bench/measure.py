@@ -4,13 +4,24 @@ Server work is counted in CPU seconds of the serving process, so that neither th
 another program on the machine is measured with it.
 """
 
+import os
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-__all__ = ["Client", "Figure", "cpu_seconds", "middle", "per_cpu_second", "pss_mib", "table"]
+__all__ = [
+    "Client",
+    "Figure",
+    "cpu_seconds",
+    "middle",
+    "on_one_core",
+    "per_cpu_second",
+    "pss_mib",
+    "table",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +73,23 @@ def cpu_seconds(pid: int) -> float:
     """What the threads of the process have used, user and system, in nanosecond steps."""
     threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
     return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
+
+
+@contextmanager
+def on_one_core(*pids: int) -> Iterator[None]:
+    """Client and servers share a core: where the scheduler puts a server is not what is measured.
+
+    A device is a session of its own, which the scheduler treats otherwise than a child of ours.
+    """
+    before = {pid: os.sched_getaffinity(pid) for pid in (0, *pids)}
+    core = max(before[0])
+    try:
+        for pid in before:
+            os.sched_setaffinity(pid, {core})
+        yield
+    finally:
+        for pid, cores in before.items():
+            os.sched_setaffinity(pid, cores)
 
 
 def per_cpu_second(pid: int, count: int, work: Callable[[], None]) -> float:
