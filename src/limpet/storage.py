@@ -11,7 +11,6 @@ fsynced directory makes it durable).
 import contextlib
 import errno
 import os
-import secrets
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -70,7 +69,7 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o600) -> None:
     The file gets exactly `mode`. Raises `Unavailable` (disk full, missing
     directory, no permission); the old content then still stands.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.part")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
         with os.fdopen(descriptor, "wb") as file:

@@ -7,7 +7,6 @@ print a character that could steer a terminal: keys come from the file.
 import json
 import re
 from collections.abc import Mapping
-from difflib import get_close_matches
 from enum import StrEnum
 
 import msgspec
@@ -43,6 +42,8 @@ class Nearest(msgspec.Struct, frozen=True):
 
     def text(self) -> str:
         """The hint as words."""
+        from difflib import get_close_matches  # only for a mistake
+
         close = get_close_matches(self.word[:MAX_SHOWN], self.known, n=1)
         return f"did you mean {quote(close[0])}?" if close else self.otherwise
 

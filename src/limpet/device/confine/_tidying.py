@@ -9,11 +9,14 @@ import gc
 
 __all__ = ["return_memory"]
 
+_ARENA_MAX = -8  # M_ARENA_MAX, mallopt(3)
+
 
 def return_memory() -> None:
     """Collect what the imports left, hand free memory back, and look at what stays no more."""
+    libc = ctypes.CDLL(None)
     gc.collect()
     gc.freeze()  # modules live as long as the process: no later collection walks through them
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc; others give back by themselves
-    if trim is not None:
-        trim(0)
+    if hasattr(libc, "malloc_trim"):  # glibc; others give back by themselves
+        libc.mallopt(_ARENA_MAX, 1)  # a worker's thread needs no heap of its own
+        libc.malloc_trim(0)

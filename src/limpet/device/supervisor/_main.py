@@ -11,6 +11,7 @@ import time
 from datetime import UTC, datetime
 from typing import NoReturn
 
+from limpet.device.confine import return_memory
 from limpet.device.link.journal import Journal
 from limpet.device.link.launch import crash_line
 from limpet.device.link.permits import Role
@@ -32,6 +33,7 @@ def main() -> NoReturn:
         if start.parent and os.getppid() != start.parent:
             raise Misuse("boot is gone")
         journal = Journal(start.root, clock=_now, monotonic=time.monotonic)
+        return_memory()
         status = asyncio.run(_supervise(start, journal))
     except LimpetError as error:
         _report(journal, str(error), crash_line(error))
