@@ -116,7 +116,6 @@ def test_a_supervisor_that_dies_finds_its_roles_again(device: Running) -> None:
 def test_a_forged_request_ends_the_attacker_here_too(device: Running) -> None:
     attacker = device.pid_of("gateway")
     (device.root / "gateway" / "attack").touch()
-    os.chown(device.root / "gateway" / "attack", *2 * (_users(device.root)["gateway"].uid,))
     said = "gateway sent MintClaimCode to accounts"
     until(lambda: device.has_logged("violation", said), "it was not noticed", device)
     until(lambda: device.pid_of("gateway") != attacker, "it was not ended", device)

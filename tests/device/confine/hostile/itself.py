@@ -24,9 +24,9 @@ def attacks_on_itself() -> Attacks:
 def _of_programs() -> Attacks:
     """On success the process is gone, and the program says "done"."""
     return {
-        "execute": lambda: os.execve("/bin/echo", ["echo", "done"], {}),  # noqa: S606
+        "execute": lambda: os.execve("/usr/bin/echo", ["echo", "done"], {}),  # noqa: S606
         "execute by descriptor": lambda: os.execve(  # noqa: S606
-            os.open("/bin/echo", os.O_RDONLY), ["echo", "done"], {}
+            os.open("/usr/bin/echo", os.O_RDONLY), ["echo", "done"], {}
         ),
         "execute from memory": _execute_from_memory,
         "fork": lambda: _end_child(os.fork()),
@@ -52,7 +52,7 @@ def _end_child(child: int) -> None:
 def _of_memory() -> Attacks:
     return {
         "map writable code": lambda: _map(7),
-        "map a program's code": lambda: _map(5, os.open("/bin/echo", os.O_RDONLY)),
+        "map a program's code": lambda: _map(5, os.open("/usr/bin/echo", os.O_RDONLY)),
         "make data executable": lambda: call("mprotect", _written(), PAGE, 5),
         "make data executable by a key": lambda: call("pkey_mprotect", _written(), PAGE, 5, -1),
         "share executable memory": _share_memory,
