@@ -13,15 +13,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from limpet.demo.world import bear_gaps
-from limpet.device.confine import missing_mechanisms
+from limpet.device.confine import MECHANISMS, missing_mechanisms
 from limpet.device.link.identity import DeviceIdentity, save_identity
 from limpet.device.link.journal import Entry, read_journal
 from limpet.firmware.slots import (
@@ -45,6 +46,18 @@ PATIENCE = 25.0  # seconds; the machine is shared
 def lacking_here() -> tuple[tuple[str, str], ...]:
     """What this machine cannot confine; the tests' devices bear it, and are tested all the same."""
     return missing_mechanisms()
+
+
+def missing_in(confinement: Sequence[Mapping[str, Any]]) -> set[str]:
+    """What of a role's confinement is not in force though it is asked of it, by the names of
+    [[confinement_gaps]]: namespaces are not, nor ids of their own of an ordinary user's roles."""
+    unasked = set() if os.geteuid() == 0 else {"user-id"}
+    asked = set(MECHANISMS) - unasked
+    return {
+        MECHANISMS[one["mechanism"]]
+        for one in confinement
+        if not one["in_force"] and one["mechanism"] in asked
+    }
 
 
 @functools.cache

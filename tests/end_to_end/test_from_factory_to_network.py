@@ -10,11 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tests.device.workshop import Running, example_product, lacking_here, running, until
+from tests.device.workshop import Running, example_product, lacking_here, missing_in, running, until
 
 from limpet.crypto.suites import CURRENT
 from limpet.crypto.tls import client_context
-from limpet.device.confine import MECHANISMS
 from limpet.https.client import HttpsClient
 from limpet.release import BuildOrder, build_release
 from limpet.vendor.factory.station import Station, load_factory_image
@@ -97,10 +96,7 @@ def test_every_role_is_confined_with_nothing_missing(device: Running) -> None:
     status = json.loads((device.root / "run" / "status.json").read_text())
     assert [role["role"] for role in status["roles"]] == list(ROLES)
     for role in status["roles"]:
-        missing = {
-            MECHANISMS[one["mechanism"]] for one in role["confinement"] if not one["in_force"]
-        }
-        assert missing == {name for name, _ in lacking_here()}, role["role"]
+        assert missing_in(role["confinement"]) == {name for name, _ in lacking_here()}, role["role"]
 
 
 def test_no_start_writes_into_the_verified_slot(device: Running) -> None:

@@ -9,9 +9,16 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from tests.device.workshop import Running, lacking_here, make_device, running, seal, until
+from tests.device.workshop import (
+    Running,
+    lacking_here,
+    make_device,
+    missing_in,
+    running,
+    seal,
+    until,
+)
 
-from limpet.device.confine import MECHANISMS
 from limpet.device.supervisor._policy import FIRST_DELAY
 
 pytestmark = pytest.mark.end_to_end
@@ -127,7 +134,7 @@ def test_the_outside_sees_where_it_listens_and_how_each_role_is_confined(tmp_pat
         assert [role["state"] for role in status["roles"]] == ["running"] * 5
         for role in status["roles"]:
             assert {c["mechanism"] for c in role["confinement"]} >= {"landlock", "seccomp"}
-            missing = {MECHANISMS[c["mechanism"]] for c in role["confinement"] if not c["in_force"]}
+            missing = missing_in(role["confinement"])
             assert missing == {name for name, _ in lacking_here()}
 
 
