@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.audit import specimens
 from tests.audit.little_device import Flaws, little_device
 
 from limpet.audit import Endpoint, Target
@@ -26,9 +27,15 @@ from limpet.audit.instruments.hello import (
     parse_reply,
 )
 from limpet.audit.instruments.host import read_device_log, read_open_files
-from limpet.audit.instruments.processes import parse_maps, parse_status, read_processes
-from limpet.audit.instruments.sockets import parse_sockets, probe_ports
+from limpet.audit.instruments.processes import (
+    Process,
+    parse_maps,
+    parse_status,
+    read_processes,
+)
+from limpet.audit.instruments.sockets import Echo, parse_sockets, probe_ports
 from limpet.audit.judgements.attacks import judge_amplification
+from limpet.audit.judgements.processes import judge_listeners, judge_roles
 from limpet.crypto.keys import generate_key, key_to_pem, spki_sha256
 from limpet.errors import Unavailable
 
@@ -174,6 +181,16 @@ def test_a_responder_that_amplifies_is_caught() -> None:
         thread.join(timeout=5)
     assert echoes[0].factor == 175
     assert judge_amplification(echoes).verdict is Verdict.FAIL
+    assert judge_amplification(echoes, announced=frozenset({port})).verdict is Verdict.FAIL
+
+
+def test_multicast_dns_may_answer_its_link_with_little_more_where_it_is_declared() -> None:
+    echoes = (Echo(5353, 46, 106), Echo(1900, 90, 0))
+    assert judge_amplification(echoes).verdict is Verdict.FAIL
+    declared = judge_amplification(echoes, announced=frozenset({5353}))
+    assert declared.verdict is Verdict.PASS
+    larger = judge_amplification((Echo(5353, 46, 400),), announced=frozenset({5353}))
+    assert larger.verdict is Verdict.FAIL
 
 
 # --- the dossier
@@ -222,3 +239,23 @@ def test_the_label_beside_the_device_is_found_and_its_text_read(tmp_path: Path) 
     labels.mkdir()
     (labels / "TH-0A1B2C3D.svg").write_text("<svg><text>Example</text><text>A1</text></svg>")
     assert read_label_text(target(device_dir=device)) == "Example A1"
+
+
+# --- sockets, judged
+
+
+def test_the_declared_datagram_port_is_the_announcers_and_no_other_is_open() -> None:
+    announcer = specimens.process("announcer", specimens.socket(5353, protocol="udp"))
+    heard = (*specimens.processes(), announcer)
+
+    def judge(found: tuple[Process, ...], *ports: int) -> Verdict:
+        return judge_listeners(found, 1, 8443, datagram_ports=frozenset(ports)).verdict
+
+    assert judge(heard, 5353) is Verdict.PASS
+    assert judge(heard) is Verdict.FAIL
+    stray = specimens.process("app", specimens.socket(5683, protocol="udp"))
+    assert judge((*heard, stray), 5353) is Verdict.FAIL
+    assert judge_roles(heard).verdict is Verdict.PASS
+    assert judge_roles((*heard, stray)).verdict is Verdict.FAIL
+    taken = specimens.process("announcer", specimens.socket(5353))  # TCP
+    assert judge_roles((*specimens.processes(), taken)).verdict is Verdict.FAIL

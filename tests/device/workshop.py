@@ -38,7 +38,7 @@ from limpet.firmware.tree import digest_tree
 SRC = Path(__file__).parents[2] / "src" / "limpet"
 SMALL_ROLES = Path(__file__).with_name("small_roles.py")
 PACKAGES = ("crypto", "https", "product", "wire", "firmware", "device")
-ROLES = ("keeper", "accounts", "app", "updater", "gateway")
+ROLES = ("keeper", "accounts", "app", "updater", "gateway", "announcer")
 PATIENCE = 25.0  # seconds; the machine is shared
 
 
@@ -75,7 +75,7 @@ def example_product() -> Path:
 
 
 def make_slot(slot: Path, *, version: str = "1.0.0", roles: Path = SMALL_ROLES) -> SlotRecord:
-    """A slot with the project's code, except that the five roles are small ones."""
+    """A slot with the project's code, except that the roles are small ones."""
     runtime = slot / "runtime" / "limpet"
     skip = shutil.ignore_patterns("__pycache__", *ROLES)
     for package in PACKAGES:

@@ -28,7 +28,7 @@ __all__ = ["Living", "Owner", "living_device"]
 PRODUCT = Path(__file__).parents[2] / "examples" / "thermostat"
 PASSWORD = "violet anchors drift slowly"
 READY = ("running", "resting")
-ROLES = ("keeper", "accounts", "app", "updater", "gateway")
+ROLES = ("keeper", "accounts", "app", "updater", "gateway", "announcer")
 
 
 class Living:

@@ -26,7 +26,7 @@ from tests.end_to_end.bad_input import (
 
 pytestmark = pytest.mark.end_to_end
 SMALL_DISK = "6m"
-ALL_ROLES = "5 roles"  # the factory's run, with two, is in the same log
+ALL_ROLES = "6 roles"  # the factory's run, with two, is in the same log
 JUNK = bytes(range(256)) * 4
 
 

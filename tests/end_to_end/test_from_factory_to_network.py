@@ -22,7 +22,7 @@ from limpet.wire.release import Bounds
 
 pytestmark = pytest.mark.end_to_end
 PRODUCT = example_product()
-ROLES = ("keeper", "accounts", "app", "updater", "gateway")
+ROLES = ("keeper", "accounts", "app", "updater", "gateway", "announcer")
 NOW = datetime.now(UTC).replace(microsecond=0)
 
 
@@ -109,11 +109,11 @@ def test_a_killed_role_comes_back_and_the_device_answers_at_the_same_port(
     role: str, device: Running, home: Home
 ) -> None:
     port = _port(device)
-    until(lambda: len(_running(device)) == 5, "not all run", device)
+    until(lambda: len(_running(device)) == len(ROLES), "not all run", device)
     victim = device.pid_of(role)
     os.kill(victim, signal.SIGKILL)
     until(lambda: device.pid_of(role) != victim, "it was not restarted", device)
-    until(lambda: len(_running(device)) == 5, "it did not become ready", device)
+    until(lambda: len(_running(device)) == len(ROLES), "it did not become ready", device)
     assert _identity(device, home)["model"] == "thermostat"
     assert _port(device) == port
 
@@ -135,4 +135,4 @@ def test_a_person_sees_it_run(device: Running) -> None:
     assert ("MISSING" in seen.stdout) is bool(lacking_here())
     log = [*command, "log", str(device.root)]
     seen = subprocess.run(log, capture_output=True, text=True, timeout=30, check=True)
-    assert "running: slot a, 5 roles" in seen.stdout
+    assert "running: slot a, 6 roles" in seen.stdout

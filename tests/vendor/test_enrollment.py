@@ -97,7 +97,11 @@ def test_a_servers_certificate_names_the_device_and_local_addresses_only(
     csr = device.request(generate_key(), Purpose.SERVER, addresses=asked)
     leaf = load_certificates(enroll(enrollment, device, csr))[0]
     names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    assert names.get_values_for_type(x509.DNSName) == ["th-a1b2c3d4.local", "localhost"]
+    assert names.get_values_for_type(x509.DNSName) == [
+        "th-a1b2c3d4.local",
+        "localhost",
+        "th-a1b2c3d4.limpet.alt",
+    ]
     addresses = [str(address) for address in names.get_values_for_type(x509.IPAddress)]
     assert addresses == ["127.0.0.1", "::1", "192.168.7.9", "fd00::7"]
 

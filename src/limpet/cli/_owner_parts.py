@@ -18,10 +18,11 @@ import msgspec
 import typer
 
 from limpet.crypto.chains import load_certificates
-from limpet.errors import Rejected, naming
+from limpet.errors import LimpetError, Rejected, naming
 from limpet.owner.answers import UpdateAnswer
 from limpet.owner.client import DeviceClient
 from limpet.owner.flows import DAYS, connect
+from limpet.owner.household import renew_when_due
 from limpet.owner.store import DeviceRecord, Store, default_store
 from limpet.owner.trust import parse_device_url
 from limpet.storage import read_bounded
@@ -93,7 +94,23 @@ def open_client(directory: Path | None, device: str | None, url: str | None) -> 
         raise Rejected(
             "not-logged-in", f"not logged in to {record.serial}", hint="limpet owner login"
         )
-    return connect(record)
+    client = connect(record)
+    _keep_trusted(open_store(directory), record, client)
+    return client
+
+
+def _keep_trusted(store: Store, record: DeviceRecord, client: DeviceClient) -> None:
+    """Renew the household's certificate in time; what was asked for is done in any case."""
+    try:
+        renewed = renew_when_due(store, record, client, now=datetime.now(UTC))
+        if renewed is not record:
+            print(f"{record.serial}: the household's certificate is renewed", file=sys.stderr)
+    except LimpetError as error:
+        until = when(record.household.until if record.household else None)
+        print(
+            f"{record.serial}: browsers will warn from {until}; not renewed: {error.message}",
+            file=sys.stderr,
+        )
 
 
 def on_device(command: Callable[..., None]) -> Callable[..., None]:

@@ -13,10 +13,12 @@ import typer
 from limpet.cli import (
     _owner_events,
     _owner_factor,
+    _owner_network,
     _owner_notifications,
     _owner_people,
     _owner_tokens,
     _owner_transfer,
+    _owner_trust,
     _owner_updates,
 )
 from limpet.cli._frame import emit, make_app, print_table, show_examples
@@ -63,6 +65,8 @@ app.add_typer(_owner_transfer.app, name="transfer")
 app.add_typer(_owner_transfer.takeover, name="takeover")
 app.add_typer(_owner_factor.app, name="second-factor")
 app.add_typer(_owner_events.app)
+app.add_typer(_owner_trust.app, name="trust")
+_owner_network.add_commands(app)
 
 _Url = Annotated[str, typer.Argument(metavar="URL", help="Where the device is.")]
 _Root = Annotated[
@@ -141,7 +145,7 @@ def claim(
         name=name,
         password=password,
     )
-    emit(_session(record), json=json, human=lambda s: print(f"{s.serial} is yours, {s.name}"))
+    emit(_session(record), json=json, human=_print_claimed)
 
 
 @app.command(epilog=show_examples("limpet owner login --device TH-00C0FFEE"))
@@ -333,6 +337,11 @@ def _confirmed(question: str) -> bool:
     if not sys.stdin.isatty():
         raise Rejected("not-confirmed", "there is no terminal to ask on", hint="say --yes")
     return typer.confirm(question)
+
+
+def _print_claimed(session: _Session) -> None:
+    print(f"{session.serial} is yours, {session.name}")
+    print("in a browser without a warning: limpet owner trust")
 
 
 def _print_sessions(sessions: list[_Session]) -> None:

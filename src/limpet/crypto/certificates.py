@@ -1,8 +1,9 @@
-"""X.509 (RFC 5280): the authorities, and the three kinds of certificate they issue.
+"""X.509 (RFC 5280): the authorities, and the kinds of certificate they issue.
 
 IDevID and LDevID as in IEEE 802.1AR: the permanent identity signed at the
-factory, and the short-lived operational certificates enrolled over EST. Signs
-nothing but a `VerifiedRequest` or a key of the vendor's own service.
+factory, and the short-lived operational certificates enrolled over EST; and what an
+owner's household authority issues for browsers. Signs nothing but a
+`VerifiedRequest` or a key of the vendor's own service.
 """
 
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from cryptography.x509.oid import NameOID
 
 from limpet.crypto.chains import load_certificates
 from limpet.crypto.keys import TlsKey, generate_key, tls_key_from_pem
+from limpet.crypto.names import HOME_DOMAINS, Network, own_name, pinned_name
 from limpet.crypto.policy import certificate_hash
 from limpet.crypto.requests import Purpose, VerifiedRequest, device_subject
 from limpet.crypto.suites import CURRENT, Suite
@@ -26,9 +28,11 @@ __all__ = [
     "MUD_URL",
     "Issuer",
     "issue_device_identity",
+    "issue_household",
     "issue_operational",
     "issue_service",
     "load_issuer",
+    "make_household",
     "make_intermediate",
     "make_root",
 ]
@@ -81,6 +85,29 @@ def make_intermediate(
     return Issuer(certificate=certificate, key=key, chain_pem=pem)
 
 
+def make_household(
+    common_name: str, *, networks: Sequence[Network], now: datetime, days: int = 365 * 5
+) -> Issuer:
+    """A household's own root: whoever trusts it trusts it for names and addresses of a home only.
+
+    A constraint on one kind of name leaves the other kinds free (RFC 5280, 4.2.1.10), so that
+    both kinds that a server has are constrained. It issues end certificates of servers only.
+    Raises `Misuse` without a network.
+    """
+    if not networks:
+        raise Misuse("without a network every address would be permitted")
+    key = generate_key()
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64])])
+    builder = _builder(name, name, key.public_key(), now, now + timedelta(days=days))
+    builder = _as_authority(builder, key, path_length=0)
+    permitted: list[x509.GeneralName] = [x509.DNSName(domain) for domain in HOME_DOMAINS]
+    permitted += [x509.IPAddress(network) for network in networks]
+    builder = builder.add_extension(x509.NameConstraints(permitted, None), critical=True)
+    builder = builder.add_extension(x509.ExtendedKeyUsage([Purpose.SERVER.oid]), critical=False)
+    certificate = builder.sign(key, certificate_hash())
+    return Issuer(certificate=certificate, key=key, chain_pem=b"")
+
+
 def load_issuer(
     certificate_pem: bytes, key_pem: bytes, *, passphrase: bytes | None = None
 ) -> Issuer:
@@ -126,15 +153,35 @@ def issue_operational(
     addresses: Sequence[str] = (),
     suite: Suite = CURRENT,
 ) -> bytes:
-    """An LDevID for a verified request; a server's is named `<serial>.local`, localhost and
-    `addresses` (which the caller has approved). PEM with issuers."""
+    """An LDevID for a verified request; a server's is named `<serial>.local`, localhost, the name
+    of pinned clients and `addresses` (which the caller has approved). PEM with issuers."""
     subject = device_subject(request.model, request.serial)
     until = now + lifetime
     builder = _builder(subject, issuer.certificate.subject, request.public_key, now, until)
     if request.purpose is Purpose.SERVER:
-        hosts = (f"{request.serial.lower()}.local", "localhost")
+        hosts = (own_name(request.serial), "localhost", pinned_name(request.serial))
         builder = _named(builder, hosts, addresses)
     return _finish(_as_leaf(builder, request.purpose), issuer, suite)
+
+
+def issue_household(
+    household: Issuer,
+    request: VerifiedRequest,
+    *,
+    now: datetime,
+    lifetime: timedelta,
+    hostnames: Sequence[str],
+    addresses: Sequence[str],
+) -> bytes:
+    """A server's certificate for the home's names of a device. PEM with the household's."""
+    if request.purpose is not Purpose.SERVER:
+        raise Rejected("wrong-purpose", "a household's certificate is for a server")
+    subject = device_subject(request.model, request.serial)
+    until = min(now + lifetime, household.certificate.not_valid_after_utc)
+    authority = household.certificate
+    builder = _builder(subject, authority.subject, request.public_key, now, until)
+    builder = _as_leaf(_named(builder, hostnames, addresses), request.purpose)
+    return _finish(builder, household, CURRENT) + household.certificate_pem()
 
 
 def issue_service(

@@ -7,7 +7,7 @@ to skip verification; a test or an audit that needs a bad peer builds its own.
 import contextlib
 import os
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from limpet.crypto.keys import TlsKey, key_to_pem
 from limpet.crypto.suites import CURRENT, Suite, TlsRules, TlsUse
 from limpet.errors import Rejected
 
-__all__ = ["available_groups", "client_context", "server_context"]
+__all__ = ["available_groups", "client_context", "serve_by_name", "server_context"]
 
 
 def server_context(
@@ -43,6 +43,19 @@ def server_context(
         _trust(context, client_roots_pem)
         context.verify_mode = ssl.CERT_REQUIRED if require_client else ssl.CERT_OPTIONAL
         judge_chains(context, [judge_by_suite(suite)])
+    return context
+
+
+def serve_by_name(context: ssl.SSLContext, others: Mapping[str, ssl.SSLContext]) -> ssl.SSLContext:
+    """`context`, which from now on hands a client that asks for a name of `others` (RFC 6066, 3;
+    in lower case) over to that name's context. A client that names nobody stays with it."""
+
+    def choose(session: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
+        other = others.get(name.lower()) if name is not None else None
+        if other is not None:
+            session.context = other
+
+    context.sni_callback = choose
     return context
 
 

@@ -13,10 +13,13 @@ from limpet.errors import Rejected
 
 __all__ = [
     "AccountAnswer",
+    "AnnouncementAnswer",
     "DeviceIdentity",
     "EventsAnswer",
     "FreshCodeAnswer",
     "FunctionAnswer",
+    "HouseholdAnswer",
+    "HouseholdRequestAnswer",
     "InvitationAnswer",
     "NotificationAnswer",
     "NotificationsAnswer",
@@ -228,6 +231,34 @@ class FreshCodeAnswer(_Answer, frozen=True):
     """The claim code that a reset made."""
 
     code: str
+
+
+class HouseholdRequestAnswer(_Answer, frozen=True):
+    """A certificate request for the device's household key."""
+
+    csr_pem: str
+
+
+class HouseholdAnswer(_Answer, frozen=True):
+    """The certificate that the device shows to browsers, and the pins of what it shows."""
+
+    installed: bool
+    hostnames: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    not_after: datetime | None = None
+    household: str = ""
+    pin: str = ""
+    operational_pin: str = ""
+    pinned_name: str = ""
+
+
+class AnnouncementAnswer(_Answer, frozen=True):
+    """Whether the device tells its local network where it is, and as what."""
+
+    enabled: bool
+    declared: bool = True
+    name: str = ""
+    host: str = ""
 
 
 class ProblemAnswer(_Answer, frozen=True):

@@ -11,12 +11,15 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
+from limpet.crypto.names import pinned_name
 from limpet.errors import Rejected, Unavailable
 from limpet.https.client import ClientResponse, HttpsClient, Timeouts
 from limpet.owner.answers import (
+    AnnouncementAnswer,
     DeviceIdentity,
     EventsAnswer,
     FunctionAnswer,
+    HouseholdAnswer,
     NotificationAnswer,
     NotificationsAnswer,
     Policy,
@@ -70,8 +73,9 @@ class DeviceClient:
         timeouts: Timeouts = TIMEOUTS,
     ) -> None:
         self.address, self.serial, self._token = address, serial, token
-        host = f"{serial.lower()}.local"
-        # TLS checks the device's own name; where it is comes from the owner (as curl --resolve).
+        # The name that gets the maker's chain, also where browsers are shown the household's. TLS
+        # checks it; where the device is comes from the owner (as curl --resolve).
+        host = pinned_name(serial)
         self._http = HttpsClient(
             f"https://{host}:{address.port}",
             tls=device_context(root, serial),
@@ -157,6 +161,17 @@ class DeviceClient:
     def create_token(self, wanted: Mapping[str, Any]) -> SessionAnswer:
         """A new API token: `label`, `access`, `lifetime_seconds`."""
         return parse_answer(self._send("POST", "/v1/tokens", wanted).body, SessionAnswer)
+
+    def household(self) -> HouseholdAnswer:
+        """The certificate that browsers are shown."""
+        return self.ask("GET", "/v1/household", HouseholdAnswer)
+
+    def announcement(self, *, enabled: bool | None = None) -> AnnouncementAnswer:
+        """Whether the local network is told of the device; set first, if `enabled` is given."""
+        if enabled is None:
+            return self.ask("GET", "/v1/announcement", AnnouncementAnswer)
+        answer = self._send("PUT", "/v1/announcement", {"enabled": enabled})
+        return parse_answer(answer.body, AnnouncementAnswer)
 
     def events(self, limit: int) -> tuple[str, ...]:
         """The newest `limit` lines of the owner's security log, newest last."""

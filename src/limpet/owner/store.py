@@ -17,11 +17,20 @@ import msgspec
 from limpet.errors import Rejected, Unavailable
 from limpet.storage import make_directory, read_bounded, remove_durably, write_atomic
 
-__all__ = ["DeviceRecord", "Store", "default_store"]
+__all__ = ["DeviceRecord", "HouseholdRecord", "Store", "default_store"]
 
 RECORD_BYTES = 64 << 10
 MAX_DEVICES = 10_000
 _SERIAL = re.compile(r"[A-Z0-9][A-Z0-9-]{2,31}")
+
+
+class HouseholdRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The household's certificate on a device: names that the owner chose, and what it has."""
+
+    hostnames: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    shown: tuple[str, ...] = ()  # all addresses in the certificate
+    until: datetime | None = None
 
 
 class DeviceRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -40,6 +49,7 @@ class DeviceRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     expires_at: datetime | None = None
     log_number: int = 0
     log_hash: str = ""
+    household: HouseholdRecord | None = None
 
     def __repr__(self) -> str:
         return f"DeviceRecord(serial={self.serial!r}, url={self.url!r}, token=<secret>)"
@@ -50,6 +60,7 @@ class Store:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self.household = directory / "household"  # the owner's authority for browsers
 
     def save(self, record: DeviceRecord) -> None:
         """Keep `record` (mode 0600); durable on return."""
@@ -66,11 +77,7 @@ class Store:
                 f"no device {serial} is known here",
                 hint="limpet owner list shows those that are",
             )
-        with contextlib.suppress(OSError):
-            if path.stat().st_mode & 0o077:
-                raise Rejected(
-                    "bad-record", f"{path} can be read by others", hint=f"chmod 600 {path}"
-                )
+        self.verify_private(path)
         try:
             return msgspec.json.decode(
                 read_bounded(path, max_bytes=RECORD_BYTES), type=DeviceRecord
@@ -79,6 +86,14 @@ class Store:
             raise Rejected(
                 "bad-record", f"{path} is damaged", hint="remove it and log in again"
             ) from error
+
+    def verify_private(self, path: Path) -> None:
+        """Raise `Rejected("bad-record")` if others than the owner may read `path`."""
+        with contextlib.suppress(OSError):
+            if path.stat().st_mode & 0o077:
+                raise Rejected(
+                    "bad-record", f"{path} can be read by others", hint=f"chmod 600 {path}"
+                )
 
     def serials(self) -> tuple[str, ...]:
         """The known devices, sorted."""

@@ -5,7 +5,8 @@ check of the serial number in its certificate. The verification itself, numbered
 
 1. the root certificate has the pin that the label carries (RFC 7469, 2.4, for a root);
 2. TLS 1.3 with a chain to that root alone, valid now, for server authentication;
-3. the certificate names `<serial>.local`, which every device of the maker has alone;
+3. the certificate names `<serial>.limpet.alt` (RFC 9476: a name for no resolver), which every
+   device of the maker has alone, and by which it knows a client that trusts its maker's root;
 4. its subject's serialNumber is the serial (IEEE 802.1AR, 8.6).
 
 Address and host name that the owner typed prove nothing, so they are not checked:

@@ -47,12 +47,14 @@ from ._types import (
     VendorServices,
     Window,
 )
+from .announcing import ANNOUNCEMENT_PORT, announces
 from .flows import Flow, Peers, is_local_name, list_flows, list_hosts
 from .label import Label, LabelClaim, parse_label_uri
 from .mud import mud_url, render_mud
 from .security_txt import render_security_txt
 
 __all__ = [
+    "ANNOUNCEMENT_PORT",
     "MAX_PRODUCT_BYTES",
     "PRODUCT_FILE",
     "Acceptance",
@@ -89,6 +91,7 @@ __all__ = [
     "User",
     "VendorServices",
     "Window",
+    "announces",
     "examine_product",
     "is_local_name",
     "list_flows",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.device.workshop import SRC, Running, make_device, make_slot, running, until
+from tests.device.workshop import ROLES, SRC, Running, make_device, make_slot, running, until
 
 from limpet.device.boot._policy import DEFAULT_DEADLINE, decide_deadline, decide_delay
 from limpet.firmware.slots import (
@@ -34,7 +34,7 @@ def test_a_stopped_device_leaves_no_process_within_five_seconds(
     number: signal.Signals, tmp_path: Path
 ) -> None:
     with running(make_device(tmp_path / "d")) as device:
-        assert len(device.processes()) == 7
+        assert len(device.processes()) == len(ROLES) + 2
         since = time.monotonic()
         device.boot.send_signal(number)
         assert device.boot.wait(10) == 0

@@ -86,6 +86,10 @@ def _on(version: int, *without: str) -> list[str]:
     return [sys.executable, "-B", str(OLDER_KERNEL), ",".join([str(version), *without])]
 
 
+def _done(found: dict[str, str]) -> set[str]:
+    return {attempt for attempt, outcome in found.items() if outcome == "done"}
+
+
 def _refused(found: dict[str, str]) -> set[str]:
     return {name for name, what in found.items() if what == "PermissionError"}
 
@@ -131,6 +135,16 @@ def test_a_taken_updater_reaches_the_vendor_and_cannot_accept(version: int, tmp_
     refused = BY_SECCOMP | {"listen elsewhere"} | _by_landlock(version)
     assert _refused(found) == refused - {"connect to the vendor"}
     assert found["connect to the vendor"] == "done"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_taken_announcer_opens_no_socket_and_writes_no_file(version: int, tmp_path: Path) -> None:
+    found = _attack("announcer", tmp_path, version)
+    refused = _refused(found)
+    # Its sockets are open before; afterwards it opens none, of no kind.
+    assert refused >= BY_SECCOMP | {"open tcp", "open udp", "listen elsewhere"}
+    # No file may grow, its own neither, also where the kernel has no Landlock.
+    assert not {"write own", "write beside", "write the slot"} & _done(found)
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -22,6 +22,7 @@ from tests.device.workshop import example_product
 
 import limpet
 from limpet.crypto.certificates import issue_operational, make_root
+from limpet.crypto.names import pinned_name
 from limpet.crypto.requests import verify_request
 from limpet.crypto.tls import client_context
 from limpet.device.enclosure.ownership import own_private
@@ -230,10 +231,11 @@ class Stand:
 
     def client(self) -> HttpsClient:
         near = "[::1]" if self._listen.startswith("[") else "127.0.0.1"
+        host = pinned_name(SERIAL)
         return HttpsClient(
-            f"https://{SERIAL.lower()}.local:{self.port}",
+            f"https://{host}:{self.port}",
             tls=client_context(roots_pem=self.device_root.certificate_pem()),
-            resolve={f"{SERIAL.lower()}.local:{self.port}": f"{near}:{self.port}"},
+            resolve={f"{host}:{self.port}": f"{near}:{self.port}"},
         )
 
     def close(self) -> None:

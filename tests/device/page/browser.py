@@ -36,9 +36,12 @@ class Refused(Exception):
 class Browser:
     """One browser window. Elements are found by CSS selectors, or by the text that they show."""
 
-    def __init__(self, port: int, *, profile: Path, phone: bool) -> None:
+    def __init__(self, port: int, *, profile: Path, phone: bool, resolve: str = "") -> None:
+        """`resolve` are Chromium's host resolver rules: where names lead, as a name server says."""
         self._port = port
         flags = [*FLAGS, f"--user-data-dir={profile}"]
+        if resolve:
+            flags.append(f"--host-resolver-rules={resolve}")
         options: dict[str, Any] = {"args": flags, "binary": shutil.which("chromium")}
         if phone:
             options["mobileEmulation"] = PHONE

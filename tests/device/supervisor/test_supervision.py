@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.device.workshop import (
+    ROLES,
     Running,
     lacking_here,
     make_device,
@@ -19,7 +20,7 @@ from tests.device.workshop import (
     until,
 )
 
-from limpet.device.supervisor._policy import FIRST_DELAY
+from limpet.device.supervisor._policy import FIRST_DELAY, ORDER
 
 pytestmark = pytest.mark.end_to_end
 
@@ -67,10 +68,10 @@ def test_a_role_that_hangs_is_ended_and_restarted(tmp_path: Path) -> None:
 
 def test_each_of_the_roles_may_die_in_turn(tmp_path: Path) -> None:
     with running(make_device(tmp_path / "d")) as device:
-        for role in ("keeper", "accounts", "app", "gateway", "updater"):
+        for role in ROLES:
             os.kill(device.pid_of(role), signal.SIGKILL)
             until(lambda role=role: device.has_logged("role-ended", role), role, device)
-        until(lambda: len(device.processes()) == 7, "not all came back", device)
+        until(lambda: len(device.processes()) == len(ROLES) + 2, "not all came back", device)
         until(lambda: _goes_on(device), "the links did not come back", device)
 
 
@@ -131,7 +132,7 @@ def test_the_outside_sees_where_it_listens_and_how_each_role_is_confined(tmp_pat
             "port": 4711,
         }
         status = json.loads((run / "status.json").read_text())
-        assert [role["state"] for role in status["roles"]] == ["running"] * 5
+        assert [role["state"] for role in status["roles"]] == ["running"] * len(ORDER)
         for role in status["roles"]:
             assert {c["mechanism"] for c in role["confinement"]} >= {"landlock", "seccomp"}
             missing = missing_in(role["confinement"])
@@ -140,7 +141,7 @@ def test_the_outside_sees_where_it_listens_and_how_each_role_is_confined(tmp_pat
 
 def test_a_role_is_confined_by_what_the_kernel_itself_says(tmp_path: Path) -> None:
     with running(make_device(tmp_path / "d")) as device:
-        for role in ("keeper", "accounts", "app", "updater", "gateway"):
+        for role in ROLES:
             lines = Path(f"/proc/{device.pid_of(role)}/status").read_text().splitlines()
             seen = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
             assert (seen["NoNewPrivs"], seen["Seccomp"]) == ("1", "2")
@@ -149,7 +150,7 @@ def test_a_role_is_confined_by_what_the_kernel_itself_says(tmp_path: Path) -> No
 
 def test_the_directories_of_the_roles_are_for_nobody_else(tmp_path: Path) -> None:
     with running(make_device(tmp_path / "d")) as device:
-        for role in ("keeper", "accounts", "app", "updater", "gateway"):
+        for role in ROLES:
             assert stat.S_IMODE((device.root / role).stat().st_mode) == 0o700
 
 

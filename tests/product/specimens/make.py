@@ -169,6 +169,10 @@ BROKEN: dict[str, tuple[tuple[str, str], ...]] = {
         ('transport = "tcp"', 'transport = "physical"'),
         ("port = 8443", "port = 8443 #! interfaces.api.port: a physical interface has no port"),
     ),
+    "unknown-datagram-door": (
+        ('transport = "tcp"', 'transport = "udp"'),
+        ("port = 8443", "port = 8443 #! interfaces.api.port: the device opens no UDP port but"),
+    ),
     "outbound-without-hosts": (
         (
             '[[interfaces]]\nid = "updates"',

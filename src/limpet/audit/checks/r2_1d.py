@@ -11,6 +11,7 @@ from limpet.audit.judgements.attacks import judge_amplification, judge_ordeals
 from limpet.audit.judgements.documents import judge_published_policy
 from limpet.audit.judgements.processes import judge_egress
 from limpet.audit.target import Target
+from limpet.product import ANNOUNCEMENT_PORT, announces
 
 __all__ = ["CHECK", "run"]
 
@@ -24,11 +25,18 @@ def run(target: Target) -> Finding:
     if target.product_dir is not None and target.vendor is not None:
         published.append(attempt("published policy", lambda: _judge_published(target)))
     return combine_all(
-        attempt("amplification", lambda: judge_amplification(target.observe(probe_datagrams))),
+        attempt("amplification", lambda: _judge_datagrams(target)),
         attempt("relaying", lambda: _judge_relaying(target)),
         attempt("egress", lambda: _judge_egress(target)),
         *published,
     )
+
+
+def _judge_datagrams(target: Target) -> Finding:
+    announced: frozenset[int] = frozenset()
+    if target.product_dir is not None and announces(target.observe(read_design).product):
+        announced = frozenset({ANNOUNCEMENT_PORT})
+    return judge_amplification(target.observe(probe_datagrams), announced=announced)
 
 
 def _judge_relaying(target: Target) -> Finding:

@@ -23,7 +23,13 @@ def _judge_ports(target: Target) -> Finding:
     interfaces = target.observe(read_design).product.interfaces
     ways = [one for one in interfaces if one.direction == "in" and one.transport == "tcp"]
     port = target.need(target.device, "device URL").peer[1]
-    return judge_listeners(target.observe(read_processes), len({w.port for w in ways}), port)
+    datagrams = {one.port for one in interfaces if one.direction == "in" and one.transport == "udp"}
+    return judge_listeners(
+        target.observe(read_processes),
+        len({way.port for way in ways}),
+        port,
+        datagram_ports=frozenset(filter(None, datagrams)),
+    )
 
 
 CHECK = Check(

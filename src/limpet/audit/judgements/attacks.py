@@ -24,6 +24,7 @@ MAX_CHECKED_ONE_SOURCE = 10  # NIST SP 800-63B-4, 3.2.2 allows 100 in all; a dev
 MAX_CHECKED_ALL = 20  # from many sources together, at once
 WORST_SECONDS = 2.0  # one request of the honest client, on a machine that is itself the attacker
 MEDIAN_SECONDS = 0.5
+LINK_FACTOR = 3.0  # a question for a service, with the question again and one pointer
 
 
 def judge_guesses(guesses: Guesses) -> Finding:
@@ -102,11 +103,21 @@ def judge_ordeals(ordeals: Sequence[Ordeal], *, answers_after: bool) -> Finding:
     return passed(f"{len(ordeals)} hostile inputs refused, the device answers after them")
 
 
-def judge_amplification(echoes: Sequence[Echo]) -> Finding:
-    """Pass if no datagram got an answer larger than itself (R2.1d; RFC 8085, 3.1)."""
+def judge_amplification(
+    echoes: Sequence[Echo], *, announced: frozenset[int] = frozenset()
+) -> Finding:
+    """Pass if no datagram got an answer larger than itself (R2.1d; RFC 8085, 3.1).
+
+    On the ports of `announced` (multicast DNS that the design declares) the answer may be
+    `LINK_FACTOR` times as large: it goes to the own link only (RFC 6762, 11).
+    """
     if not echoes:
         return undetermined("no datagram was sent")
-    larger = [f"UDP {one.port}: {one.factor:.1f} times" for one in echoes if one.factor > 1]
+    larger = [
+        f"UDP {one.port}: {one.factor:.1f} times"
+        for one in echoes
+        if one.factor > (LINK_FACTOR if one.port in announced else 1)
+    ]
     if larger:
         return failed(f"answers larger than the question: {', '.join(larger)}")
     answered = sum(1 for one in echoes if one.received)

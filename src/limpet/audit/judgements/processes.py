@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from limpet.audit.finding import Finding, failed, passed, undetermined
 from limpet.audit.instruments.host import KernelRandomness, Mechanism, OpenFile
 from limpet.audit.instruments.processes import Process
+from limpet.audit.instruments.sockets import Socket
 
 __all__ = [
     "judge_compartments",
@@ -23,6 +24,7 @@ __all__ = [
 ]
 
 ACCEPTING = frozenset({"gateway"})
+HEARING = frozenset({"announcer"})  # reads datagrams, where the product declares it
 CONNECTING = frozenset({"updater"})
 STARTERS = frozenset({"boot", "supervisor"})  # they start programs; they parse nothing foreign
 SERVING = frozenset({"gateway", "accounts", "keeper", "updater", "app"})
@@ -45,7 +47,9 @@ def judge_compartments(
         return failed(f"memory both writable and executable in {_names(both)}")
     if randomize < 2:
         return failed(f"address space randomization is {randomize}, not 2")
-    dumping = [one.role for one in processes if one.core_limit != 0 and one.role in SERVING]
+    dumping = [
+        one.role for one in processes if one.core_limit != 0 and one.role in SERVING | HEARING
+    ]
     if dumping:
         return failed(f"core dumps of private memory are allowed for {_names(dumping)}")
     places = len({one.mapped.first_address for one in processes})
@@ -69,7 +73,7 @@ def judge_mechanisms(said: Sequence[Mechanism], *, resting: frozenset[str]) -> F
 
 def judge_confinement(processes: Sequence[Process]) -> Finding:
     """Pass if every serving role has given up privileges and filters its system calls (R2.6.2)."""
-    serving = [one for one in processes if one.role in SERVING]
+    serving = [one for one in processes if one.role in SERVING | HEARING]
     if not serving:
         return undetermined("no serving process was found")
     if loose := unconfined(serving):
@@ -102,7 +106,7 @@ def judge_roles(processes: Sequence[Process]) -> Finding:
         f"{one.role} {'listens' if held.is_listening else 'is connected'} ({held.protocol})"
         for one in processes
         for held in one.sockets
-        if (held.is_listening and one.role not in ACCEPTING)
+        if (held.is_listening and one.role not in _may_listen(held))
         or (held.is_connected and one.role not in ACCEPTING | CONNECTING)
     ]
     if stray:
@@ -111,18 +115,27 @@ def judge_roles(processes: Sequence[Process]) -> Finding:
     return passed(f"no Internet socket in {_names(quiet)}")
 
 
-def judge_listeners(processes: Sequence[Process], declared: int, port: int) -> Finding:
-    """Pass if no more ports are open than the design file declares inbound interfaces (R2.1f)."""
+def judge_listeners(
+    processes: Sequence[Process], declared: int, port: int, *, datagram_ports: frozenset[int]
+) -> Finding:
+    """Pass if no more ports are open than the design file declares inbound interfaces, and no UDP
+    port but those that it declares (R2.1f)."""
     listening = [held for one in processes for held in one.sockets if held.is_listening]
     datagrams = [held for held in listening if held.protocol.startswith("udp")]
     ports = sorted({held.local[1] for held in listening if held not in datagrams})
-    if datagrams:
-        return failed(f"UDP ports {sorted({held.local[1] for held in datagrams})} are open")
+    heard = {held.local[1] for held in datagrams}
+    if heard - datagram_ports:
+        return failed(f"UDP ports {sorted(heard - datagram_ports)} are open")
     if len(ports) > declared:
         return failed(f"ports {ports} are open, {declared} inbound interfaces are declared")
     if port not in ports:
         return undetermined(f"the audited port {port} is not among the device's ports {ports}")
-    return passed(f"TCP port {ports} open, {declared} inbound interfaces declared, no UDP port")
+    more = f"UDP port {sorted(heard)}, declared" if heard else "no UDP port"
+    return passed(f"TCP port {ports} open, {declared} inbound interfaces declared, {more}")
+
+
+def _may_listen(held: Socket) -> frozenset[str]:
+    return HEARING if held.protocol.startswith("udp") else ACCEPTING
 
 
 def judge_egress(processes: Sequence[Process], allowed: frozenset[tuple[str, int]]) -> Finding:

@@ -35,6 +35,7 @@ class Compartment(enum.Enum):
     DIALER = "app-dialer"
     UPDATER = "updater"
     GATEWAY = "gateway"
+    ANNOUNCER = "announcer"
 
 
 SELF = -1
@@ -109,6 +110,8 @@ _SERIAL = (  # asm-generic/ioctls.h: settings, flush and lines of a terminal; ne
 _SOL_SOCKET, _IPPROTO_IP, _IPPROTO_TCP, _IPPROTO_UDP, _IPPROTO_IPV6 = 1, 0, 6, 17, 41
 _TCP_NODELAY, _SO_LINGER, _IP_RECVERR, _IPV6_RECVERR = 1, 13, 11, 25
 _AF_UNIX, _AF_INET, _AF_INET6, _AF_NETLINK, _STREAM, _DGRAM, _TYPE = 1, 2, 10, 16, 1, 2, 0xF
+_GROUPS_4, _GROUPS_6 = (35, 36), (20, 21)  # IP_ADD_MEMBERSHIP, …; IPV6_JOIN_GROUP, _LEAVE_GROUP
+_INTERFACES = (0x8912, 0x8913, 0x891B, 0x8933)  # SIOCGIFCONF, _FLAGS, _NETMASK, _INDEX
 _PR_SET_NAME = 15
 _MFD_CLOEXEC, _MFD_NOEXEC_SEAL = 1, 8
 
@@ -243,6 +246,16 @@ _TCP_OPTIONS = Grant(
     calls=(_call("setsockopt", _one(1, _IPPROTO_TCP), _one(2, _TCP_NODELAY)),),
 )
 
+_ANNOUNCING = Grant(
+    why="multicast DNS with the sockets that were bound before: the groups of each network, and"
+    " which networks there are; no new socket, and no option that lets one send further",
+    calls=(
+        *_calls("recvmsg sendmsg openat read lseek"),
+        _call("setsockopt", _one(1, _IPPROTO_IP), _one(2, *_GROUPS_4)),
+        _call("setsockopt", _one(1, _IPPROTO_IPV6), _one(2, *_GROUPS_6)),
+        _call("ioctl", _one(1, *_INTERFACES)),
+    ),
+)
 _INSTALLING = Grant(
     why="the updater: TUF's link to its current root, room on the disk, trees that are removed, the"
     " modes of firmware: without set-id bits, and not for all to write",
@@ -274,6 +287,7 @@ COMPARTMENTS: Mapping[Compartment, Sequence[Grant]] = {
         _INSTALLING,
     ),
     Compartment.GATEWAY: (*_KEEPING, _TLS, _ACCEPTING, _TCP_OPTIONS, _DROPPING),
+    Compartment.ANNOUNCER: (*_ROLE, _ANNOUNCING),
 }  # fmt: skip
 
 REFUSED: Sequence[Refusal] = (

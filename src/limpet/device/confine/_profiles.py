@@ -115,6 +115,11 @@ PROFILES: Mapping[Role, Profile] = {
         memory_bytes=1024 * _MIB, file_bytes=_MIB, open_files=1024,
         ports=_listening, compartment=_always(Compartment.GATEWAY),
     ),
+    # Datagrams of the local link; Landlock knows TCP only, and all of that is refused.
+    Role.ANNOUNCER: Profile(
+        memory_bytes=256 * _MIB, file_bytes=0, open_files=32,
+        ports=_no_ports, compartment=_always(Compartment.ANNOUNCER),
+    ),
 }  # fmt: skip
 
 
@@ -129,7 +134,7 @@ def file_grants(start: Start) -> tuple[FileGrant, ...]:
     read = [start.slot_path, start.root / "identity.json", *_python(), *map(Path, SYSTEM)]
     read += map(Path, DEVICES)
     read.append(Path("/proc") / str(os.getpid()))
-    write = [start.private]
+    write = [] if start.role is Role.ANNOUNCER else [start.private]  # it keeps nothing
     if start.role is Role.UPDATER:
         read += map(Path, NAMES)
     devices = [TPM] if start.role is Role.KEEPER else []

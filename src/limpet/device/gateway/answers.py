@@ -75,7 +75,8 @@ _ALWAYS: Mapping[str, str] = {
 _NOTHING: frozenset[str] = frozenset()
 
 _STRICT: Mapping[str, str] = {"strict-transport-security": "max-age=63072000"}
-"""RFC 6797; only under the device's own name: `localhost` belongs to others too."""
+"""RFC 6797; only under the name that the device alone has, for ever: `localhost` is others' too,
+and a name that the owner gave it may be another's tomorrow."""
 
 
 def json_answer(status: int, value: Any, headers: Mapping[str, str] | None = None) -> Response:
@@ -97,17 +98,16 @@ def refusal(refused: m.Refused) -> Response:
     return problem(status, refused.reason, refused.message, headers=headers)
 
 
-def secured(response: Response, *, host: str) -> Response:
+def secured(response: Response, *, host: str, own: str) -> Response:
     """The answer with the headers that every answer carries; `host` is what was asked for."""
     plain = _ALWAYS.keys().isdisjoint(response.headers)
-    own = _NOTHING if plain else frozenset(response.headers.keys() & _ALWAYS.keys())
-    is_local = host.partition(":")[0].lower().endswith(".local")
-    fixed = _headers_of_every_answer(own, is_local=is_local)
+    brought = _NOTHING if plain else frozenset(response.headers.keys() & _ALWAYS.keys())
+    fixed = _headers_of_every_answer(brought, is_own=host.partition(":")[0].lower() == own)
     return Response(response.status, response.headers, response.body, fixed)
 
 
 @functools.lru_cache(maxsize=16)
-def _headers_of_every_answer(own: frozenset[str], *, is_local: bool) -> FixedHeaders:
-    """All but those that an answer brings of its `own`."""
-    headers = {name: value for name, value in _ALWAYS.items() if name not in own}
-    return fixed_headers({**headers, **(_STRICT if is_local else {})})
+def _headers_of_every_answer(brought: frozenset[str], *, is_own: bool) -> FixedHeaders:
+    """All but those that an answer has `brought`."""
+    headers = {name: value for name, value in _ALWAYS.items() if name not in brought}
+    return fixed_headers({**headers, **(_STRICT if is_own else {})})

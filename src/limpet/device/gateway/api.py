@@ -8,8 +8,10 @@ from typing import Any
 
 import msgspec
 
+from limpet.crypto.names import own_name
 from limpet.device.gateway.answers import refusal, secured
 from limpet.device.gateway.asking import Asked, Refusal
+from limpet.device.gateway.home import HomeOperations
 from limpet.device.gateway.operations import Operations
 from limpet.device.gateway.origin import verify_origin
 from limpet.device.gateway.routes import Match, match_route, methods_of
@@ -25,9 +27,10 @@ MAX_TOKEN = 256
 class Api:
     """The handler of the gateway's server."""
 
-    def __init__(self, operations: Operations) -> None:
-        self._operations = operations
-        self._table = operations.table()
+    def __init__(self, operations: Operations, home: HomeOperations) -> None:
+        self._operations, self._home = operations, home
+        self._table = {**operations.table(), **home.table()}
+        self._own = own_name(operations.facts.identity.serial)
 
     async def handle(self, request: Request) -> Response:
         """Answer one request; `Unavailable` is left to the server (503)."""
@@ -37,7 +40,7 @@ class Api:
             response = refusal(error.refused)
         except Rejected as error:
             response = refusal(m.Refused(reason=error.reason, message=error.message))
-        return secured(response, host=request.headers["host"])
+        return secured(response, host=request.headers["host"], own=self._own)
 
     async def _handle(self, request: Request) -> Response:
         """Numbered as they run:
@@ -50,7 +53,7 @@ class Api:
             host=request.headers["host"],
             origin=request.headers.get("origin"),
             site=None if _is_visit(request) else request.headers.get("sec-fetch-site"),
-            serial=self._operations.facts.identity.serial,
+            names=self._home.names(),
         )
         # 2.
         match = match_route(request.method, request.path)

@@ -15,11 +15,16 @@ from limpet.wire.codec import Message
 
 __all__ = [
     "AccessName",
+    "AnnouncementBody",
+    "AnnouncementSettingBody",
     "ClaimBody",
     "DeviceBody",
     "Empty",
     "EventsBody",
     "FunctionBody",
+    "HouseholdBody",
+    "HouseholdChainBody",
+    "HouseholdRequestBody",
     "IdentityBody",
     "LoginBody",
     "MechanismBody",
@@ -136,6 +141,50 @@ class IdentityBody(Message, frozen=True, kw_only=True):
     claimed: bool
     support: SupportBody
     security_contact: tuple[str, ...]
+
+
+class HouseholdBody(Message, frozen=True, kw_only=True):
+    """The certificate that browsers are shown; `pin` and times are empty where there is none.
+
+    Pins are the SHA-256 of a public key in base64 (RFC 7469, 2.4).
+    """
+
+    installed: bool
+    hostnames: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    not_before: datetime | None = None
+    not_after: datetime | None = None
+    household: str = ""  # the name of the authority
+    pin: str = ""
+    operational_pin: str = ""  # of what clients are shown that ask for `pinned_name`
+    pinned_name: str = ""
+
+
+class HouseholdRequestBody(Message, frozen=True, kw_only=True):
+    """A certificate request (PKCS#10) for the device's household key."""
+
+    csr_pem: str
+
+
+class HouseholdChainBody(Message, frozen=True, kw_only=True):
+    """The certificate and its household's authority."""
+
+    chain_pem: Annotated[str, Meta(max_length=16 << 10)]
+
+
+class AnnouncementSettingBody(Message, frozen=True, kw_only=True):
+    """Whether the device tells the local network where it is."""
+
+    enabled: bool
+
+
+class AnnouncementBody(Message, frozen=True, kw_only=True):
+    """The setting; `declared`: whether the product can announce at all."""
+
+    enabled: bool
+    declared: bool
+    name: str  # what lists of devices show
+    host: str
 
 
 class UpdateBody(Message, frozen=True, kw_only=True):

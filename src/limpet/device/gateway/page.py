@@ -18,7 +18,7 @@ PAGE = ""
 """The name of the page itself, at `/`."""
 
 SCRIPTS = ("elements", "session", "schema", "values", "stream", "entry", "functions", "updates",
-           "factor", "access", "hands", "people", "device", "start")  # fmt: skip
+           "factor", "access", "hands", "people", "home", "device", "start")  # fmt: skip
 """The parts of `page.js`, in order: one file for the browser, since each more is a connection
 more, and a stranger has four (limpet.https.admission)."""
 

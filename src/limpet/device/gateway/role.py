@@ -7,17 +7,21 @@ accepted before it, nor before all that the gateway asks are ready.
 import asyncio
 import ipaddress
 import random
+import ssl
 import time
 from datetime import UTC, datetime
 
 from limpet.crypto.randomness import wait_until_ready
-from limpet.crypto.tls import server_context
 from limpet.device.confine import confine
+from limpet.device.gateway.announcement import Announcement, describe
 from limpet.device.gateway.api import Api
 from limpet.device.gateway.bodies import AlgorithmsBody
-from limpet.device.gateway.certificate import ENROLL_SECONDS, Enrollment
+from limpet.device.gateway.certificate import ENROLL_SECONDS, Enrollment, Identity
 from limpet.device.gateway.compartments import load_compartments
 from limpet.device.gateway.facts import Facts, load_facts
+from limpet.device.gateway.front import front_context
+from limpet.device.gateway.home import HomeOperations
+from limpet.device.gateway.household import Household
 from limpet.device.gateway.operations import Operations
 from limpet.device.link import messages as m
 from limpet.device.link.bus import Bus
@@ -26,6 +30,7 @@ from limpet.device.link.start import Start
 from limpet.https.admission import DEVICE as ADMISSION
 from limpet.https.admission import Admission
 from limpet.https.limits import DEVICE as LIMITS
+from limpet.https.server import Server
 from limpet.https.server import serve as listen
 from limpet.storage import make_directory, read_bounded
 
@@ -46,13 +51,22 @@ async def serve(start: Start, bus: Bus) -> None:
         compartments=lambda: load_compartments(start.root),
     )
     enrollment = _enrollment(start, bus, facts)
-    identity = enrollment.load()
+    announcement = Announcement(
+        make_directory(start.private), facts, lambda said: bus.call(Role.ANNOUNCER, said)
+    )
+    fronting = Fronting(enrollment.load(), _household(start, bus, facts))
+    home = HomeOperations(
+        serial=facts.identity.serial,
+        household=fronting.household,
+        announcement=announcement,
+        identity=lambda: fronting.identity,
+    )
     host, port = start.listen
     server = await listen(
-        Api(operations).handle,
+        Api(operations, home).handle,
         host=host,
         port=port,
-        tls=server_context(identity.chain_pem, identity.key),
+        tls=fronting.context(),
         limits=LIMITS,
         admission=admission,
         on_event=lambda event, detail: bus.log(event, detail, level="warning"),
@@ -63,17 +77,50 @@ async def serve(start: Start, bus: Bus) -> None:
     shown = f"[{server.host}]" if ":" in server.host else server.host
     bus.log("listening", f"{shown}:{server.port}")
     bus.log("algorithms", _say(facts.algorithms))
-    keep = asyncio.ensure_future(
-        enrollment.run(
-            identity,
-            adopt=lambda new: setattr(server, "tls", server_context(new.chain_pem, new.key)),
-        )
+    fronting.serve_with(server)
+    keep = asyncio.gather(
+        enrollment.run(fronting.identity, adopt=fronting.adopt),
+        announcement.run(describe(facts, listens_on=host, port=server.port)),
     )
     try:
         await bus.until_stopped()
     finally:
         keep.cancel()
         await server.close()
+
+
+class Fronting:
+    """Keeps what the server shows in step with the two certificates."""
+
+    def __init__(self, identity: Identity, household: Household) -> None:
+        self.identity, self.household = identity, household
+
+    def context(self) -> ssl.SSLContext:
+        """For what is there now."""
+        return front_context(self.identity, self.household)
+
+    def serve_with(self, server: Server) -> None:
+        """From now on `server` shows every change, to new connections."""
+        self._server = server
+        self.household.changed = self._renew
+
+    def adopt(self, identity: Identity) -> None:
+        """Show a new operational certificate."""
+        self.identity = identity
+        self._renew()
+
+    def _renew(self) -> None:
+        self._server.tls = self.context()
+
+
+def _household(start: Start, bus: Bus, facts: Facts) -> Household:
+    return Household(
+        make_directory(start.private),
+        model=facts.identity.model,
+        serial=facts.identity.serial,
+        addresses=_addresses(start.listen[0]),
+        log=lambda event, detail: bus.log(event, detail),
+    )
 
 
 def _enrollment(start: Start, bus: Bus, facts: Facts) -> Enrollment:

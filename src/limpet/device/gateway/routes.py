@@ -57,6 +57,12 @@ class Operation(enum.Enum):
     READ_EVENTS = "read-events"
     READ_DEVICE = "read-device"
     RESET = "reset"
+    READ_ANNOUNCEMENT = "read-announcement"
+    SET_ANNOUNCEMENT = "set-announcement"
+    READ_HOUSEHOLD = "read-household"
+    REQUEST_HOUSEHOLD = "request-household"
+    INSTALL_HOUSEHOLD = "install-household"
+    REMOVE_HOUSEHOLD = "remove-household"
     OPENAPI = "openapi"
     STREAM = "stream"
     PAGE = "page"
@@ -187,6 +193,21 @@ ROUTES: Sequence[Route] = (
     _route(_O.RESET, "POST", "/v1/reset", _OWNER,
            "Factory reset: destroy accounts and the owner's data; answers with a fresh claim code",
            reads=b.ResetBody, answers=p.FreshCodeBody),
+    _route(_O.READ_ANNOUNCEMENT, "GET", "/v1/announcement", _VIEWER,
+           "What the local network is told of the device", answers=b.AnnouncementBody),
+    _route(_O.SET_ANNOUNCEMENT, "PUT", "/v1/announcement", _OWNER,
+           "Tell the local network where the device is, or nothing",
+           reads=b.AnnouncementSettingBody, answers=b.AnnouncementBody),
+    _route(_O.READ_HOUSEHOLD, "GET", "/v1/household", _VIEWER,
+           "The certificate that browsers are shown", answers=b.HouseholdBody),
+    _route(_O.REQUEST_HOUSEHOLD, "POST", "/v1/household/request", _OWNER,
+           "A certificate request, for the owner's household to sign",
+           answers=b.HouseholdRequestBody, status=201),
+    _route(_O.INSTALL_HOUSEHOLD, "PUT", "/v1/household", _OWNER,
+           "Show browsers a certificate of the owner's household",
+           reads=b.HouseholdChainBody, answers=b.HouseholdBody),
+    _route(_O.REMOVE_HOUSEHOLD, "DELETE", "/v1/household", _OWNER,
+           "Show browsers the maker's certificate again", status=204),
     _route(_O.OPENAPI, "GET", "/v1/openapi.json", _VIEWER, "This description", answers=Any),
     _route(_O.STREAM, "GET", "/v1/stream", _VIEWER,
            "Live readings and the state of updates (text/event-stream)"),

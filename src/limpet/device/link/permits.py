@@ -21,6 +21,7 @@ class Role(enum.Enum):
     APP = "app"
     UPDATER = "updater"
     GATEWAY = "gateway"
+    ANNOUNCER = "announcer"
 
 
 _TO_SUPERVISOR = frozenset({m.Ready, m.Violation, m.LogEvent})
@@ -43,12 +44,14 @@ PERMITS: Mapping[tuple[Role, Role], frozenset[type]] = {
     (Role.GATEWAY, Role.UPDATER): frozenset(
         {m.ReadUpdateStatus, m.SetUpdatePolicy, m.CheckNow, m.InstallNow, m.EnrollCertificate}
     ),
+    (Role.GATEWAY, Role.ANNOUNCER): frozenset({m.Announce}),
     (Role.UPDATER, Role.KEEPER): frozenset({m.EnrollStart, m.EnrollFeed}),
     (Role.UPDATER, Role.APP): frozenset({m.CheckHealth}),
     (Role.UPDATER, Role.SUPERVISOR): _TO_SUPERVISOR
     | {m.Rest, m.Activate, m.ConfirmTrial, m.RejectTrial, m.ReadBootRecord},
     (Role.ACCOUNTS, Role.SUPERVISOR): _TO_SUPERVISOR | {m.EraseData},
     (Role.GATEWAY, Role.SUPERVISOR): _TO_SUPERVISOR,
+    (Role.ANNOUNCER, Role.SUPERVISOR): _TO_SUPERVISOR | {m.Rest},
     (Role.KEEPER, Role.SUPERVISOR): _TO_SUPERVISOR | {m.Rest},
     (Role.APP, Role.SUPERVISOR): _TO_SUPERVISOR,
     (Role.SUPERVISOR, Role.KEEPER): _FROM_SUPERVISOR | {m.GenerateIdentity, m.StoreIdentity},
@@ -56,6 +59,7 @@ PERMITS: Mapping[tuple[Role, Role], frozenset[type]] = {
     (Role.SUPERVISOR, Role.APP): _FROM_SUPERVISOR,
     (Role.SUPERVISOR, Role.UPDATER): _FROM_SUPERVISOR,
     (Role.SUPERVISOR, Role.GATEWAY): _FROM_SUPERVISOR,
+    (Role.SUPERVISOR, Role.ANNOUNCER): _FROM_SUPERVISOR,
 }  # fmt: skip
 
 

@@ -13,8 +13,9 @@ _EVERYWHERE = ("typing_extensions",)
 _WITHOUT = {
     "limpet.device.supervisor": ("ssl",),
     "limpet.device.accounts": ("ssl",),
+    "limpet.device.announcer": ("ssl",),
 }
-"""No TLS where no network is."""
+"""No TLS where none is spoken."""
 
 
 def leave_out(module: str) -> None:

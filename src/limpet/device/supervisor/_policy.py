@@ -7,16 +7,26 @@ from dataclasses import dataclass, replace
 
 from limpet.device.link.permits import Role
 from limpet.device.link.role import CANNOT_RUN
+from limpet.product import Product, announces
 
-__all__ = ["FACTORY_ORDER", "MAY_REST", "ORDER", "Restarts", "decide_patience", "decide_restart"]
+__all__ = [
+    "DISPENSABLE",
+    "FACTORY_ORDER",
+    "MAY_REST",
+    "ORDER",
+    "Restarts",
+    "decide_patience",
+    "decide_restart",
+    "decide_roles",
+]
 
-ORDER = (Role.KEEPER, Role.ACCOUNTS, Role.APP, Role.UPDATER, Role.GATEWAY)
+ORDER = (Role.KEEPER, Role.ACCOUNTS, Role.APP, Role.UPDATER, Role.GATEWAY, Role.ANNOUNCER)
 """Who is started when, each without waiting for the one before; the network opens last."""
 
 FACTORY_ORDER = (Role.KEEPER, Role.ACCOUNTS)
 """All that a device needs to get its identity and its claim code."""
 
-MAY_REST = frozenset({Role.KEEPER, Role.UPDATER})
+MAY_REST = frozenset({Role.KEEPER, Role.UPDATER, Role.ANNOUNCER})
 """Who need not run while nobody asks."""
 
 LEAST_REST_SECONDS = 10.0
@@ -26,6 +36,8 @@ FIRST_DELAY, LONGEST_DELAY = 0.25, 30.0  # seconds
 STEADY_SECONDS = 60.0  # a role that lived this long starts afresh
 GIVE_UP_AFTER = 8  # quick deaths in a row; then boot decides
 APP_PATIENCE = 6.0  # seconds that the network waits for the product's code at a start
+DISPENSABLE = frozenset({Role.APP, Role.ANNOUNCER})
+"""Roles without which the owner still reaches the device, and an update can come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +48,19 @@ class Restarts:
     total: int = 0
 
 
+def decide_roles(product: Product | None) -> tuple[Role, ...]:
+    """Who is started for `product`: the announcer only where its door is declared."""
+    is_announced = product is not None and announces(product)
+    return tuple(role for role in ORDER if role is not Role.ANNOUNCER or is_announced)
+
+
 def decide_patience(role: Role, *, on_trial: bool) -> float | None:
     """Seconds that the next role waits for `role` at the start; None: until it is ready.
 
     The app is the product's code: however broken it is, the owner reaches the device and an
     update can come. On trial it must be ready, since its failure is what a trial is for.
     """
-    return APP_PATIENCE if role is Role.APP and not on_trial else None
+    return APP_PATIENCE if role in DISPENSABLE and not on_trial else None
 
 
 def decide_restart(

@@ -28,6 +28,7 @@ from limpet.device.supervisor._door import Arrival, Door
 from limpet.device.supervisor._enclosures import enclosure_of
 from limpet.device.supervisor._entropy import Entropy
 from limpet.device.supervisor._policy import (
+    DISPENSABLE,
     FACTORY_ORDER,
     LEAST_REST_SECONDS,
     MAY_REST,
@@ -35,6 +36,7 @@ from limpet.device.supervisor._policy import (
     Restarts,
     decide_patience,
     decide_restart,
+    decide_roles,
 )
 from limpet.device.supervisor._requests import REBOOT, Requests
 from limpet.device.supervisor._rest import Rest
@@ -48,6 +50,7 @@ from limpet.device.supervisor.status import (
     write_status,
 )
 from limpet.errors import LimpetError, Misuse, Unavailable
+from limpet.product import PRODUCT_FILE, load_product
 from limpet.storage import make_directory
 
 __all__ = ["REBOOT", "Supervision"]
@@ -68,6 +71,7 @@ class Supervision:
         self._entropy = Entropy(start, self._log, self._write_status)
         self._users = find_users(start.root, first=start.first_user_id, given=start.roles_attach)
         self._door: Door | None = None
+        self._roles = _load_roles(start)
         self._children: dict[Role, Child] = {}
         self._resting: dict[Role, Rest] = {}
         self._restarts: dict[Role, Restarts] = {}
@@ -157,7 +161,7 @@ class Supervision:
             self._outcome.set_result(status)
 
     async def _work(self) -> None:
-        order = FACTORY_ORDER if self._start.factory else ORDER
+        order = FACTORY_ORDER if self._start.factory else self._roles
         try:
             async with asyncio.timeout(ALL_SECONDS):
                 self._tending += [asyncio.ensure_future(self._tend(role)) for role in order]
@@ -212,8 +216,8 @@ class Supervision:
                 self._restarts.get(role, Restarts()),
                 lived=loop.time() - child.started_at,
                 status=status,
-                # The product's code alone brings nobody down, unless it is what is on trial.
-                forever=role is Role.APP and not self._slots.is_on_trial(),
+                # These bring nobody down, unless they are what is on trial.
+                forever=role in DISPENSABLE and not self._slots.is_on_trial(),
             )
             self._restarts[role] = restarts
             self._write_status()
@@ -388,3 +392,11 @@ class Supervision:
 
     def _log(self, event: str, detail: str, *, level: str = "info") -> None:
         self._journal.write("supervisor", event, detail, level=level)
+
+
+def _load_roles(start: Start) -> tuple[Role, ...]:
+    """Who is started, by the slot's design file; a damaged one is told by those who need it."""
+    try:
+        return decide_roles(load_product(start.slot_path / PRODUCT_FILE))
+    except LimpetError:
+        return decide_roles(None)

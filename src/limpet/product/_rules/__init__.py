@@ -26,6 +26,7 @@ from ._references import (
 from ._surface import (
     a_button_is_an_interface,
     credentials_are_not_shared,
+    datagrams_are_announced,
     open_doors_have_reasons,
     outbound_has_hosts,
     secrets_are_not_guessable,
@@ -58,6 +59,7 @@ RULES: tuple[Rule, ...] = (
     measures_are_used,
     transports_fit,
     a_button_is_an_interface,
+    datagrams_are_announced,
     outbound_has_hosts,
     open_doors_have_reasons,
     secrets_are_not_guessable,

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from .._problem import Finding, Nearest, Path, quote
 from .._types import Authentication, Direction, Origin, Product, Transport, Uniqueness, User
+from ..announcing import ANNOUNCEMENT_PORT, is_announcement
 from ._context import Context
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "MIN_SECRET_LENGTH",
     "a_button_is_an_interface",
     "credentials_are_not_shared",
+    "datagrams_are_announced",
     "open_doors_have_reasons",
     "outbound_has_hosts",
     "secrets_are_not_guessable",
@@ -47,6 +49,15 @@ def a_button_is_an_interface(product: Product, _: Context) -> Iterator[Finding]:
         message = "a button that no interface declares"
         hint = 'add an inbound interface: transport "physical", authentication "physical-presence"'
         yield Finding(("ownership", "button"), message, hint)
+
+
+def datagrams_are_announced(product: Product, _: Context) -> Iterator[Finding]:
+    """The runtime opens one UDP port to strangers, that of multicast DNS, and no other."""
+    for index, interface in enumerate(product.interfaces):
+        is_door = interface.direction is Direction.IN and interface.transport is Transport.UDP
+        if is_door and not is_announcement(interface):
+            message = f"the device opens no UDP port but {ANNOUNCEMENT_PORT} (multicast DNS)"
+            yield Finding(("interfaces", index, "port"), message)
 
 
 def outbound_has_hosts(product: Product, _: Context) -> Iterator[Finding]:

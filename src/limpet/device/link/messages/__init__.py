@@ -6,6 +6,7 @@ unions that a link decodes. Which role may send which request to which other is
 `limpet.device.link.permits`.
 """
 
+from limpet.device.link.messages.announcing import Announce
 from limpet.device.link.messages.credentials import (
     Authenticate,
     ChangePassword,
@@ -115,6 +116,7 @@ __all__ = [
     "Access",
     "AcknowledgeNotice",
     "Activate",
+    "Announce",
     "Answer",
     "Authenticate",
     "BeginSecondFactor",
@@ -205,6 +207,7 @@ Request = (
     | DescribeFunctions | CallFunction | CheckHealth | ListNotices | AcknowledgeNotice
     | ReadUpdateStatus | SetUpdatePolicy | CheckNow | InstallNow | EnrollCertificate
     | EnrollStart | EnrollFeed | GenerateIdentity | StoreIdentity
+    | Announce
     | Activate | ConfirmTrial | RejectTrial | ReadBootRecord | EraseData | MintClaimCode
 )  # fmt: skip
 """Everything that one role may ask of another, subject to the table of permits."""

@@ -4,8 +4,8 @@ async function deviceView() {
   const identity = await ask("GET", "/v1/identity");
   const cards = [identityCard(identity)];
   if (!session.has("owner")) return cards;
-  const [device, log] = await Promise.all([ask("GET", "/v1/device"), ask("GET", "/v1/events")]);
-  cards.push(resetCard(), logCard(log.lines), confinementCard(device));
+  const [device, log, home] = await Promise.all([ask("GET", "/v1/device"), ask("GET", "/v1/events"), homeCards()]);
+  cards.push(...home, resetCard(), logCard(log.lines), confinementCard(device));
   return cards;
 }
 
