@@ -195,6 +195,25 @@ def test_what_the_household_gave_survives_a_kill_and_ends_by_the_owners_word(des
     assert not list(desk.store.household.iterdir())
 
 
+def test_the_next_owner_finds_nothing_of_the_last_ones_household(desk: Desk) -> None:
+    """Also where the owner leaves the data on the device."""
+    desk.claim()
+    before = desk.shown(OWN)
+    desk.owner("trust", "--no-browsers")
+    assert desk.shown(OWN) != before
+    token, person = desk.store.load(SERIAL).token, Person(desk.stand)
+    offer = {"password": PASSWORD, "erase": False}
+    status, made, _ = person.ask("POST", "/v1/transfer", offer, token=token)
+    assert status == 201, made
+    taker = {"code": made["code"], "name": "next", "password": "another harbour, another tide"}
+    status, session, _ = person.ask("POST", "/v1/transfer/accept", taker, token="")
+    assert status == 201, session
+    assert desk.shown(OWN).public_key() == before.public_key()
+    status, found, _ = person.ask("GET", "/v1/household", token=session["token"])
+    assert (status, found["installed"]) == (200, False)
+    assert not list((desk.stand.root / "gateway").glob("household*"))
+
+
 def test_nobody_but_the_owner_gives_or_takes_a_certificate_and_no_foreign_one_is_taken(
     desk: Desk,
 ) -> None:

@@ -36,7 +36,7 @@ pytestmark = [
 HOSTILE = Path(hostile.__file__).parent
 CONTROL = "import sys; sys.path.insert(0, sys.argv[1]); import hostile; hostile.main(*sys.argv[2:])"
 SOFTHSM = "/usr/lib/softhsm/libsofthsm2.so"
-ROLES = ("keeper", "accounts", "app", "updater", "gateway")
+ROLES = ("keeper", "accounts", "app", "updater", "gateway", "announcer")
 INHABITED = (*ROLES, "app-guard", "app-dialer")
 LET_IN = """
 
@@ -57,6 +57,7 @@ MAY = {
     "app": FILE | THREADS | {"make a pair of sockets"},
     "updater": FILE | THREADS | NETWORK,
     "gateway": FILE,
+    "announcer": set[str](),
     "app-guard": set[str](),
     "app-dialer": NETWORK,
 }

@@ -117,7 +117,7 @@ PROFILES: Mapping[Role, Profile] = {
     ),
     # Datagrams of the local link; Landlock knows TCP only, and all of that is refused.
     Role.ANNOUNCER: Profile(
-        memory_bytes=256 * _MIB, file_bytes=0, open_files=32,
+        memory_bytes=256 * _MIB, file_bytes=64 << 10, open_files=32,
         ports=_no_ports, compartment=_always(Compartment.ANNOUNCER),
     ),
 }  # fmt: skip

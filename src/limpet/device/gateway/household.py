@@ -72,6 +72,8 @@ class Household:
 
     def remove(self) -> None:
         """Forget chain and key; the next request makes a new one. Durable on return."""
+        if self.key is None and self.shown is None:
+            return
         for name in (CHAIN_FILE, KEY_FILE):  # a key without a chain is served to nobody
             remove_durably(self._directory / name)
         self.key = self.shown = None

@@ -39,12 +39,14 @@ R = TypeVar("R")
 
 @dataclass(slots=True)
 class Operations:
-    """The handlers. `call` asks another role; `compartments` is the supervisor's word."""
+    """The handlers. `call` asks another role; `compartments` is the supervisor's word; `handed_on`
+    is called once the device has another owner."""
 
     call: Call
     facts: Facts
     promote: Callable[[int], None]
     compartments: Callable[[], Compartments]
+    handed_on: Callable[[], None] = lambda: None
     _claimed: bool = False
     _functions: tuple[b.FunctionBody, ...] | None = None
     _support: tuple[float, b.SupportBody | None] = field(default=(-STATUS_SECONDS, None))
@@ -55,7 +57,7 @@ class Operations:
 
     def __post_init__(self) -> None:
         self._security_txt = SecurityTxt(self.facts)
-        self._people = PeopleOperations(self.call, self.promote, self._forget_claim)
+        self._people = PeopleOperations(self.call, self.promote, self._forget_claim, self.handed_on)
         self._live = LiveValues(
             sample=self._sample,
             authenticate=lambda token: self.call(Role.ACCOUNTS, m.Authenticate(token=token)),

@@ -41,11 +41,13 @@ class _Contested(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class PeopleOperations:
-    """The handlers; `reset_done` is called once nobody owns the device any more."""
+    """The handlers; `reset_done` is called once nobody owns the device any more, `handed_on` once
+    it is another's."""
 
     call: Call
     promote: Callable[[int], None]
     reset_done: Callable[[], None]
+    handed_on: Callable[[], None]
 
     def table(self) -> Mapping[Operation, Handler]:
         """Every operation's handler."""
@@ -86,8 +88,10 @@ class PeopleOperations:
         return await self._begin(asked, m.AcceptInvitation)
 
     async def accept_transfer(self, asked: Asked) -> Response:
-        """The next owner's first session."""
-        return await self._begin(asked, m.AcceptTransfer)
+        """The next owner's first session; the last one's household is not theirs."""
+        response = await self._begin(asked, m.AcceptTransfer)
+        self.handed_on()
+        return response
 
     async def login(self, asked: Asked) -> Response:
         """A session; known clients show their cookie in the body or as a cookie."""

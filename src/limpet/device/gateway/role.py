@@ -5,6 +5,7 @@ accepted before it, nor before all that the gateway asks are ready.
 """
 
 import asyncio
+import contextlib
 import ipaddress
 import random
 import ssl
@@ -27,6 +28,7 @@ from limpet.device.link import messages as m
 from limpet.device.link.bus import Bus
 from limpet.device.link.permits import Role
 from limpet.device.link.start import Start
+from limpet.errors import Unavailable
 from limpet.https.admission import DEVICE as ADMISSION
 from limpet.https.admission import Admission
 from limpet.https.limits import DEVICE as LIMITS
@@ -44,17 +46,18 @@ async def serve(start: Start, bus: Bus) -> None:
     wait_until_ready()
     facts = load_facts(start)
     admission = Admission(ADMISSION, clock=time.monotonic, draw=random.SystemRandom().random)
-    operations = Operations(
-        call=bus.call,
-        facts=facts,
-        promote=admission.promote,
-        compartments=lambda: load_compartments(start.root),
-    )
     enrollment = _enrollment(start, bus, facts)
     announcement = Announcement(
         make_directory(start.private), facts, lambda said: bus.call(Role.ANNOUNCER, said)
     )
     fronting = Fronting(enrollment.load(), _household(start, bus, facts))
+    operations = Operations(
+        call=bus.call,
+        facts=facts,
+        promote=admission.promote,
+        compartments=lambda: load_compartments(start.root),
+        handed_on=fronting.hand_on,
+    )
     home = HomeOperations(
         serial=facts.identity.serial,
         household=fronting.household,
@@ -108,6 +111,12 @@ class Fronting:
         """Show a new operational certificate."""
         self.identity = identity
         self._renew()
+
+    def hand_on(self) -> None:
+        """Forget the household of who owned the device before."""
+        # The new owner can still take it away, should the disk refuse it now.
+        with contextlib.suppress(Unavailable):
+            self.household.remove()
 
     def _renew(self) -> None:
         self._server.tls = self.context()
