@@ -248,13 +248,15 @@ _TCP_OPTIONS = Grant(
 
 _ANNOUNCING = Grant(
     why="multicast DNS with the sockets that were bound before: the groups of each network, and"
-    " which networks there are; no new socket, and no option that lets one send further",
+    " which networks there are; no new socket, and no option that lets one send further: seen in"
+    " network namespaces only, since a device that listens on loopback is on no network",
     calls=(
         *_calls("recvmsg sendmsg openat read lseek"),
         _call("setsockopt", _one(1, _IPPROTO_IP), _one(2, *_GROUPS_4)),
         _call("setsockopt", _one(1, _IPPROTO_IPV6), _one(2, *_GROUPS_6)),
         _call("ioctl", _one(1, *_INTERFACES)),
     ),
+    rare=True,
 )
 _INSTALLING = Grant(
     why="the updater: TUF's link to its current root, room on the disk, trees that are removed, the"
