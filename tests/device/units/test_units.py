@@ -124,7 +124,7 @@ class Machine:
         end = time.monotonic() + 60
         while time.monotonic() < end:
             roles = self.roles()
-            if len(roles) == 5 and all(one["pid"] != but_not for one in roles.values()):
+            if len(roles) == 6 and all(one["pid"] != but_not for one in roles.values()):
                 return roles
             time.sleep(0.2)
         log = self.read("/var/lib/limpet/log/device.log")
@@ -201,7 +201,7 @@ def test_a_machine_with_systemd_brings_the_device_up_by_its_units(machine: Machi
         held = {c["mechanism"]: c["in_force"] for c in one["confinement"]}  # type: ignore[attr-defined]
         assert all(held.values()), (name, held)
         seen.add(user)
-    assert len(seen) == 5
+    assert len(seen) == 6
 
 
 @pytest.mark.end_to_end

@@ -123,7 +123,7 @@ PROFILES: Mapping[Role, Profile] = {
 }  # fmt: skip
 
 
-NETWORKED = frozenset({Role.GATEWAY, Role.UPDATER})
+NETWORKED = frozenset({Role.GATEWAY, Role.UPDATER, Role.ANNOUNCER})
 """Who always needs the machine's network; the app's dialer does where the product calls out."""
 
 

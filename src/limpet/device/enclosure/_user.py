@@ -4,7 +4,7 @@ import msgspec
 
 __all__ = ["SERVING", "User"]
 
-SERVING = ("keeper", "accounts", "app", "updater", "gateway")
+SERVING = ("keeper", "accounts", "app", "updater", "gateway", "announcer")
 """The roles, in the order of their ids within a block."""
 
 

@@ -34,7 +34,7 @@ PREFIX = "limpet-"
 
 FIRST_ID, BLOCKS, BLOCK = 0x70000000, 1 << 24, 8
 """Numbers that neither distributions nor systemd give out (systemd, UIDS-GIDS: 1879048192 to
-2147483647 are unused), in blocks of eight, of which a device uses the first five."""
+2147483647 are unused), in blocks of eight, of which a device uses the first six."""
 
 LAST_ID = 0x7FFFFFFE
 LOCKS = Path("/run/limpet")

@@ -18,12 +18,16 @@ def main() -> None:
     parser.add_argument(
         "--app-calls-out", action="store_true", help="the product declares a way out for its app"
     )
+    parser.add_argument(
+        "--silent", action="store_true", help="the product does not declare multicast DNS"
+    )
     given = parser.parse_args()
     site = Site(
         python=given.python,
         device=given.device,
         listen=given.listen,
         app_calls_out=given.app_calls_out,
+        announces=not given.silent,
     )
     for name, text in render_units(site).items():
         write_atomic(make_directory(given.out, mode=0o755) / name, text.encode(), mode=0o644)

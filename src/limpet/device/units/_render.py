@@ -25,6 +25,7 @@ TASKS: Mapping[Role, str] = {
     Role.APP: "the product's function",
     Role.UPDATER: "calls the vendor, writes the other slot",
     Role.GATEWAY: "accepts from the network",
+    Role.ANNOUNCER: "tells the local network where the device is",
 }
 
 LIMITS: Mapping[int, str] = {
@@ -88,19 +89,29 @@ class Site:
     device: str = "/var/lib/limpet"
     listen: str = "[::]:443"
     app_calls_out: bool = False
+    announces: bool = True
+
+    @property
+    def profiles(self) -> Mapping[Role, Profile]:
+        """Of the roles that run there."""
+        return {
+            role: profile
+            for role, profile in PROFILES.items()
+            if role is not Role.ANNOUNCER or self.announces
+        }
 
 
 def render_units(site: Site) -> Mapping[str, str]:
     """Every file by its name: `limpet.service`, one `limpet-<role>.service` a role, the users."""
     files = {BOOT: _boot(site)}
-    for role, profile in PROFILES.items():
+    for role, profile in site.profiles.items():
         files[f"limpet-{role.value}.service"] = _role(role, profile, site)
     users = [f'u limpet-{role.value} - "limpet {role.value}"' for role in PROFILES]
     return files | {SYSUSERS: _text([*HEAD, *users])}
 
 
 def _boot(site: Site) -> str:
-    roles = " ".join(f"limpet-{role.value}.service" for role in PROFILES)
+    roles = " ".join(f"limpet-{role.value}.service" for role in site.profiles)
     return _text(
         [
             *HEAD,
