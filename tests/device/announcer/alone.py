@@ -11,11 +11,14 @@ from pathlib import Path
 
 import msgspec
 
+from limpet.device.enclosure.ownership import own_private
+from limpet.device.enclosure.users import find_users
 from limpet.device.link import messages as m
 from limpet.device.link.channel import Channel
 from limpet.device.link.permits import Role
 from limpet.device.link.start import Start
 from limpet.device.supervisor._child import Child
+from limpet.device.supervisor._enclosures import enclosure_of
 
 
 async def main(root: Path) -> None:
@@ -39,7 +42,11 @@ async def main(root: Path) -> None:
     gateway = Channel(me=Role.GATEWAY, peer=Role.ANNOUNCER, answer=answer, violated=lambda *_: None)
     running = asyncio.ensure_future(gateway.run(ours))
     start = Start(role=Role.ANNOUNCER, root=root, slot="a")
-    await child.start(start, {Role.GATEWAY: theirs}, stderr_line=told)
+    users = find_users(root, first=None)
+    if users is not None:
+        own_private(root, users)
+    into = enclosure_of(start, users)
+    await child.start(start, {Role.GATEWAY: theirs}, into=into, stderr_line=told)
     async with asyncio.timeout(30):
         await child.ready.wait()
     in_force = ",".join(c.mechanism for c in child.confinement if c.in_force)
