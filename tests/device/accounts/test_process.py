@@ -1,10 +1,13 @@
-"""The real accounts process: what it does with damaged records."""
+"""The real accounts process: damaged records, the factory's code, a takeover that runs out."""
 
+import json
+import time
 from pathlib import Path
 
 import pytest
 from tests.device.gateway.conftest import PASSWORD, Person, Stand
 
+from limpet.device.link import messages as m
 from limpet.device.link.permits import Role
 
 
@@ -62,5 +65,45 @@ def test_the_factorys_code_is_made_by_the_real_process_and_kept_as_a_hash(tmp_pa
         assert kept
         assert code.encode() not in kept
         assert code.replace("-", "").encode() not in kept
+    finally:
+        stand.close()
+
+
+def _hasten(root: Path) -> None:
+    """The device's own code with an hour of a hundredth of a second, counted every tenth."""
+    accounts = root / "slots/a/runtime/limpet/device/accounts"
+    for name, slow, quick in (
+        ("countdown.py", "TICK_SECONDS = 300.0", "TICK_SECONDS = 0.1"),
+        ("role.py", "takeover_wait_hours * 3600.0", "takeover_wait_hours * 0.01"),
+    ):
+        code = (accounts / name).read_text()
+        assert slow in code, name
+        (accounts / name).write_text(code.replace(slow, quick))
+
+
+def test_a_takeover_that_nobody_objects_to_erases_the_device_by_itself(tmp_path: Path) -> None:
+    stand = Stand(tmp_path)
+    try:
+        _hasten(tmp_path)
+        stand.mint()
+        for role in (Role.ACCOUNTS, Role.APP, Role.GATEWAY):
+            stand.start(role)
+        stand.wait_enrolled()
+        owner, finder = Person(stand), Person(stand)
+        owner.claim()
+        accounts = stand.children[Role.ACCOUNTS].channel
+        assert isinstance(stand.on_loop(accounts.call(m.PressButton())), m.Done)
+        assert finder.ask("POST", "/v1/takeover", {"code": stand.code})[0] == 202
+        end = time.monotonic() + 20
+        while not any(isinstance(one, m.EraseData) for one in stand.requests):
+            assert time.monotonic() < end, "the wait never ends"
+            time.sleep(0.05)
+        while owner.ask("GET", "/v1/account")[1]["reason"] == "resetting":
+            assert time.monotonic() < end, "nobody was told that it is erased"
+            time.sleep(0.05)
+        assert owner.ask("GET", "/v1/account")[1]["reason"] in ("bad-token", "unclaimed")
+        records = json.loads((tmp_path / "accounts" / "accounts.json").read_bytes())
+        assert records["state"] == "unclaimed"
+        assert "accounts" not in records
     finally:
         stand.close()
