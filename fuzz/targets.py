@@ -22,15 +22,17 @@ from limpet.device.accounts.events import Entry as SecurityEntry
 from limpet.device.accounts.store import Records
 from limpet.device.app._notices import _File as NoticeFile
 from limpet.device.app._state import _File as AppState
+from limpet.device.enclosure._entering import Enclosure
 from limpet.device.gateway import bodies
 from limpet.device.gateway.arguments import read_query
 from limpet.device.gateway.compartments import _Status as RoleStates
-from limpet.device.gateway.people import _Contested as Contested
+from limpet.device.gateway.people_bodies import OwnershipBody
 from limpet.device.gateway.routes import ROUTES
 from limpet.device.keeper._floor import _Record as KeeperRecord
 from limpet.device.link import messages as m
 from limpet.device.link.identity import DeviceIdentity
 from limpet.device.link.journal import Entry as LogEntry
+from limpet.device.link.welcome import Welcome
 from limpet.device.supervisor.status import DeviceStatus, Listening
 from limpet.device.updater.floor import Floor
 from limpet.device.updater.progress import Progress
@@ -42,7 +44,7 @@ from limpet.firmware.image import GROUP_BYTES, PACKED_BYTES, open_group
 from limpet.firmware.installation import _Journal as Journal
 from limpet.firmware.slots import BootState
 from limpet.firmware.slots import _Sealed as Sealed
-from limpet.owner.security_log import _Entry as SecurityLine
+from limpet.owner.security_log import SealedEntry
 from limpet.owner.store import DeviceRecord
 from limpet.product import examine_product, parse_label_uri
 from limpet.vendor.enrollment.est import decode_request
@@ -93,8 +95,10 @@ JSON_KINDS = (
     AppState,
     NoticeFile,
     Rested,
-    Contested,
-    SecurityLine,
+    OwnershipBody,
+    SealedEntry,
+    Enclosure,
+    Welcome,
 )
 """Every JSON document that limpet reads from another party, or from a disk that lost power."""
 

@@ -15,7 +15,16 @@ import msgspec
 from limpet.errors import Rejected
 from limpet.owner.client import DeviceClient
 
-__all__ = ["FIRST", "MAX_LINES", "Anchor", "VerifiedLog", "fetch_log", "parse_export", "verify_log"]
+__all__ = [
+    "FIRST",
+    "MAX_LINES",
+    "Anchor",
+    "SealedEntry",
+    "VerifiedLog",
+    "fetch_log",
+    "parse_export",
+    "verify_log",
+]
 
 FIRST = "0" * 64
 """What the first entry of a chain holds for the one before."""
@@ -24,7 +33,9 @@ MAX_LINES = 20_000
 """More than a device keeps (2 x 128 KiB)."""
 
 
-class _Entry(msgspec.Struct, frozen=True):
+class SealedEntry(msgspec.Struct, frozen=True):
+    """What the chain needs of a line."""
+
     number: int
     previous: str
 
@@ -116,9 +127,9 @@ def _is_continued(seen: dict[int, str], newest: Anchor, anchor: Anchor) -> bool:
     return bool(seen) and anchor.number < min(seen) and newest.number > anchor.number
 
 
-def _parse(line: str, place: int) -> _Entry:
+def _parse(line: str, place: int) -> SealedEntry:
     try:
-        return msgspec.json.decode(line, type=_Entry)
+        return msgspec.json.decode(line, type=SealedEntry)
     except (msgspec.DecodeError, RecursionError) as error:
         raise _broken(place, "is no entry") from error
 

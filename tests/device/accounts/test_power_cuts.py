@@ -124,6 +124,18 @@ CHANGES: dict[str, tuple[Callable[[str], m.Request], Callable[[Desk, str], bool]
         _has_token,
     ),
     "logout": (lambda token: m.Logout(token=token), _is_logged_out),
+    "invitation": (
+        lambda token: m.InvitePerson(token=token, access=m.Access.MEMBER),
+        lambda desk, _: bool(desk.service.records.invitations),
+    ),
+    "transfer": (
+        lambda token: m.OfferTransfer(token=token, password=PASSWORD, source="192.0.2.1"),
+        lambda desk, _: desk.service.records.state is m.ClaimState.OFFERED,
+    ),
+    "reset": (
+        lambda token: m.FactoryReset(token=token, password=PASSWORD, source="192.0.2.1"),
+        lambda desk, _: desk.service.records.state is m.ClaimState.RESETTING,
+    ),
 }
 
 

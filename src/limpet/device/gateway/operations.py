@@ -89,7 +89,7 @@ class Operations:
         """Whether the device has an owner; only a reset, which restarts us, takes that back."""
         if not self._claimed:
             answer = await self._ask(Role.ACCOUNTS, m.DescribeAccounts(), m.Answer)
-            self._claimed = msgspec.json.decode(answer.json, type=m.ClaimState).has_owner
+            self._claimed = m.ClaimState(msgspec.json.decode(answer.json)).has_owner
         return self._claimed
 
     def _forget_claim(self) -> None:

@@ -16,6 +16,7 @@ from limpet.device.gateway import bodies as b
 from limpet.device.gateway import people_bodies as p
 from limpet.device.gateway.answers import json_answer
 from limpet.device.gateway.asking import Asked, Call, Handler, ask_role, done_by, source_address
+from limpet.device.gateway.people_bodies import OwnershipBody
 from limpet.device.gateway.routes import Operation
 from limpet.device.link import messages as m
 from limpet.device.link.permits import Role
@@ -33,10 +34,6 @@ KNOWN_COOKIE_SECONDS = 400 * 86400  # RFC 6265bis: the longest that browsers kee
 
 TAKEOVER_NOTICE = 0
 """Its number as a notification: no notification of a product has it."""
-
-
-class _Contested(msgspec.Struct, frozen=True):
-    takeover: p.TakeoverBegunBody | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +242,7 @@ class PeopleOperations:
     async def takeover_notice(self, now: datetime) -> tuple[m.Notice, ...]:
         """A takeover as a notification that no acknowledgement ends: only the owner's word does."""
         answer = await self._ask(m.DescribeOwnership(), m.Answer)
-        takeover = msgspec.json.decode(answer.json, type=_Contested).takeover
+        takeover = msgspec.json.decode(answer.json, type=OwnershipBody).takeover
         if takeover is None:
             return ()
         hours = -(-takeover.seconds_left // 3600)

@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from limpet.device.gateway.bodies import AccessName, Name, Secret
-from limpet.wire.codec import Message
+from limpet.device.link.messages import ClaimState
+from limpet.wire.codec import Message, Moment
 
 __all__ = [
     "AccessBody",
@@ -146,14 +147,14 @@ class TakeoverBegunBody(Message, frozen=True, kw_only=True):
 class TransferStateBody(Message, frozen=True, kw_only=True):
     """A transfer that was offered."""
 
-    until: datetime
+    until: Moment
     erase: bool
 
 
 class OwnershipBody(Message, frozen=True, kw_only=True):
     """Whose the device is, and what is under way."""
 
-    state: Literal["claimed", "offered", "contested"]
+    state: ClaimState
     transfer: TransferStateBody | None
     takeover: TakeoverBegunBody | None
     button: bool
