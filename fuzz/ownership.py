@@ -16,12 +16,17 @@ from typing import Any
 
 import msgspec
 
+from limpet.crypto.keys import generate_key
 from limpet.crypto.passwords import PasswordProfile, hash_password
 from limpet.device.accounts import context, service
 from limpet.device.accounts.role import build_service
+from limpet.device.gateway.announcement import Announcement
 from limpet.device.gateway.api import Api
+from limpet.device.gateway.certificate import Identity
 from limpet.device.gateway.compartments import Compartments
 from limpet.device.gateway.facts import Facts, load_facts
+from limpet.device.gateway.home import HomeOperations
+from limpet.device.gateway.household import Household
 from limpet.device.gateway.operations import Operations
 from limpet.device.gateway.routes import ROUTES, Operation
 from limpet.device.link import messages as m
@@ -31,6 +36,7 @@ from limpet.device.link.start import Start
 from limpet.firmware.description import DESCRIPTION_FILE, FirmwareDescription
 from limpet.https.message import Peer, Request
 from limpet.product import PRODUCT_FILE
+from limpet.storage import make_directory
 
 __all__ = ["STEP_BYTES", "run_session"]
 
@@ -86,11 +92,19 @@ def _facts() -> Facts:
         return load_facts(Start(role=Role.GATEWAY, root=root, slot="a"))
 
 
+@functools.cache
+def _identity() -> Identity:
+    return Identity(
+        chain_pem=b"", key=generate_key(), enrolled=False, not_before=_NOW, not_after=_NOW
+    )
+
+
 class _Session:
     def __init__(self, root: Path) -> None:
         start = Start(role=Role.ACCOUNTS, root=root, slot="a", factory=True)
         self._accounts = build_service(start, bus=None, erase=lambda: None)
         self._serve = self._accounts.handlers()
+        self._root = root
         self._api = self._make_api()
         self._codes: list[str] = []  # of the label, invitations, transfers and resets
         self._known = ""
@@ -99,14 +113,21 @@ class _Session:
         self._dead: set[str] = set()
 
     def _make_api(self) -> Api:
-        return Api(
-            Operations(
-                call=self._call,
-                facts=_facts(),
-                promote=lambda _: None,
-                compartments=lambda: Compartments({}),
-            )
+        facts, own = _facts(), make_directory(self._root / "gateway")
+        model, serial = facts.identity.model, facts.identity.serial
+        operations = Operations(
+            call=self._call,
+            facts=facts,
+            promote=lambda _: None,
+            compartments=lambda: Compartments({}),
         )
+        home = HomeOperations(
+            serial=serial,
+            household=Household(own, model=model, serial=serial, addresses=(), log=lambda *_: None),
+            announcement=Announcement(own, facts, lambda said: self._call(Role.ANNOUNCER, said)),
+            identity=_identity,
+        )
+        return Api(operations, home)
 
     async def _call(self, callee: Role, request: m.Request, **_: Any) -> m.Reply:
         """The other roles are not here; they refuse."""
