@@ -9,6 +9,7 @@ import msgspec
 import typer
 
 from limpet.cli._frame import emit, make_app, print_table, show_examples
+from limpet.device.confine import MECHANISMS
 from limpet.device.link.entropy import RandomnessReport
 from limpet.device.link.identity import DeviceIdentity, load_identity
 from limpet.device.link.journal import Entry, read_journal
@@ -176,7 +177,9 @@ def _print_confinement(seen: _Seen) -> None:
     rows = []
     for role in seen.status.roles if seen.status else ():
         for one in role.confinement:
-            state = "in force" if one.in_force else "MISSING"
+            unasked = "refused by the machine"  # a namespace: told, and not required
+            lacking = "MISSING" if one.mechanism in MECHANISMS else unasked
+            state = "in force" if one.in_force else lacking
             rows.append([role.role, one.mechanism, state, one.detail])
     print_table(["role", "mechanism", "state", "detail"], rows)
 
