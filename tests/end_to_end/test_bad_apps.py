@@ -136,7 +136,7 @@ def _misbehaves(house: Household, name: str) -> str:
 
 
 def _others(house: Household) -> set[int]:
-    roles = ("supervisor", "keeper", "accounts", "updater", "gateway")
+    roles = ("supervisor", "accounts", "gateway")  # keeper and updater may come to rest meanwhile
     return {house.device.pid_of(role) for role in roles}
 
 
