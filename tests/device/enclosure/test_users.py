@@ -46,7 +46,7 @@ def test_named_users_go_before_the_block_and_a_given_block_before_both(tmp_path:
     named = {role: User(uid=900 + n, gid=900 + n) for n, role in enumerate(SERVING)}
     assert decide_users(tmp_path, first=None, named=named) == named
     given = decide_users(tmp_path, first=FIRST_ID, named=named)
-    assert [user.uid for user in given.values()] == list(range(FIRST_ID, FIRST_ID + 5))
+    assert [user.uid for user in given.values()] == list(range(FIRST_ID, FIRST_ID + len(SERVING)))
 
 
 @pytest.mark.parametrize("first", [0, -5, 1 << 31, (1 << 32) - 2])
