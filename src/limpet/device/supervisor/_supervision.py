@@ -36,10 +36,10 @@ from limpet.device.supervisor._policy import (
     Restarts,
     decide_patience,
     decide_restart,
-    decide_roles,
 )
 from limpet.device.supervisor._requests import REBOOT, Requests
 from limpet.device.supervisor._rest import Rest
+from limpet.device.supervisor._roles import load_roles
 from limpet.device.supervisor._slots import SlotKeeper, finish_erasing
 from limpet.device.supervisor.button import Button
 from limpet.device.supervisor.status import (
@@ -50,7 +50,6 @@ from limpet.device.supervisor.status import (
     write_status,
 )
 from limpet.errors import LimpetError, Misuse, Unavailable
-from limpet.product import PRODUCT_FILE, load_product
 from limpet.storage import make_directory
 
 __all__ = ["REBOOT", "Supervision"]
@@ -71,7 +70,7 @@ class Supervision:
         self._entropy = Entropy(start, self._log, self._write_status)
         self._users = find_users(start.root, first=start.first_user_id, given=start.roles_attach)
         self._door: Door | None = None
-        self._roles = _load_roles(start)
+        self._roles = load_roles(start)
         self._children: dict[Role, Child] = {}
         self._resting: dict[Role, Rest] = {}
         self._restarts: dict[Role, Restarts] = {}
@@ -392,11 +391,3 @@ class Supervision:
 
     def _log(self, event: str, detail: str, *, level: str = "info") -> None:
         self._journal.write("supervisor", event, detail, level=level)
-
-
-def _load_roles(start: Start) -> tuple[Role, ...]:
-    """Who is started, by the slot's design file; a damaged one is told by those who need it."""
-    try:
-        return decide_roles(load_product(start.slot_path / PRODUCT_FILE))
-    except LimpetError:
-        return decide_roles(None)
