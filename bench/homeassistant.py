@@ -81,7 +81,16 @@ def _install(show: Callable[[str], None]) -> Path | None:
         return program
     wanted = f"homeassistant=={VERSION}" if sys.version_info < (3, 12) else "homeassistant"
     show(f"installing {wanted} into {ENVIRONMENT.name}: this takes minutes")
-    pip = [str(ENVIRONMENT / "bin" / "python"), "-m", "pip", "install", "--quiet", wanted]
+    # It leaves josepy open, and a later one breaks every request (acme wants the older interface).
+    pip = [
+        str(ENVIRONMENT / "bin" / "python"),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        wanted,
+        "josepy<2",
+    ]
     try:
         subprocess.run([sys.executable, "-m", "venv", str(ENVIRONMENT)], check=True)
         subprocess.run(pip, check=True, capture_output=True, timeout=FIRST_RUN_SECONDS * 2)
