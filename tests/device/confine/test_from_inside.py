@@ -46,6 +46,8 @@ confine, confine_to_open_files, confine_to_ports = hostile.taken(
     confine, confine_to_open_files, confine_to_ports
 )
 """
+KEEPS_NOTHING = "write = [] if start.role is Role.ANNOUNCER else [start.private]"
+"""The announcer has no directory; here it is given one, for the orders and the report."""
 
 THREADS = {"start threads"}
 FILE = {"write its own file"}
@@ -57,7 +59,7 @@ MAY = {
     "app": FILE | THREADS | {"make a pair of sockets"},
     "updater": FILE | THREADS | NETWORK,
     "gateway": FILE,
-    "announcer": set[str](),
+    "announcer": FILE,
     "app-guard": set[str](),
     "app-dialer": NETWORK,
 }
@@ -102,6 +104,9 @@ def let_in(root: Path) -> None:
     shutil.copytree(HOSTILE, confine / "hostile", ignore=shutil.ignore_patterns("__pycache__"))
     with (confine / "__init__.py").open("a") as code:
         code.write(LET_IN)
+    profiles = confine / "_profiles.py"
+    assert profiles.read_text().count(KEEPS_NOTHING) == 1
+    profiles.write_text(profiles.read_text().replace(KEEPS_NOTHING, "write = [start.private]"))
     path = root / "slots" / BOOT_FILE
     state = load_boot_state(path)
     assert state.a is not None
