@@ -14,6 +14,7 @@ import msgspec
 import pytest
 from tests.device.workshop import SRC, Running, make_device, processes_of, running, until
 
+from limpet.device.confine import NETWORKED
 from limpet.device.enclosure import SERVING, Enclosure, Place
 from limpet.device.enclosure.users import Users, find_users
 from limpet.device.link.permits import Role
@@ -89,7 +90,7 @@ def test_the_device_comes_up_with_every_role_as_its_user(device: Running) -> Non
         held = {found["mechanism"]: found["in_force"] for found in one["confinement"]}
         assert all(held.values()), held
         assert "user-id" in held
-        assert ("network-namespace" in held) == (one["role"] not in ("gateway", "updater"))
+        assert ("network-namespace" in held) == (Role(one["role"]) not in NETWORKED)
 
 
 def test_boot_and_supervisor_then_keep_four_capabilities(device: Running) -> None:

@@ -17,9 +17,8 @@ from pathlib import Path
 
 import msgspec
 
-from limpet.device.enclosure import Enclosure, enter
+from limpet.device.enclosure import SERVING, Enclosure, enter
 
-ROLES = ("keeper", "accounts", "app", "updater", "gateway")
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -64,7 +63,7 @@ def attempts(root: Path, victim: int, port: int) -> dict[str, Callable[[], objec
         "connect": lambda: connect(port),
         "start a program": lambda: subprocess.run(["/bin/true"], check=True),
     }
-    for role in ROLES:
+    for role in SERVING:
         own = root / role / "secret"
         found[f"read {role}"] = own.read_bytes
         found[f"change {role}"] = lambda own=own: touch(own)

@@ -8,18 +8,20 @@ import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from limpet.device.confine import NETWORKED, places_of
-from limpet.device.enclosure import Enclosure, Place
+from limpet.device.enclosure import SERVING, Enclosure, Place
+from limpet.device.enclosure.ownership import own_private
 from limpet.device.enclosure.users import Users
 from limpet.device.link.permits import Role
 from limpet.device.link.start import Start
 from limpet.errors import LimpetError
 from limpet.product import PRODUCT_FILE, User, load_product
-from limpet.storage import read_bounded
+from limpet.storage import make_directory, read_bounded
 from limpet.wire.keystore import KEYSTORE_BYTES, KEYSTORE_FILE, SOFTWARE, decode_key_store
 
-__all__ = ["enclosure_of"]
+__all__ = ["enclosure_of", "prepare_directories"]
 
 LOW_PORTS = 1024  # ip(7): below it, CAP_NET_BIND_SERVICE is needed
 
@@ -30,6 +32,26 @@ BEFORE: Mapping[Role, tuple[str, ...]] = {
 
 TCTI_DEVICE, TCTI_SOCKET = "device:", "swtpm:path="
 """Ways to a TPM that are a file (tpm2-tss, TCTI); `limpet.wire.keystore` writes the first."""
+
+
+class Log(Protocol):
+    """Writes to the device's log."""
+
+    def __call__(self, event: str, detail: str, *, level: str = "info") -> None:
+        """One entry."""
+
+
+def prepare_directories(root: Path, users: Users | None, log: Log) -> None:
+    """Make every role's directory, and give it to its user. Raises `Unavailable`."""
+    if users is None:
+        for role in SERVING:
+            make_directory(root / role)
+        return
+    settled = own_private(root, users)
+    if settled.changed:
+        log("ownership", f"{settled.changed} entries given to the roles' users")
+    for refused in settled.refused:
+        log("ownership-refused", refused, level="warning")
 
 
 def enclosure_of(start: Start, users: Users | None) -> Enclosure:

@@ -16,7 +16,6 @@ from datetime import datetime
 from typing import Any
 
 from limpet.crypto.suites import CURRENT
-from limpet.device.enclosure.ownership import own_private
 from limpet.device.enclosure.users import find_users
 from limpet.device.link import messages as m
 from limpet.device.link.journal import Journal
@@ -25,7 +24,7 @@ from limpet.device.link.permits import Role, peers_of
 from limpet.device.link.start import Start
 from limpet.device.supervisor._child import Child
 from limpet.device.supervisor._door import Arrival, Door
-from limpet.device.supervisor._enclosures import enclosure_of
+from limpet.device.supervisor._enclosures import enclosure_of, prepare_directories
 from limpet.device.supervisor._entropy import Entropy
 from limpet.device.supervisor._policy import (
     DISPENSABLE,
@@ -50,7 +49,6 @@ from limpet.device.supervisor.status import (
     write_status,
 )
 from limpet.errors import LimpetError, Misuse, Unavailable
-from limpet.storage import make_directory
 
 __all__ = ["REBOOT", "Supervision"]
 
@@ -109,7 +107,7 @@ class Supervision:
             forget_half_made(self._start.root)
         elif finish_erasing(self._start.root):
             self._log("data-erased", "the factory reset was finished")
-        self._prepare_directories()
+        prepare_directories(self._start.root, self._users, self._log)
         self._open_door()
         await self._entropy.prepare()
         self._write_status()
@@ -130,17 +128,6 @@ class Supervision:
         if not self._start.factory and finish_erasing(self._start.root):
             self._log("data-erased", "by the owner's factory reset")
         return status
-
-    def _prepare_directories(self) -> None:
-        if self._users is None:
-            for role in ORDER:
-                make_directory(self._start.root / role.value)
-            return
-        settled = own_private(self._start.root, self._users)
-        if settled.changed:
-            self._log("ownership", f"{settled.changed} entries given to the roles' users")
-        for refused in settled.refused:
-            self._log("ownership-refused", refused, level="warning")
 
     def _open_door(self) -> None:
         """Where a service manager starts the roles, let them in."""
