@@ -132,7 +132,7 @@ def test_an_owner_claims_by_the_label_and_a_killed_app_leaves_the_heater_off(
     claim = ("claim", home.url, "--root", str(home.root), "--password-stdin")
     wrong = re.sub("c=....", "c=ZZZZ", home.label.read_text().strip())
     status, said = owner(*claim, "--label", wrong, stdin=PASSWORD)
-    assert (status, "the claim code is wrong" in said) == (1, True)
+    assert (status, "the code is wrong" in said) == (1, True)
     assert owner(*claim, "--label", f"@{home.label}", stdin=PASSWORD)[0] == 0
 
     status, said = owner("call", "set_target", "celsius=29", "--json")
