@@ -13,6 +13,7 @@ from tests.end_to_end.living import make_device, make_home
 from tests.product.designs import THERMOSTAT
 from tests.product.namespaces import Namespace, join, need_namespaces, network, serving
 
+from limpet.device.enclosure.users import find_users
 from limpet.product.nftables import Setting, render_device, render_guard
 from limpet.vendor.home import Home
 
@@ -58,6 +59,17 @@ def _vendor(home: Home, world: Namespace) -> Iterator[None]:
         process.wait(10)
 
 
+def _users(directory: Path) -> dict[str, int]:
+    """The user ids of the device's roles: a test of namespaces runs as root."""
+    users = find_users(directory, first=None)
+    assert users is not None
+    return {role: user.uid for role, user in users.items()}
+
+
+def _rules(setting: Setting, users: dict[str, int]) -> str:
+    return render_device(setting, updater_user=str(users["updater"]), app_user=str(users["app"]))
+
+
 def _enrolled(device: Running) -> bool:
     return all(
         any(e.role == role and e.event == "enrolled" for e in device.log())
@@ -79,16 +91,17 @@ def test_a_device_enrolls_and_serves_behind_the_rules_of_its_design_and_reaches_
         serving(space, ("tcp", DEVICE, 2222)),
     ):
         known = Setting(product=THERMOSTAT, addresses={"vendor.example.com": [VENDOR]})
-        space.load(render_device(known, updater_user="0", app_user="0"))
+        users = _users(directory)
+        space.load(_rules(known, users))
         gateway.load(render_guard(known, sources=[MAC, DEVICE]))
         mounted = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"']
         under = space.command(*mounted, str(hosts))
         with running(directory, "--listen", f"{DEVICE}:8443", under=under) as device:
             until(lambda: _enrolled(device), "it did not enroll", device)
             until(lambda: device.has_logged("listening"), "it does not listen", device)
-            # The same user as the updater's, so that it is the filter that refuses.
-            outward = (("tcp", VENDOR, 443), ("tcp", VENDOR, 80), ("tcp", OTHER, 443))
-            assert space.reaches(*outward[1:]) == set()
+            outward = (("tcp", VENDOR, 80), ("tcp", OTHER, 443))
+            for uid in (users["updater"], users["gateway"], 0):
+                assert space.reaches(*outward, uid=uid) == set()
             inward = {("tcp", DEVICE, 8443): True, ("tcp", DEVICE, 2222): False}
             for (_, address, port), expected in inward.items():
                 connects = f"import socket; socket.create_connection(('{address}', {port}), 2)"
@@ -106,7 +119,7 @@ def test_a_device_waits_until_the_set_of_its_vendors_addresses_is_filled(
     hosts = tmp_path / "hosts"
     hosts.write_text(HOSTS)
     with _world() as (space, _, world), _vendor(home, world):
-        space.load(render_device(Setting(product=THERMOSTAT), updater_user="0", app_user="0"))
+        space.load(_rules(Setting(product=THERMOSTAT), _users(directory)))
         mounted = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"']
         under = space.command(*mounted, str(hosts))
         with running(directory, "--listen", f"{DEVICE}:8443", under=under) as device:

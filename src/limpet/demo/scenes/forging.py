@@ -76,7 +76,7 @@ def _one_bit_changed(image: Path) -> Iterator[None]:
 
 
 def _refused(world: World, thief: Thief, offer: _Offer, tell: Teller) -> None:
-    device = world.devices[0]
+    device = world.devices[-1]  # the one that the audit asks what it refused
     thief.offer(offer.version, hashlib.sha256(offer.manifest).hexdigest())
     owner(world, device, "check")
 
