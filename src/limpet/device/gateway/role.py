@@ -10,7 +10,9 @@ import ipaddress
 import random
 import ssl
 import time
+from collections.abc import Coroutine
 from datetime import UTC, datetime
+from typing import Any
 
 from limpet.crypto.randomness import wait_until_ready
 from limpet.device.confine import confine
@@ -81,15 +83,20 @@ async def serve(start: Start, bus: Bus) -> None:
     bus.log("listening", f"{shown}:{server.port}")
     bus.log("algorithms", _say(facts.algorithms))
     fronting.serve_with(server)
-    keep = asyncio.gather(
-        enrollment.run(fronting.identity, adopt=fronting.adopt),
-        announcement.run(describe(facts, listens_on=host, port=server.port)),
-    )
+    told = announcement.run(describe(facts, listens_on=host, port=server.port))
     try:
-        await bus.until_stopped()
+        await _until_stopped(bus, enrollment.run(fronting.identity, adopt=fronting.adopt), told)
     finally:
-        keep.cancel()
         await server.close()
+
+
+async def _until_stopped(bus: Bus, *works: Coroutine[Any, Any, None]) -> None:
+    """Keep `works` going until the role is stopped; what fails in one of them ends the role."""
+    async with asyncio.TaskGroup() as group:
+        kept = [group.create_task(work) for work in works]
+        await bus.until_stopped()
+        for task in kept:
+            task.cancel()
 
 
 class Fronting:
