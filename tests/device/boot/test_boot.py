@@ -13,7 +13,8 @@ import msgspec
 import pytest
 from tests.device.workshop import ROLES, SRC, Running, make_device, make_slot, running, until
 
-from limpet.device.boot._policy import DEFAULT_DEADLINE, decide_deadline, decide_delay
+from limpet.device.boot._policy import DEFAULT_DEADLINE, decide_deadline
+from limpet.device.boot._waiting import decide_delay
 from limpet.firmware.slots import (
     BOOT_FILE,
     load_boot_state,

@@ -49,10 +49,10 @@ def choose_slot(root: Path, journal: Journal) -> VerifiedSlot:
     raise Rejected("no-slot", "no slot holds firmware that may run", hint="make the device again")
 
 
-def is_confirmed(root: Path, slot: VerifiedSlot) -> bool:
-    """Whether the slot, started on trial, has been confirmed or replaced since."""
+def is_confirmed(root: Path, slot: str) -> bool:
+    """Whether the slot of this name, started on trial, has been confirmed or replaced since."""
     trial = load_boot_state(root / "slots" / BOOT_FILE).trial
-    return trial is None or trial.slot != slot.choice.slot
+    return trial is None or trial.slot != slot
 
 
 def _damage(tree: Path, expected: str) -> str | None:

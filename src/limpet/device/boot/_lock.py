@@ -13,8 +13,11 @@ __all__ = ["hold_device"]
 
 
 @contextlib.contextmanager
-def hold_device(root: Path) -> Iterator[None]:
-    """Hold the device at `root`. Raises `Unavailable` if another boot does."""
+def hold_device(root: Path) -> Iterator[int]:
+    """Hold the device at `root`, by the descriptor that this gives.
+
+    Raises `Unavailable` if another boot does.
+    """
     path = make_directory(root / "run", mode=0o755) / "boot.lock"
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -31,6 +34,6 @@ def hold_device(root: Path) -> Iterator[None]:
             ) from None
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)

@@ -1,10 +1,12 @@
-"""The process of boot: arguments, the lock, the run; the exit status for whoever started it.
+"""The process of boot until it waits: arguments, the lock, what it gives up of root's rights.
 
-Exit status 0: stopped as asked; 1 or 3: one clear line on stderr says why it could not run.
+Owns the order. Exit status 0: stopped as asked; 1 or 3: one clear line on stderr says why it
+could not run.
 """
 
-import argparse
+import ctypes
 import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -12,80 +14,62 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
+import limpet
+from limpet.device.boot._arguments import parse_arguments
 from limpet.device.boot._lock import hold_device
 from limpet.device.boot._privileges import separated
-from limpet.device.boot._run import Boot
+from limpet.device.boot._waiting import WAITED
+from limpet.device.boot._waiting import __file__ as waiting_file
 from limpet.device.enclosure.ownership import verify_owner
 from limpet.device.link.identity import has_identity, load_identity
 from limpet.device.link.journal import Journal
-from limpet.device.link.launch import tie_to_parent
-from limpet.device.link.start import parse_address, parse_resolve
+from limpet.device.link.launch import child_environment, program_command, tie_to_parent
 from limpet.errors import LimpetError, Rejected, Unavailable
 
-__all__ = ["main", "parse_arguments"]
+__all__ = ["main"]
 
-
-def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
-    """The arguments of boot. Raises `Rejected` for an address that is none."""
-    parser = argparse.ArgumentParser(prog="python -m limpet.device.boot", allow_abbrev=False)
-    parser.add_argument("root", type=Path, help="the device's directory")
-    parser.add_argument("--listen", metavar="HOST:PORT", default="127.0.0.1:0")
-    parser.add_argument("--resolve", metavar="HOST:PORT=ADDRESS:PORT", action="append", default=[])
-    parser.add_argument(
-        "--first-user-id", metavar="N", type=int, help="as root: the roles run as N and up"
-    )
-    parser.add_argument(
-        "--roles",
-        choices=["start", "attach"],
-        default="start",
-        help="attach: a service manager starts the roles",
-    )
-    parser.add_argument("--trial-deadline", metavar="SECONDS", type=float)
-    parser.add_argument("--noise-source", metavar="PATH", type=Path, help="instead of /dev/hwrng")
-    parser.add_argument("--factory", action="store_true", help="be made, over stdin and stdout")
-    parser.add_argument(
-        "--end-with-parent", action="store_true", help="stop when the starting process dies"
-    )
-    given = parser.parse_args(argv)
-    parse_address(given.listen)
-    parse_resolve(given.resolve)
-    return given
+_PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 
 
 def main() -> NoReturn:
     """Run a device until it is told to stop; never returns."""
     try:
-        status = _run(sys.argv[1:])
+        _run(sys.argv[1:])
     except LimpetError as error:
         print(f"limpet: error: {error}", file=sys.stderr, flush=True)
         status = error.exit_code
     os._exit(status)
 
 
-def _run(argv: Sequence[str]) -> int:
+def _run(argv: Sequence[str]) -> NoReturn:
     given = parse_arguments(argv)
-    root = given.root.absolute()
+    root = given.root
     _verify_device(root, factory=given.factory)
     if given.end_with_parent:
         tie_to_parent()
-    with hold_device(root):
-        options = {"listen": (given.listen,), "resolve": tuple(given.resolve)}
-        if given.noise_source is not None:
-            options["noise-source"] = (str(given.noise_source.absolute()),)
-        if given.first_user_id is not None:
-            options["first-user-id"] = (str(given.first_user_id),)
-        if given.roles == "attach":
-            options["roles"] = (given.roles,)
+    with hold_device(root) as device:
         journal = Journal(root, clock=lambda: datetime.now(UTC), monotonic=time.monotonic)
-        boot = Boot(
-            root,
-            journal,
-            factory=given.factory,
-            options=options,
-            trial_deadline=given.trial_deadline,
-        )
-        with separated(root, journal, first=given.first_user_id, attach=given.roles == "attach"):
-            return boot.run()
+        with separated(root, journal, first=given.first_user_id, attach=given.attach) as users:
+            (root / "run" / "listening.json").unlink(missing_ok=True)
+            _wait(root, argv, held=[device, *users], factory=given.factory)
+
+
+def _wait(root: Path, argv: Sequence[str], *, held: Sequence[int], factory: bool) -> NoReturn:
+    """Become the small program that waits: the same process, with its locks, its tie to its parent
+    and what is left of its rights, but without all that was loaded to get here."""
+    libc = ctypes.CDLL(None)
+    libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # orphans come to us
+    signal.pthread_sigmask(signal.SIG_BLOCK, WAITED)  # from here on they are waited for
+    for descriptor in held:
+        os.set_inheritable(descriptor, True)
+    arguments = (str(os.getpid()), str(len(argv)), *argv)
+    installed = Path(limpet.__file__).parents[1]
+    command = [
+        *(sys.executable, "-I", "-S", waiting_file),
+        *(str(root), ",".join(map(str, held)), str(int(factory))),
+        *program_command(installed, "limpet.device.boot.choosing", arguments),
+    ]
+    os.execve(sys.executable, command, child_environment())
 
 
 def _verify_device(root: Path, *, factory: bool) -> None:

@@ -1,22 +1,13 @@
-"""What boot decides, apart from doing it: how long to wait, and when a trial is over."""
+"""What boot decides, apart from doing it: when a trial is over."""
 
 from pathlib import Path
 
 from limpet.errors import LimpetError
 
-__all__ = ["DEFAULT_DEADLINE", "decide_deadline", "decide_delay"]
+__all__ = ["DEFAULT_DEADLINE", "decide_deadline"]
 
 DEFAULT_DEADLINE = 60.0
 """Seconds that a slot on trial gets if neither boot nor its design file says otherwise."""
-
-FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0
-STEADY_SECONDS = 60.0
-
-
-def decide_delay(crashes: int, *, lived: float) -> tuple[int, float]:
-    """After a crash of the supervisor: crashes in a row, and seconds before the next start."""
-    crashes = 1 if lived >= STEADY_SECONDS else crashes + 1
-    return crashes, float(min(FIRST_DELAY * 2 ** min(crashes - 1, 16), LONGEST_DELAY))
 
 
 def decide_deadline(given: float | None, slot_path: Path) -> float:

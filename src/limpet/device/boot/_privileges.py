@@ -5,7 +5,7 @@ Owns that order. An ordinary user has nothing to give up: every process then run
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from limpet.device.enclosure import (
@@ -25,8 +25,9 @@ __all__ = ["separated"]
 @contextlib.contextmanager
 def separated(
     root: Path, journal: Journal, *, first: int | None, attach: bool = False
-) -> Iterator[None]:
-    """Hold the ids of the device at `root`, which now belongs to root; privileges are reduced.
+) -> Iterator[Sequence[int]]:
+    """Hold the ids of the device at `root`, which now belongs to root, by the
+    descriptors that this gives; privileges are reduced.
 
     `first` is the first of a block of ids that boot was told to use; with `attach` a service
     manager starts the roles, and root keeps only what files and signals need. Raises `Rejected`
@@ -40,13 +41,13 @@ def separated(
                 "not-root", "only root gives roles user ids of their own", hint="start it as root"
             )
         keep_capabilities(SUPERVISOR)
-        yield
+        yield ()
         return
-    with hold_users(users, root):
+    with hold_users(users, root) as held:
         settled = own_device(root, users)
         if settled.changed:
             journal.write("boot", "ownership", f"{settled.changed} entries given to root")
         for refused in settled.refused:
             journal.write("boot", "ownership-refused", refused, level="warning")
         keep_capabilities(ATTENDANT if attach else SUPERVISOR)
-        yield
+        yield held

@@ -11,7 +11,7 @@ import grp
 import hashlib
 import os
 import pwd
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from limpet.device.enclosure._capabilities import Capability, permitted
@@ -121,8 +121,8 @@ def _is_mapped(table: Path, number: int) -> bool:
 
 
 @contextlib.contextmanager
-def hold_users(users: Users, root: Path, *, locks: Path = LOCKS) -> Iterator[None]:
-    """Hold the ids for the device at `root` while it runs.
+def hold_users(users: Users, root: Path, *, locks: Path = LOCKS) -> Iterator[Sequence[int]]:
+    """Hold the ids for the device at `root` while it runs, by the descriptors that this gives.
 
     Raises `Unavailable` if another device of this machine runs with one of them.
     """
@@ -142,7 +142,7 @@ def hold_users(users: Users, root: Path, *, locks: Path = LOCKS) -> Iterator[Non
                 ) from None
             os.ftruncate(held[-1], 0)
             os.pwrite(held[-1], os.fsencode(root), 0)
-        yield
+        yield held
     except OSError as error:
         raise Unavailable(f"cannot lock user ids in {locks}: {error.strerror}") from error
     finally:
