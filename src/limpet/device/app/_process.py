@@ -33,6 +33,7 @@ from limpet.device.confine import (
     return_memory,
 )
 from limpet.device.link import messages as m
+from limpet.device.link import spare
 from limpet.device.link.role import Bus
 from limpet.device.link.start import Start
 from limpet.errors import Rejected, Unavailable
@@ -159,6 +160,7 @@ async def serve(
 ) -> None:
     """The app's work (see `limpet.device.link.role.Serve`)."""
     log = _logger(asyncio.get_running_loop(), bus)
+    spare.allow("ssl")  # for the product's code, and where it has a way out
     app = load_app(start.slot_path)
     guard = Guard()
     product = load_product(start.slot_path / PRODUCT_FILE)

@@ -7,18 +7,40 @@ process memory, and leaves a role that was taken without what it has no use for.
 
 import sys
 
-__all__ = ["leave_out"]
+__all__ = ["allow", "leave_out"]
 
 _EVERYWHERE = ("typing_extensions",)
+_TLS, _OPENSSL = ("ssl",), ("ssl", "_hashlib")
 _WITHOUT = {
-    "limpet.device.supervisor": ("ssl",),
-    "limpet.device.accounts": ("ssl",),
-    "limpet.device.announcer": ("ssl",),
+    "limpet.device.supervisor": _OPENSSL,
+    "limpet.device.accounts": _OPENSSL,
+    "limpet.device.announcer": _OPENSSL,
+    "limpet.device.app": _TLS,
 }
-"""No TLS where none is spoken."""
+"""No TLS where none is spoken, and then no OpenSSL: Python has the hashes itself. The app may
+load TLS after its start (`allow`); only asyncio, which came before, then has none."""
 
 
 def leave_out(module: str) -> None:
     """Make the process that is about to become `module` do without; call it before all imports."""
     for name in (*_EVERYWHERE, *_WITHOUT.get(module, ())):
-        sys.modules[name] = None  # type: ignore[assignment]  # "import halted", of the import system
+        if name != "_hashlib" or _has_own_hashes():
+            sys.modules[name] = None  # type: ignore[assignment]  # "import halted", of the import system
+
+
+def allow(name: str) -> None:
+    """From here on `name` can be imported after all."""
+    if name in sys.modules and sys.modules[name] is None:
+        del sys.modules[name]
+
+
+def _has_own_hashes() -> bool:
+    """Not so in a Python that its maker tied to OpenSSL's (--with-builtin-hashlib-hashes)."""
+    try:
+        if sys.version_info >= (3, 12):
+            import _sha2  # noqa: F401
+        else:
+            import _sha256  # noqa: F401
+    except ImportError:
+        return False
+    return True
