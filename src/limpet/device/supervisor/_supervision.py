@@ -1,14 +1,13 @@
 """One run of one slot: its roles come up in order, are tended, and go down together.
 
-Owns the running children and their links. A role that dies is restarted alone; its
-peers get the new ends of their links. What roles ask is answered by `_requests`.
+Owns the order of it all. A role that dies is restarted alone; its peers get the new ends of
+their links (`_roster`). What roles ask is answered by `_requests`.
 """
 
 import asyncio
 import contextlib
 import os
 import signal
-import socket
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,7 +19,7 @@ from limpet.device.enclosure.users import find_users
 from limpet.device.link import messages as m
 from limpet.device.link.journal import Journal
 from limpet.device.link.launch import readable
-from limpet.device.link.permits import Role, peers_of
+from limpet.device.link.permits import Role
 from limpet.device.link.start import Start
 from limpet.device.supervisor._child import Child
 from limpet.device.supervisor._door import Arrival, Door
@@ -37,13 +36,12 @@ from limpet.device.supervisor._policy import (
     decide_restart,
 )
 from limpet.device.supervisor._requests import REBOOT, Requests
-from limpet.device.supervisor._rest import Rest
 from limpet.device.supervisor._roles import load_roles
+from limpet.device.supervisor._roster import Roster
 from limpet.device.supervisor._slots import SlotKeeper, finish_erasing
 from limpet.device.supervisor.button import Button
 from limpet.device.supervisor.status import (
     DeviceStatus,
-    RoleStatus,
     forget_listening,
     read_listening,
     write_status,
@@ -69,8 +67,7 @@ class Supervision:
         self._users = find_users(start.root, first=start.first_user_id, given=start.roles_attach)
         self._door: Door | None = None
         self._roles = load_roles(start)
-        self._children: dict[Role, Child] = {}
-        self._resting: dict[Role, Rest] = {}
+        self._roster = Roster()
         self._restarts: dict[Role, Restarts] = {}
         self._up = {role: asyncio.Event() for role in ORDER}
         self._launching = asyncio.Lock()
@@ -84,7 +81,7 @@ class Supervision:
             journal,
             self._slots,
             ended=self.finish,
-            kill=self._kill,
+            kill=self._roster.kill,
             ready=self._ready,
             rest=self._may_rest,
         )
@@ -216,9 +213,7 @@ class Supervision:
 
     async def _launch(self, role: Role, arrival: Arrival | None) -> Child:
         child = Child(role, answer=self._requests.answer, violated=self._violated)
-        self._children[role] = child
-        rested = self._resting.pop(role, None)
-        ends = rested.take() if rested is not None else self._new_links(role)
+        ends = self._roster.join(child)
         start, said = self._start_of(role), self._role_said
         into = enclosure_of(start, self._users)
         if arrival is None:
@@ -229,31 +224,14 @@ class Supervision:
         self._write_status()
         return child
 
-    def _new_links(self, role: Role) -> dict[Role, socket.socket]:
-        """Its ends of links to all peers that there are; to the others they bring it."""
-        ends: dict[Role, socket.socket] = {}
-        for peer in peers_of(role) - {Role.SUPERVISOR}:
-            other, resting = self._children.get(peer), self._resting.get(peer)
-            ours, theirs = socket.socketpair()
-            if resting is not None:
-                resting.replace(role, theirs)
-                ends[peer] = ours
-                continue
-            if other is not None and other.hand_over(role, theirs):
-                ends[peer] = ours
-            else:
-                ours.close()
-            theirs.close()
-        return ends
-
     async def _rest(self, child: Child, seconds: float) -> None:
         """Return when `child`, which has ended, is needed again."""
-        rest = self._resting[child.role] = Rest(child.leave_links(), seconds=seconds)
+        rest = self._roster.lay_down(child, seconds=seconds)
         self._write_status()
         await rest.until_needed()
 
     def _may_rest(self, role: Role, seconds: float) -> bool:
-        child = self._children[role]
+        child = self._roster[role]
         lived = asyncio.get_running_loop().time() - child.started_at
         if role not in MAY_REST or lived < LEAST_REST_SECONDS or self._outcome.done():
             return False
@@ -298,7 +276,7 @@ class Supervision:
     async def _ready(self, role: Role, confinement: tuple[m.Confinement, ...]) -> None:
         """Note it. The gateway is answered, and then opens the network, when all others are ready
         (or late, and not waited for any more)."""
-        child = self._children[role]
+        child = self._roster[role]
         child.confinement = confinement
         child.ready.set()
         self._up[role].set()
@@ -317,13 +295,9 @@ class Supervision:
         with contextlib.suppress(LimpetError, KeyError):  # accounts is down: press again
             await self._ask(Role.ACCOUNTS, m.PressButton())
 
-    def _kill(self, role: Role) -> None:
-        if (child := self._children.get(role)) is not None:
-            child.kill()
-
     def _violated(self, peer: Role, request: str) -> None:
         self._log("violation", f"{peer.value} sent {request} to supervisor", level="error")
-        self._kill(peer)
+        self._roster.kill(peer)
 
     def _role_said(self, role: Role, line: str) -> None:
         level = "error" if '"event":"crash"' in line else "warning"
@@ -332,16 +306,14 @@ class Supervision:
             print(f"{role.value}: {readable(line)}", file=sys.stderr, flush=True)
 
     async def _ask(self, role: Role, request: m.Request) -> m.Reply:
-        return await self._children[role].channel.call(request)
+        return await self._roster[role].channel.call(request)
 
     async def _stop(self) -> None:
         for task in self._tending:
             task.cancel()
-        for rest in self._resting.values():
-            rest.close()
         if self._door is not None:
             self._door.close()
-        await asyncio.gather(*(child.stop() for child in self._children.values()))
+        await self._roster.stop()
         self._entropy.keep_seed()
         self._write_status()
 
@@ -355,26 +327,12 @@ class Supervision:
                 on_trial=record.on_trial,
                 started_at=self._clock(),
                 suite=str(CURRENT.id),
-                roles=tuple(self._status_of(child) for child in self._children.values()),
+                roles=self._roster.describe(self._restarts),
                 randomness=self._entropy.report,
             )
             write_status(self._start.root, status)
         except LimpetError as error:
             self._log("status-not-written", str(error), level="warning")
-
-    def _status_of(self, child: Child) -> RoleStatus:
-        state = "stopped"
-        if child.is_alive:
-            state = "running" if child.ready.is_set() else "starting"
-        elif child.role in self._resting:
-            state = "resting"
-        return RoleStatus(
-            role=child.role.value,
-            pid=child.pid if state != "resting" else 0,
-            state=state,
-            restarts=self._restarts.get(child.role, Restarts()).total,
-            confinement=child.confinement,
-        )
 
     def _log(self, event: str, detail: str, *, level: str = "info") -> None:
         self._journal.write("supervisor", event, detail, level=level)
