@@ -211,5 +211,7 @@ def _keep_only(held: list[int]) -> None:
 
 
 if __name__ == "__main__":
+    # Blocked across the exec already, except where a shell stands between (it unblocks SIGCHLD).
+    signal.pthread_sigmask(signal.SIG_BLOCK, WAITED)
     _keep_only([int(number) for number in sys.argv[2].split(",")])
     sys.exit(Boot(sys.argv[4:], factory=sys.argv[3] == "1").run())

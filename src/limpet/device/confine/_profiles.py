@@ -168,6 +168,7 @@ def places_of(start: Start, *, network: bool) -> tuple[tuple[str, bool], ...]:
 
 
 def _python() -> list[Path]:
-    """The interpreter, the standard library and the installed packages."""
-    places = {sys.prefix, sys.base_prefix, *sys.path}
-    return [Path(place) for place in sorted(places) if place and Path(place).is_absolute()]
+    """The interpreter, the standard library and the installed packages, and where links to them
+    lead: a place alone is no way to what lies elsewhere."""
+    named = {place for place in (sys.prefix, sys.base_prefix, *sys.path) if os.path.isabs(place)}
+    return sorted({Path(place) for place in named} | {Path(place).resolve() for place in named})
