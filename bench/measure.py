@@ -17,6 +17,7 @@ __all__ = [
     "Figure",
     "cpu_seconds",
     "middle",
+    "name_of",
     "on_one_core",
     "per_cpu_second",
     "pss_mib",
@@ -67,6 +68,15 @@ def pss_mib(pids: Sequence[int]) -> float:
             if line.startswith("Pss:"):
                 total += int(line.split()[1])
     return total / 1024
+
+
+def name_of(pid: int) -> str:
+    """Which process of a device this is: its role, as its command line has it; a role's helper
+    by the name that it has in `ps`."""
+    words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+    role = words[words.index("--role") + 1] if "--role" in words else "boot"
+    shown = Path(f"/proc/{pid}/comm").read_text().strip()
+    return shown if shown.startswith(f"{role}-") else role
 
 
 def cpu_seconds(pid: int) -> float:

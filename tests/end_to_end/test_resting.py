@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from tests.end_to_end.living_device import Living, Owner, living_device
 
+from limpet.device.accounts.rest import IDLE_SECONDS as ACCOUNTS_IDLE_SECONDS
 from limpet.device.link.bus import IDLE_SECONDS
+from limpet.device.supervisor.button import press_button
 
 pytestmark = [pytest.mark.slow, pytest.mark.end_to_end, pytest.mark.timeout(300)]
 
@@ -23,8 +25,8 @@ def living(tmp_path: Path) -> Iterator[Living]:
         yield device
 
 
-def _until(condition: Callable[[], bool], otherwise: str) -> None:
-    end = time.monotonic() + PATIENCE
+def _until(condition: Callable[[], bool], otherwise: str, *, patience: float = PATIENCE) -> None:
+    end = time.monotonic() + patience
     while not condition():
         assert time.monotonic() < end, otherwise
         time.sleep(0.1)
@@ -59,3 +61,27 @@ def test_keeper_and_updater_rest_and_come_when_they_are_needed(living: Living) -
     assert [entry.detail for entry in device.log() if entry.event == "role-ended"] == [
         "gateway: exit status -9"
     ]
+
+
+@pytest.mark.timeout(900)
+def test_accounts_rest_when_nobody_asks_and_a_token_and_the_button_bring_them_back(
+    living: Living,
+) -> None:
+    owner, device = Owner(living), living.device
+    owner.claim()
+    patience = ACCOUNTS_IDLE_SECONDS + 60.0
+    _until(lambda: device.state_of("accounts") == "resting", "no rest", patience=patience)
+    assert (device.root / "accounts" / "rest.json").exists()
+
+    begun = time.monotonic()
+    status, _ = owner.ask("GET", "/v1/functions/temperature")
+    print(f"an answer of resting accounts after {time.monotonic() - begun:.2f} s")
+    assert status == 200
+    assert device.state_of("accounts") == "running"
+    assert not (device.root / "accounts" / "rest.json").exists()  # used once
+
+    _until(lambda: device.state_of("accounts") == "resting", "not again", patience=patience)
+    press_button(device.root)
+    _until(lambda: device.state_of("accounts") == "running", "the button does not wake them")
+    assert not device.has_logged("violation")
+    assert not device.has_logged("role-ended")

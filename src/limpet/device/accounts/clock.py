@@ -29,6 +29,20 @@ class GuardedClock:
         credit = min(max(0.0, wall - stored_wall), MOST_CREDIT_SECONDS)
         return cls(base=stored + credit, started=monotonic(), monotonic=monotonic)
 
+    @classmethod
+    def go_on(
+        cls, *, reading: float, at: float, monotonic: Callable[[], float]
+    ) -> "GuardedClock | None":
+        """Go on from a reading that a process of this role left at the monotonic second `at`.
+
+        None if that lies ahead, so that it was before the machine's last start. A later one is
+        believed even then: the machine has run for longer than it says passed.
+        """
+        now = monotonic()
+        if at > now:
+            return None
+        return cls(base=reading + (now - at), started=now, monotonic=monotonic)
+
     def __call__(self) -> float:
         """The reading, in seconds."""
         return self.base + (self.monotonic() - self.started)

@@ -46,6 +46,12 @@ class Factors:
     context: "Context"
     _begun: dict[str, _Begun] = field(default_factory=dict)  # by account: at most MAX_PEOPLE
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether somebody is setting up a second factor now; it would have to begin again."""
+        now = self.context.monotonic()
+        return any(now <= begun.until for begun in self._begun.values())
+
     async def begin(self, request: m.BeginSecondFactor) -> m.Reply:
         """A new secret, in this answer only. One that is in force stays so until the first code."""
         within = self.context

@@ -15,6 +15,7 @@ from limpet.crypto.randomness import random_bytes
 from limpet.device.accounts.clock import GuardedClock
 from limpet.device.accounts.store import Store
 from limpet.device.accounts.throttle import (
+    FORGET_SECONDS,
     Allowed,
     Delayed,
     Policy,
@@ -65,6 +66,7 @@ class Guard:
         self._worker, self._notice = worker, notice
         self._wrong: OrderedDict[bytes, m.Refused] = OrderedDict()  # memory only, keyed hashes
         self._memory_key = random_bytes(32)
+        self._wrong_at = 0.0  # when one of them was last shown
         self._refused, self._summary_due = 0, 0.0
 
     async def check(self, attempt: Attempt, verify: Callable[[], None]) -> m.Refused | None:
@@ -81,6 +83,7 @@ class Guard:
         # 1.
         mark = self._mark(attempt)
         if mark in self._wrong:
+            self._wrong_at = self._clock()
             return self._wrong[mark]
         # 2.
         decision = self._decide(attempt)
@@ -111,6 +114,19 @@ class Guard:
     def forget_guesses(self) -> None:
         """A secret was replaced: what was wrong may be right now."""
         self._wrong.clear()
+
+    @property
+    def reading(self) -> float:
+        """The throttle's clock, in seconds."""
+        return self._clock()
+
+    @property
+    def remembers(self) -> bool:
+        """Whether the end of this process would lose something: a guess that may be repeated (a day
+        after the last one it is as new), or how long refusals are still told in one line."""
+        now = self._clock()
+        repeats = bool(self._wrong) and now - self._wrong_at < FORGET_SECONDS
+        return repeats or now < self._summary_due
 
     def _decide(self, attempt: Attempt) -> Allowed | Delayed:
         records = self._store.records
@@ -152,7 +168,7 @@ class Guard:
         return hmac.digest(self._memory_key, text, hashlib.sha256)
 
     def _remember(self, mark: bytes, refused: m.Refused) -> None:
-        self._wrong[mark] = refused
+        self._wrong[mark], self._wrong_at = refused, self._clock()
         while len(self._wrong) > MAX_REMEMBERED_GUESSES:
             self._wrong.popitem(last=False)
 

@@ -6,6 +6,7 @@ gets in, and the product goes on with its work.
 
 import asyncio
 import contextlib
+import functools
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from limpet.device.accounts.countdown import TICK_SECONDS
 from limpet.device.accounts.events import SecurityLog
 from limpet.device.accounts.guard import Guard
 from limpet.device.accounts.locked import serve_locked
+from limpet.device.accounts.rest import IDLE_SECONDS, is_needed, keep_clock, take_clock
 from limpet.device.accounts.service import AccountsService
 from limpet.device.accounts.store import Store
 from limpet.device.accounts.worker import HashWorker
@@ -59,9 +61,24 @@ async def serve(start: Start, bus: Bus) -> None:
         eraser.begin()
     ticking = asyncio.ensure_future(_tick(service, bus))
     try:
-        await bus.until_stopped()
+        if start.factory:
+            await bus.until_stopped()
+        else:
+            wake = functools.partial(_may_rest, service, start.private)
+            await bus.rest_when_idle(wake, seconds=IDLE_SECONDS)
     finally:
         ticking.cancel()
+
+
+def _may_rest(service: AccountsService, directory: Path) -> float | None:
+    """For how long this process may end, with its clock left to the next; None if it is needed."""
+    if is_needed(service):
+        return None
+    try:
+        keep_clock(directory, reading=service.guard.reading, at=time.monotonic())
+    except LimpetError:
+        return None  # no room: stay
+    return m.MAX_REST_SECONDS
 
 
 async def _tick(service: AccountsService, bus: Bus) -> None:
@@ -87,6 +104,7 @@ def build_service(start: Start, *, bus: Bus | None, erase: Callable[[], None]) -
     log = SecurityLog(directory, lambda: datetime.now(UTC))
     records = store.records
     worker = HashWorker()
+    rested = take_clock(directory, least=records.throttle.time, monotonic=time.monotonic)
 
     def notice(event: str, detail: str) -> None:
         with contextlib.suppress(Unavailable):
@@ -96,7 +114,8 @@ def build_service(start: Start, *, bus: Bus | None, erase: Callable[[], None]) -
 
     guard = Guard(
         store,
-        clock=GuardedClock.resume(
+        clock=rested
+        or GuardedClock.resume(
             stored=records.throttle.time,
             stored_wall=records.throttle_wall,
             wall=time.time(),

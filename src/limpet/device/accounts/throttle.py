@@ -32,6 +32,7 @@ from limpet.wire.codec import Message
 
 __all__ = [
     "CLAIM",
+    "FORGET_SECONDS",
     "PASSWORD",
     "Allowed",
     "Bucket",

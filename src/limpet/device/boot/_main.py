@@ -69,7 +69,7 @@ def _wait(root: Path, argv: Sequence[str], *, held: Sequence[int], factory: bool
         *(str(root), ",".join(map(str, held)), str(int(factory))),
         *program_command(installed, "limpet.device.boot.choosing", arguments),
     ]
-    os.execve(sys.executable, command, child_environment())
+    os.execve(sys.executable, command, child_environment())  # noqa: S606 - no shell is wanted
 
 
 def _verify_device(root: Path, *, factory: bool) -> None:

@@ -136,7 +136,7 @@ class Boot:
             return
         until = time.monotonic() + REAP_SECONDS
         while time.monotonic() < until:
-            try:
+            try:  # noqa: SIM105 - contextlib is what a wait does without
                 os.killpg(self._pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass

@@ -14,9 +14,8 @@ An answer is words on stdout with NUL between them. Exit status as boot's own.
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import NoReturn
 
 from limpet.device.boot._arguments import Arguments, parse_arguments, supervisor_options

@@ -49,7 +49,7 @@ PERMITS: Mapping[tuple[Role, Role], frozenset[type]] = {
     (Role.UPDATER, Role.APP): frozenset({m.CheckHealth}),
     (Role.UPDATER, Role.SUPERVISOR): _TO_SUPERVISOR
     | {m.Rest, m.Activate, m.ConfirmTrial, m.RejectTrial, m.ReadBootRecord},
-    (Role.ACCOUNTS, Role.SUPERVISOR): _TO_SUPERVISOR | {m.EraseData},
+    (Role.ACCOUNTS, Role.SUPERVISOR): _TO_SUPERVISOR | {m.EraseData, m.Rest},
     (Role.GATEWAY, Role.SUPERVISOR): _TO_SUPERVISOR,
     (Role.ANNOUNCER, Role.SUPERVISOR): _TO_SUPERVISOR | {m.Rest},
     (Role.KEEPER, Role.SUPERVISOR): _TO_SUPERVISOR | {m.Rest},

@@ -40,7 +40,7 @@ def _has_own_hashes() -> bool:
         if sys.version_info >= (3, 12):
             import _sha2  # noqa: F401
         else:
-            import _sha256  # noqa: F401
+            import _sha256  # type: ignore[import-not-found]  # noqa: F401
     except ImportError:
         return False
     return True

@@ -26,7 +26,7 @@ ORDER = (Role.KEEPER, Role.ACCOUNTS, Role.APP, Role.UPDATER, Role.GATEWAY, Role.
 FACTORY_ORDER = (Role.KEEPER, Role.ACCOUNTS)
 """All that a device needs to get its identity and its claim code."""
 
-MAY_REST = frozenset({Role.KEEPER, Role.UPDATER, Role.ANNOUNCER})
+MAY_REST = frozenset({Role.KEEPER, Role.ACCOUNTS, Role.UPDATER, Role.ANNOUNCER})
 """Who need not run while nobody asks."""
 
 LEAST_REST_SECONDS = 10.0

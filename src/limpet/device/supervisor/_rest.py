@@ -36,6 +36,10 @@ class Rest:
             async with asyncio.timeout(self._seconds):
                 await self._needed.wait()
 
+    def wake(self) -> None:
+        """The supervisor itself has something to ask."""
+        self._needed.set()
+
     def take(self) -> dict[Role, socket.socket]:
         """The ends, for the role's next process; nothing is watched any more."""
         ends, self._ends = self._ends, {}
