@@ -1,5 +1,6 @@
 """Boot, with real processes: what is started, what is not, and that nothing is left behind."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -11,7 +12,16 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.device.workshop import ROLES, SRC, Running, make_device, make_slot, running, until
+from tests.device.workshop import (
+    ROLES,
+    SRC,
+    Running,
+    make_device,
+    make_slot,
+    processes_of,
+    running,
+    until,
+)
 
 from limpet.device.boot._policy import DEFAULT_DEADLINE, decide_deadline
 from limpet.device.boot._waiting import decide_delay
@@ -81,6 +91,100 @@ def test_a_killed_supervisor_is_started_again_and_its_roles_do_not_linger(tmp_pa
         os.kill(device.pid_of("supervisor"), signal.SIGKILL)
         until(lambda: device.has_logged("running", times=2), "it did not come back", device)
         assert set(before) & set(device.processes()) == {device.boot.pid}
+
+
+def _choosing(root: Path) -> list[int]:
+    """Processes that decide for the boot of the device at `root`."""
+    found = []
+    for pid in processes_of(root):
+        with contextlib.suppress(OSError):
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            if b"limpet.device.boot.choosing" in words and b"_waiting.py" not in words[3]:
+                found.append(pid)
+    return found
+
+
+def test_a_choice_that_hangs_does_not_hold_a_stop_up(tmp_path: Path) -> None:
+    with running(make_device(tmp_path / "d"), wait=False) as device:
+        until(lambda: bool(_choosing(device.root)), "nothing is chosen", device)
+        for pid in _choosing(device.root):
+            os.kill(pid, signal.SIGSTOP)
+        device.boot.terminate()
+        assert device.boot.wait(5) == 0
+        assert _gone(device)
+
+
+def test_a_choice_that_was_killed_starts_nothing(tmp_path: Path) -> None:
+    with running(make_device(tmp_path / "d"), wait=False) as device:
+        until(lambda: bool(_choosing(device.root)), "nothing is chosen", device)
+        for pid in _choosing(device.root):
+            os.kill(pid, signal.SIGKILL)
+        assert device.boot.wait(5) == 1
+        assert not device.has_logged("starting")
+        assert _gone(device)
+
+
+def test_boot_that_waits_holds_its_locks_and_nothing_else_that_its_starter_had_open(
+    tmp_path: Path,
+) -> None:
+    root = make_device(tmp_path / "d")
+    stray = os.open(tmp_path, os.O_RDONLY)
+    os.set_inheritable(stray, True)
+    command = [sys.executable, "-m", "limpet.device.boot", str(root)]
+    environment = {**os.environ, "PYTHONPATH": str(SRC.parent)}
+    boot = subprocess.Popen(command, env=environment, close_fds=False)
+    try:
+        device = Running(root, lambda: boot)
+        until(lambda: device.has_logged("running"), "it does not run", device)
+        open_files = {
+            os.readlink(f"/proc/{boot.pid}/fd/{name}")
+            for name in os.listdir(f"/proc/{boot.pid}/fd")
+            if int(name) > 2
+        }
+        assert f"{root}/run/boot.lock" in open_files
+        assert all(name.endswith("boot.lock") or "/user-" in name for name in open_files)
+    finally:
+        os.close(stray)
+        boot.terminate()
+        boot.wait(10)
+
+
+def test_boot_ends_with_its_parent_also_when_it_has_become_the_program_that_waits(
+    tmp_path: Path,
+) -> None:
+    root = make_device(tmp_path / "d")
+    starter = (
+        "import subprocess, sys\n"
+        "subprocess.Popen([sys.executable, '-m', 'limpet.device.boot', sys.argv[1],"
+        " '--end-with-parent']).wait()\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(SRC.parent)}
+    parent = subprocess.Popen([sys.executable, "-c", starter, str(root)], env=environment)
+    device = Running(root, lambda: parent)
+    until(lambda: device.has_logged("running"), "it does not run", device)
+    parent.kill()
+    parent.wait()
+    until(lambda: _gone(device), "boot outlived its parent")
+
+
+def test_boot_that_waits_costs_little_more_than_a_bare_python(tmp_path: Path) -> None:
+    program = "import time; print(flush=True); time.sleep(60)"
+    command = [sys.executable, "-I", "-S", "-c", program]
+    with (
+        running(make_device(tmp_path / "d")) as device,
+        subprocess.Popen(command, stdout=subprocess.PIPE) as bare,
+    ):
+        assert bare.stdout is not None
+        bare.stdout.readline()
+        ours, theirs = _own_kib(device.boot.pid), _own_kib(bare.pid)
+        bare.kill()
+    assert ours < 1.6 * theirs
+
+
+def _own_kib(pid: int) -> int:
+    """Memory that the process alone has written."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Private_Dirty:"))
 
 
 def test_one_device_is_never_run_twice(tmp_path: Path) -> None:
