@@ -26,6 +26,8 @@ from limpet.device.accounts.store import (
     Records,
     SecondFactor,
 )
+from limpet.device.announcer.messages import Kind as RecordKind
+from limpet.device.announcer.messages import encode_name, name_of
 from limpet.device.gateway import bodies, people_bodies
 from limpet.device.gateway.routes import ROUTES, Operation
 from limpet.device.link import messages as m
@@ -63,6 +65,7 @@ def make_seeds() -> dict[str, dict[str, bytes]]:
         "archive": {"tree": _archive()},
         "certificate": {"root": root, "chain": chain},
         "certificate-request": {"server": csr, "truncated": csr[:200], "not-pem": der},
+        "dns": _datagrams(),
         "est": {"wrapped": wrapped, "unwrapped": wrapped.replace(b"\n", b"") + b"\n"},
         "group": {"sound": _group(b"content of a group " * 99), "bomb": _group(bytes(4 << 20))},
         "http": {name: b"\x08" + text for name, text in _requests().items()},
@@ -99,6 +102,38 @@ def _requests() -> dict[str, bytes]:
         "connect": b"CONNECT localhost:22 HTTP/1.1\r\n" + _HOST + b"\r\nSSH-2.0-x\r\n",
         "folded": get + b"X-Long: a\r\n b\r\n\r\n",
     }
+
+
+def _datagrams() -> dict[str, bytes]:
+    """Questions for the announcer: each kind of asker, and names that point about."""
+    service = name_of("_limpet", "_tcp", "local")
+    host = name_of("th-a1b2c3d4", "local")
+    pointer, address = _question(service, RecordKind.PTR), _question(host, RecordKind.A)
+    long = _question((b"x" * 63,) * 3 + (b"x" * 61,), RecordKind.A)
+    known = struct.pack(">HHHIHH", 0xC00C, RecordKind.PTR, 1, 4500, 5, 0x0261) + b"b\xc0\x0c"
+    return {
+        "group": _ask(pointer),
+        "alone": _ask(_question(service, RecordKind.PTR, top=True)),
+        "legacy": b"\x01" + _ask(address)[1:],
+        "direct": b"\x02" + _ask(address)[1:],
+        "far": b"\x04" + _ask(address)[1:],
+        "two": _ask(pointer, address),
+        "compressed": _ask(pointer, b"\x04host\xc0\x19" + struct.pack(">2H", 255, 255)),
+        "known": _ask(pointer, known=known),
+        "repeated": b"\x01" + _ask(address, long, *[b"\xc0\x23\0\x01\0\x01"] * 14)[1:],
+        "loop": _ask(b"\xc0\x0c\0\x0c\0\x01"),
+        "response": b"\0" + struct.pack(">6H", 7, 0x8400, 1, 0, 0, 0) + pointer,
+    }
+
+
+def _question(name: tuple[bytes, ...], kind: int, *, top: bool = False) -> bytes:
+    return encode_name(name) + struct.pack(">2H", kind, 0x8001 if top else 1)
+
+
+def _ask(*questions: bytes, known: bytes = b"") -> bytes:
+    """An input of the target: a byte that says who asks (`fuzz.dns`), and the message."""
+    header = struct.pack(">6H", 7, 0, len(questions), bool(known), 0, 0)
+    return b"\0" + header + b"".join(questions) + known
 
 
 _O = Operation

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from fuzz.dns import answer_datagram
 from fuzz.http import serve_bytes
 from fuzz.link import feed_link
 from fuzz.names import TARGET_NAMES
@@ -276,6 +277,7 @@ _RUN: Mapping[str, Callable[[bytes], None]] = {
     "archive": _archive,
     "certificate": _certificate,
     "certificate-request": _certificate_request,
+    "dns": answer_datagram,
     "est": _est,
     "group": _group,
     "http": serve_bytes,

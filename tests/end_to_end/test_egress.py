@@ -67,7 +67,8 @@ def _users(directory: Path) -> dict[str, int]:
 
 
 def _rules(setting: Setting, users: dict[str, int]) -> str:
-    return render_device(setting, updater_user=str(users["updater"]), app_user=str(users["app"]))
+    named = {f"{role}_user": str(users[role]) for role in ("updater", "app", "announcer")}
+    return render_device(setting, **named)
 
 
 def _enrolled(device: Running) -> bool:

@@ -12,7 +12,8 @@ from tests.product.namespaces import Namespace, Way, join, need_namespaces, netw
 from limpet.errors import Rejected
 from limpet.product.nftables import Setting, render_device, render_dnsmasq, render_guard
 
-UPDATER, APP, STRANGER = 61001, 61002, 61003
+UPDATER, APP, STRANGER, ANNOUNCER = 61001, 61002, 61003, 61004
+USERS = {"updater_user": str(UPDATER), "app_user": str(APP), "announcer_user": str(ANNOUNCER)}
 VENDOR, VENDOR6 = "203.0.113.10", "2001:db8:1::10"
 METER, OTHER, OTHER6 = "203.0.113.20", "198.51.100.7", "2001:db8:2::7"
 ROUTER, ROUTER6, DEVICE, DEVICE6 = "10.77.0.1", "fd77::1", "10.77.0.2", "fd77::2"
@@ -57,8 +58,9 @@ def test_an_interface_more_or_less_is_a_rule_more_or_less() -> None:
     "user", ["", "root;", 'x" accept', "a b", "-u", "$x", "x" * 40, "\n", "updater\n"]
 )
 def test_a_user_that_could_write_rules_is_refused(user: str) -> None:
-    with pytest.raises(Rejected, match="no user's name"):
-        render_device(Setting(product=PRODUCT), updater_user=user)
+    for of in USERS:
+        with pytest.raises(Rejected, match="no user's name"):
+            render_device(Setting(product=PRODUCT), **{of: user})
 
 
 @pytest.mark.parametrize("source", ["", "10.0.0", "02:00:00:00:00", "10.0.0.1; accept", "::g"])
@@ -134,7 +136,7 @@ def test_on_the_device_each_user_reaches_what_is_declared_for_it_and_nothing_els
         assert device.reaches(*OUTWARD, uid=UPDATER) == set(OUTWARD)  # without rules
         assert world.reaches(*INWARD) == set(INWARD)
         setting = Setting(product=PRODUCT, addresses=KNOWN)
-        device.load(render_device(setting, updater_user=str(UPDATER), app_user=str(APP)))
+        device.load(render_device(setting, **USERS))
         assert device.reaches(*OUTWARD, uid=UPDATER) == {
             ("tcp", VENDOR, 443),
             ("tcp", VENDOR6, 443),
@@ -149,7 +151,7 @@ def test_on_the_device_each_user_reaches_what_is_declared_for_it_and_nothing_els
 def test_one_name_server_may_be_the_only_one() -> None:
     with _device() as (device, _):
         setting = Setting(product=PRODUCT, addresses=KNOWN, name_servers=[OTHER])
-        device.load(render_device(setting, updater_user=str(UPDATER), app_user=str(APP)))
+        device.load(render_device(setting, **USERS))
         asked = device.reaches(("udp", ROUTER, 53), ("udp", OTHER, 53), uid=UPDATER)
         assert asked == {("udp", OTHER, 53)}
 
@@ -157,7 +159,7 @@ def test_one_name_server_may_be_the_only_one() -> None:
 def test_rules_can_be_loaded_again_and_leave_other_tables_alone() -> None:
     with _device() as (device, _):
         device.load("table inet mine {\n chain c {\n }\n}\n")
-        rules = render_device(Setting(product=PRODUCT), updater_user=str(UPDATER), app_user="0")
+        rules = render_device(Setting(product=PRODUCT), **USERS)
         device.load(rules)
         device.load(rules)
         tables = device.run("nft", "list", "tables").splitlines()
@@ -169,8 +171,7 @@ def test_rules_can_be_loaded_again_and_leave_other_tables_alone() -> None:
 def test_a_name_server_on_the_device_fills_the_sets_before_it_answers(tmp_path: Path) -> None:
     need_namespaces("setpriv", "dnsmasq")
     with _device(names=False) as (device, world):
-        users = {"updater_user": str(UPDATER), "app_user": str(APP), "resolver_user": "nobody"}
-        device.load(render_device(Setting(product=PRODUCT), **users))
+        device.load(render_device(Setting(product=PRODUCT), **USERS, resolver_user="nobody"))
         sets = tmp_path / "sets.conf"
         sets.write_text(render_dnsmasq(PRODUCT, guard=False))
         plain = ["--keep-in-foreground", "--no-hosts", "--no-resolv", "--pid-file="]

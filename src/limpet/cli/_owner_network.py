@@ -62,6 +62,8 @@ def announce(
 def _print_found(found: list[Found]) -> None:
     if not found:
         print("the local network tells of no device")
+        print("is it on, in this network, and may it announce itself? its address does as well:")
+        print("  limpet owner claim https://ADDRESS:PORT")
         return
     rows = [(one.name, one.model, one.host, one.url) for one in found]
     print_table(("name", "model", "host", "address"), rows)

@@ -19,6 +19,7 @@ from limpet.errors import Rejected, Unavailable
 from limpet.product import list_flows, list_hosts, load_product, mud_url, render_mud
 from limpet.product.mud import mud_path, signature_path
 from limpet.product.nftables import (
+    ANNOUNCER_USER,
     APP_USER,
     UPDATER_USER,
     Setting,
@@ -126,6 +127,7 @@ def nftables(
     ),
     updater_user: str = typer.Option(UPDATER_USER, "--updater-user", metavar="USER"),
     app_user: str = typer.Option(APP_USER, "--app-user", metavar="USER"),
+    announcer_user: str = typer.Option(ANNOUNCER_USER, "--announcer-user", metavar="USER"),
     resolver_user: str | None = typer.Option(
         None, "--resolver-user", metavar="USER", help="Of a resolver on the device, as dnsmasq."
     ),
@@ -147,7 +149,11 @@ def nftables(
         text = render_guard(setting, sources=guard)
     else:
         text = render_device(
-            setting, updater_user=updater_user, app_user=app_user, resolver_user=resolver_user
+            setting,
+            updater_user=updater_user,
+            app_user=app_user,
+            announcer_user=announcer_user,
+            resolver_user=resolver_user,
         )
     if out is not None:
         write_atomic(out, text.encode(), mode=PUBLIC_FILE)

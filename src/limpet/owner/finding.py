@@ -14,6 +14,8 @@ __all__ = ["Found", "find_devices"]
 
 SERVICE = "_limpet._tcp.local."
 MAX_FOUND = 256
+ANSWER_SECONDS = 1.5  # for one device to say where it is
+ANSWERS_SECONDS = 10.0  # for all together: whoever invents names does not hold the search up
 TEXT_CHARACTERS = 64
 
 
@@ -28,7 +30,8 @@ class Found:
 
 
 def find_devices(*, seconds: float, interfaces: list[str] | None = None) -> list[Found]:
-    """Who announces itself within `seconds`, by name. Raises `Unavailable` without a network.
+    """Who announces itself within `seconds`, by name; it may take `ANSWERS_SECONDS` more to ask
+    them all where they are. Raises `Unavailable` without a network.
 
     `interfaces` are the addresses to search from, by default all of this machine.
     """
@@ -54,24 +57,32 @@ def find_devices(*, seconds: float, interfaces: list[str] | None = None) -> list
     try:
         client = Zeroconf(interfaces=interfaces or InterfaceChoice.All)
     except OSError as error:
-        reason = (error.strerror or "failed").lower()
-        raise Unavailable(f"cannot search the local network: {reason}") from error
+        raise _no_network((error.strerror or "failed").lower()) from error
+    except RuntimeError as error:  # what it says where no interface has an address
+        raise _no_network("this machine is in no network") from error
     try:
         browser = ServiceBrowser(client, SERVICE, Listener())
         time.sleep(seconds)
         browser.cancel()
         with lock:
             listed = sorted(names)
-        return [found for name in listed if (found := _resolve(client, name)) is not None]
+        end = time.monotonic() + ANSWERS_SECONDS
+        return [found for name in listed if (found := _resolve(client, name, end)) is not None]
     finally:
         client.close()
 
 
-def _resolve(client: object, name: str) -> Found | None:
+def _no_network(reason: str) -> Unavailable:
+    hint = "join the device's network, or give `limpet owner claim` its address"
+    return Unavailable(f"cannot search the local network: {reason}", hint=hint)
+
+
+def _resolve(client: object, name: str, end: float) -> Found | None:
     from zeroconf import ServiceInfo, Zeroconf
 
     info = ServiceInfo(SERVICE, name)
-    if not isinstance(client, Zeroconf) or not info.request(client, 1500):
+    left = min(end - time.monotonic(), ANSWER_SECONDS)
+    if not isinstance(client, Zeroconf) or left <= 0 or not info.request(client, left * 1000):
         return None
     addresses = info.parsed_scoped_addresses()
     if not addresses or not info.port:

@@ -15,17 +15,27 @@ from types import MappingProxyType
 from limpet.errors import Rejected
 
 from ._types import Product, User
+from .announcing import ANNOUNCEMENT_PORT, announces
 from .flows import Flow, Peers, list_flows, list_hosts
 
-__all__ = ["APP_USER", "UPDATER_USER", "Setting", "render_device", "render_dnsmasq", "render_guard"]
+__all__ = [
+    "ANNOUNCER_USER",
+    "APP_USER",
+    "UPDATER_USER",
+    "Setting",
+    "render_device",
+    "render_dnsmasq",
+    "render_guard",
+]
 
-UPDATER_USER, APP_USER = "limpet-updater", "limpet-app"
-"""The users whose processes call out."""
+UPDATER_USER, APP_USER, ANNOUNCER_USER = "limpet-updater", "limpet-app", "limpet-announcer"
+"""The users whose processes call out, or answer by datagrams."""
 
 CACHED_SECONDS = 60
 SET_TIMEOUT = "1d"
 """How long an address counts after the name server gave it last."""
 
+_LINK_LOCAL = "fe80::/10"
 LOCAL_NETWORKS = (
     "10.0.0.0/8",
     "100.64.0.0/10",
@@ -33,7 +43,7 @@ LOCAL_NETWORKS = (
     "172.16.0.0/12",
     "192.168.0.0/16",
     "fc00::/7",
-    "fe80::/10",
+    _LINK_LOCAL,
 )
 _DEVICE_TABLE = "limpet"
 _GROUPS = {"ip": "224.0.0.251", "ip6": "ff02::fb"}
@@ -89,12 +99,14 @@ def render_device(
     *,
     updater_user: str = UPDATER_USER,
     app_user: str = APP_USER,
+    announcer_user: str = ANNOUNCER_USER,
     resolver_user: str | None = None,
 ) -> str:
     """The rules for the device itself, as table `inet limpet`.
 
-    Only the two users' processes begin anything outward, each only its own flows; the user of a
-    resolver on the device asks name servers. Users may be given by number, and be the same.
+    Only the two users' processes begin anything outward, each only its own flows; the announcer's
+    answers single askers in its own network, and the user of a resolver on the device asks name
+    servers. Users may be given by number, and be the same.
     Raises `Rejected("bad-user")`.
     """
     outward = [flow for flow in list_flows(setting.product) if not flow.inbound]
@@ -106,8 +118,10 @@ def render_device(
         "app": (app_user, [*app, *names] if app else []),  # who calls a name looks it up
         "resolver": (resolver_user or "", names if resolver_user else []),
     }
-    callers = {chain: caller for chain, caller in callers.items() if caller[1]}
-    for user, _ in callers.values():
+    bodies = {chain: (user, _rules(flows, setting)) for chain, (user, flows) in callers.items()}
+    bodies["announcer"] = (announcer_user, _answers(setting))
+    bodies = {chain: body for chain, body in bodies.items() if body[1]}
+    for user, _ in bodies.values():
         if not _USER.fullmatch(user):
             raise Rejected("bad-user", f"{user!r} is no user's name or number")
     chains = [
@@ -121,13 +135,13 @@ def render_device(
                 "ip protocol igmp accept",
                 *_ASKS_FOR_AN_ADDRESS,
                 *_rules(announced, setting),
-                *(f'meta skuid "{user}" jump {chain}' for chain, (user, _) in callers.items()),
+                *(f'meta skuid "{user}" jump {chain}' for chain, (user, _) in bodies.items()),
                 _THE_REST,
             ],
             hook="output",
             policy="drop",
         ),
-        *(_chain(chain, _rules(flows, setting)) for chain, (_, flows) in callers.items()),
+        *(_chain(chain, rules) for chain, (_, rules) in bodies.items()),
     ]
     return _table(_DEVICE_TABLE, setting, chains)
 
@@ -224,6 +238,22 @@ def _peers(flow: Flow, setting: Setting) -> Mapping[str, str]:
     else:
         found = _local(setting)
     return {family: _set(many) for family, many in found.items()}
+
+
+def _answers(setting: Setting) -> list[str]:
+    """What lets the announcer answer one asker alone (RFC 6762, 5.4 and 6.7): to the connection
+    tracking it is no reply, as the question went to the group.
+
+    Over IPv6 only within the link, which is whence the group is asked: a socket of IPv6 cannot be
+    held to its link otherwise. One of IPv4 is, by its option SO_DONTROUTE.
+    """
+    if not announces(setting.product):
+        return []
+    near = {**_local(setting), "ip6": [_LINK_LOCAL]}
+    return [
+        f"{family} daddr {_set(many)} udp sport {ANNOUNCEMENT_PORT} accept"
+        for family, many in near.items()
+    ]
 
 
 def _arrival(flow: Flow) -> list[str]:

@@ -110,6 +110,17 @@ def test_an_asker_with_a_port_of_its_own_gets_its_number_and_short_times_back() 
     assert said.data.endswith(fixed + bytes([10, 9, 0, 1]))
 
 
+def test_many_questions_that_point_to_one_long_name_are_not_given_back() -> None:
+    header = struct.pack(">6H", 7, 0, 16, 0, 0, 0)
+    first = query("th-a1b2c3d4.local", kind=Kind.A)[12:]
+    long = encode_name((b"x" * 63,) * 3 + (b"x" * 61,)) + struct.pack(">2H", Kind.A, 1)
+    pointers = struct.pack(">3H", 0xC000 | 12 + len(first), Kind.A, 1) * 14
+    assert ask(responder(), header + first + long + pointers, port=4000) is None
+    told = ask(responder(), header + first + long + pointers)  # the group, which gets none back
+    assert told is not None
+    assert len(told.data) < 400
+
+
 def test_who_asks_for_a_reply_alone_or_asked_us_alone_gets_it_alone() -> None:
     one = responder()
     unicast = ask(one, query(SERVICE, of_class=0x8001))

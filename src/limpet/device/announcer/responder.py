@@ -4,7 +4,8 @@
    that link (11): nobody is reflected to or amplified at from elsewhere.
 2. An asker with another port than 5353 knows unicast DNS only (6.7), one whose question has the
    QU bit, or who asked us alone, wants a reply alone (5.4, 5.5): unicast, `UNICAST_RATE` for all
-   of them together. Everybody else: the group, a record once a second at most (6).
+   of them together. The first kind gets its question back, so it has exactly one (RFC 9619): many
+   that point to one long name would make a short datagram's answer long. Everybody else: the group, a record once a second at most (6).
 3. A pointer that the asker knows well enough is not repeated (7.1).
 4. A shared record waits for a random moment (6), so that not all devices answer at once.
 
@@ -121,12 +122,14 @@ class Responder:
             query = parse_query(heard.data)
         except Rejected:
             return None
+        legacy = heard.port != PORT
+        if legacy and len(query.questions) != 1:  # 2.
+            return None
         records = self._records(link)
         answers = [one for one in records if any(_fits(one, q, records) for q in query.questions)]
         answers = [one for one in answers if not _is_known(one, query)]  # 3.
         if not answers:
             return None
-        legacy = heard.port != PORT
         if legacy or not heard.to_group or all(q.unicast for q in query.questions):  # 2.
             if not self._may_reply(now):
                 return None
