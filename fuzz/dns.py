@@ -1,7 +1,7 @@
 """The announcer's reading of datagrams, and its answers, for any bytes of anybody.
 
-Owns the promises: a datagram is a query or `Rejected`; nobody beyond the link is answered; an
-answer is small, can be read by a parser that is not ours, and is true.
+Owns the promises: a datagram is a query or `Rejected`; nobody beyond the link is answered
+alone; an answer is small, can be read by a parser that is not ours, and is true.
 """
 
 import ipaddress
@@ -47,7 +47,7 @@ def answer_datagram(data: bytes) -> None:
         if said is None:
             continue
         assert is_query, "an answer to what is no query"
-        assert not asker.far, "an answer to one who is not on the link"
+        assert not asker.far or said.address is None, "an answer to one who is not on the link"
         assert now == 100.0 or said.address is not None, "the group hears it twice in a second"
         _judge_answer(said, asker)
 

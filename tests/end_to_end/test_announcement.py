@@ -40,9 +40,8 @@ def wired() -> Iterator[tuple[Namespace, Namespace]]:
     need_namespaces()
     with network("device", "owner") as spaces:
         device, owner = spaces["device"], spaces["owner"]
-        join(device, owner, ours=[f"{DEVICE}/24"], theirs=[f"{ROUTER}/24"])
-        # Not at the cable: python-zeroconf asks from one address of an interface, whichever it is.
-        owner.run("ip", "address", "add", f"{VENDOR}/32", "dev", "lo")
+        join(device, owner, ours=[f"{DEVICE}/24"], theirs=[f"{ROUTER}/24", f"{VENDOR}/32"])
+        # Of these two python-zeroconf asks from one, whichever comes first.
         device.run("ip", "route", "add", "default", "via", ROUTER)
         yield device, owner
 

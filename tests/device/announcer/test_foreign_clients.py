@@ -26,7 +26,7 @@ for _ in $(seq 100); do grep -q 'startup complete' /run/log && break; sleep 0.1;
 timeout 20 avahi-browse --resolve --terminate --parsable _limpet._tcp
 timeout 20 avahi-resolve --name th-a1b2c3d4.local || cat /run/log
 """
-"""A system bus and an Avahi of the test's own, whose sockets are below a /run that they alone see."""
+"""A system bus and an Avahi of the test's own, below a /run that they alone see."""
 
 
 def need(package: str, *programs: str, here: bool = True) -> None:

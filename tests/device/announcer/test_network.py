@@ -236,6 +236,16 @@ def test_one_who_knows_unicast_only_is_answered_on_the_link_and_nobody_from_afar
     assert not [to for to, _, _ in wire.seen(1) if to == FAR_4]
 
 
+def test_the_group_is_answered_for_an_asker_of_another_network_on_the_link(
+    announcing: Announcing, wire: Wire
+) -> None:
+    announcing.say()
+    wire.seen(3)
+    with asker(announcing.cable, FAR_4, 5353) as one:
+        one.sendto(question(SERVICE), (GROUP_4, 5353))
+        assert [to for to, _, _ in wire.seen(1)] == [GROUP_4]
+
+
 def test_the_socket_of_a_taken_announcer_reaches_nobody_behind_a_router(cable: Cable) -> None:
     """Over IPv4; Linux does not hold a socket of IPv6 to its link (docs/adr/0101)."""
     with cable.inside("device"):

@@ -71,17 +71,27 @@ def test_nothing_is_told_but_model_serial_number_and_port() -> None:
     [("192.0.2.7", 2), ("10.9.1.1", 2), ("2001:db8::1", 3), ("10.9.0.2", 1), ("10.9.0.2", 9),
      ("nonsense", 2)],
 )  # fmt: skip
-@pytest.mark.parametrize("port", [5353, 40000])
-@pytest.mark.parametrize("to_group", [True, False])
-def test_nobody_who_is_not_on_the_link_is_answered(
-    address: str, index: int, port: int, to_group: bool
+@pytest.mark.parametrize(
+    ("port", "to_group", "of_class"),
+    [(5353, False, 1), (5353, True, 0x8001), (40000, True, 1), (40000, False, 1)],
+)
+def test_nobody_who_is_not_on_the_link_is_answered_alone(
+    address: str, index: int, port: int, to_group: bool, of_class: int
 ) -> None:
     one = responder()
-    data = query(SERVICE)
+    data = query(SERVICE, of_class=of_class)
     assert ask(one, data, address=address, index=index, port=port, to_group=to_group) is None
     near = "10.9.0.2" if index != 3 else "fe80::2"
     there = index if index in (2, 3) else 2
     assert ask(one, data, address=near, index=there, port=port, to_group=to_group) is not None
+
+
+def test_the_group_is_answered_on_its_link_whatever_network_the_asker_is_in() -> None:
+    said = ask(responder(), query(SERVICE), address="192.0.2.7")
+    assert said is not None
+    assert (said.address, said.index) == (None, 2)
+    for index in (1, 9):
+        assert ask(responder(), query(SERVICE), index=index) is None
 
 
 def test_the_group_hears_a_record_once_a_second() -> None:

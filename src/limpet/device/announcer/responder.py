@@ -1,11 +1,14 @@
 """What is said to whom: every rule of RFC 6762 that a responder of one device needs. Pure.
 
-1. A query is answered only if it arrived over a link that we announce on, and its sender is on
-   that link (11): nobody is reflected to or amplified at from elsewhere.
+1. A query is answered only if it arrived over a link that we announce on, and a reply alone goes
+   only to a sender on that link (5.5): nobody is reflected to or amplified at from elsewhere. What
+   goes to the group stays on the link, whatever the sender's address: one link may have networks
+   that we have no address in.
 2. An asker with another port than 5353 knows unicast DNS only (6.7), one whose question has the
    QU bit, or who asked us alone, wants a reply alone (5.4, 5.5): unicast, `UNICAST_RATE` for all
-   of them together. The first kind gets its question back, so it has exactly one (RFC 9619): many
-   that point to one long name would make a short datagram's answer long. Everybody else: the group, a record once a second at most (6).
+   of them together. Everybody else: the group, a record once a second at most (6). The first kind
+   gets its question back, so it has exactly one (RFC 9619): many that point to one long name would
+   make a short datagram's answer long.
 3. A pointer that the asker knows well enough is not repeated (7.1).
 4. A shared record waits for a random moment (6), so that not all devices answer at once.
 
@@ -116,13 +119,16 @@ class Responder:
     def answer(self, heard: Heard, *, now: float, draw: float) -> Said | None:
         """The reply, if there is one to give. `now` in seconds, steady; `draw` in [0, 1)."""
         link = next((one for one in self.links if one.index == heard.index), None)
-        if link is None or not link.holds(heard.address):  # 1.
+        if link is None:  # 1.
             return None
         try:
             query = parse_query(heard.data)
         except Rejected:
             return None
         legacy = heard.port != PORT
+        alone = legacy or not heard.to_group or all(q.unicast for q in query.questions)  # 2.
+        if alone and not link.holds(heard.address):  # 1.
+            return None
         if legacy and len(query.questions) != 1:  # 2.
             return None
         records = self._records(link)
@@ -130,7 +136,7 @@ class Responder:
         answers = [one for one in answers if not _is_known(one, query)]  # 3.
         if not answers:
             return None
-        if legacy or not heard.to_group or all(q.unicast for q in query.questions):  # 2.
+        if alone:
             if not self._may_reply(now):
                 return None
             more = () if legacy else _more(answers, records)
