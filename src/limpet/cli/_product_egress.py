@@ -143,18 +143,13 @@ def nftables(
         name_servers=name_server,
         local_networks=local_network,
     )
+    users = {"updater_user": updater_user, "app_user": app_user, "announcer_user": announcer_user}
     if dnsmasq:
         text = render_dnsmasq(product, guard=bool(guard))
     elif guard:
         text = render_guard(setting, sources=guard)
     else:
-        text = render_device(
-            setting,
-            updater_user=updater_user,
-            app_user=app_user,
-            announcer_user=announcer_user,
-            resolver_user=resolver_user,
-        )
+        text = render_device(setting, **users, resolver_user=resolver_user)
     if out is not None:
         write_atomic(out, text.encode(), mode=PUBLIC_FILE)
         text = f"wrote {out}\n" if not json else text

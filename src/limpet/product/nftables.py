@@ -114,14 +114,17 @@ def render_device(
     names = [flow for flow in outward if flow.peers is Peers.NAME_SERVERS]
     app = [flow for flow in outward if flow.user is User.APP]
     callers = {
-        "updater": (updater_user, [f for f in outward if f not in (*announced, *app)]),
-        "app": (app_user, [*app, *names] if app else []),  # who calls a name looks it up
-        "resolver": (resolver_user or "", names if resolver_user else []),
+        "updater": (
+            updater_user,
+            _rules([f for f in outward if f not in (*announced, *app)], setting),
+        ),
+        # Who calls a name looks it up.
+        "app": (app_user, _rules([*app, *names] if app else [], setting)),
+        "announcer": (announcer_user, _answers(setting)),
+        "resolver": (resolver_user or "", _rules(names if resolver_user else [], setting)),
     }
-    bodies = {chain: (user, _rules(flows, setting)) for chain, (user, flows) in callers.items()}
-    bodies["announcer"] = (announcer_user, _answers(setting))
-    bodies = {chain: body for chain, body in bodies.items() if body[1]}
-    for user, _ in bodies.values():
+    callers = {chain: caller for chain, caller in callers.items() if caller[1]}
+    for user, _ in callers.values():
         if not _USER.fullmatch(user):
             raise Rejected("bad-user", f"{user!r} is no user's name or number")
     chains = [
@@ -135,13 +138,13 @@ def render_device(
                 "ip protocol igmp accept",
                 *_ASKS_FOR_AN_ADDRESS,
                 *_rules(announced, setting),
-                *(f'meta skuid "{user}" jump {chain}' for chain, (user, _) in bodies.items()),
+                *(f'meta skuid "{user}" jump {chain}' for chain, (user, _) in callers.items()),
                 _THE_REST,
             ],
             hook="output",
             policy="drop",
         ),
-        *(_chain(chain, rules) for chain, (_, rules) in bodies.items()),
+        *(_chain(chain, rules) for chain, (_, rules) in callers.items()),
     ]
     return _table(_DEVICE_TABLE, setting, chains)
 
