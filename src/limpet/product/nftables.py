@@ -127,23 +127,13 @@ def render_device(
     for user, _ in callers.values():
         if not _USER.fullmatch(user):
             raise Rejected("bad-user", f"{user!r} is no user's name or number")
+    leaving = [
+        *_rules(announced, setting),
+        *(f'meta skuid "{user}" jump {chain}' for chain, (user, _) in callers.items()),
+    ]
     chains = [
         _chain("input", _arriving(setting.product), hook="input", policy="drop"),
-        _chain(
-            "output",
-            [
-                'oifname "lo" accept',
-                _STATEFUL,
-                f"icmpv6 type {_set(_SAYS)} accept",
-                "ip protocol igmp accept",
-                *_ASKS_FOR_AN_ADDRESS,
-                *_rules(announced, setting),
-                *(f'meta skuid "{user}" jump {chain}' for chain, (user, _) in callers.items()),
-                _THE_REST,
-            ],
-            hook="output",
-            policy="drop",
-        ),
+        _chain("output", _leaving(leaving), hook="output", policy="drop"),
         *(_chain(chain, rules) for chain, (_, rules) in callers.items()),
     ]
     return _table(_DEVICE_TABLE, setting, chains)
@@ -212,6 +202,18 @@ def _arriving(product: Product) -> list[str]:
         f"icmpv6 type {_set(_HEARS)} accept",
         *_GETS_AN_ADDRESS,
         *(rule for flow in list_flows(product) if flow.inbound for rule in _arrival(flow)),
+        _THE_REST,
+    ]
+
+
+def _leaving(declared: Sequence[str]) -> list[str]:
+    return [
+        'oifname "lo" accept',
+        _STATEFUL,
+        f"icmpv6 type {_set(_SAYS)} accept",
+        "ip protocol igmp accept",
+        *_ASKS_FOR_AN_ADDRESS,
+        *declared,
         _THE_REST,
     ]
 
