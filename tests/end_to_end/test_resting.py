@@ -36,7 +36,7 @@ def test_keeper_and_updater_rest_and_come_when_they_are_needed(living: Living) -
     owner, device = Owner(living), living.device
     owner.claim()
     _until(lambda: all(device.state_of(role) == "resting" for role in RESTING), "they do not rest")
-    assert living.pids().keys() == {"supervisor", "accounts", "app", "gateway"}
+    assert living.pids().keys() == {"supervisor", "accounts", "app", "gateway", "announcer"}
 
     # The owner asks how updates stand: the updater comes, the keeper does not.
     begun = time.monotonic()
