@@ -46,6 +46,13 @@ class Roster:
         rest = self._resting[child.role] = Rest(child.leave_links(), seconds=seconds)
         return rest
 
+    def wake(self, role: Role) -> bool:
+        """Have `role` started again if it rests; whether it did. Its process comes later."""
+        rest = self._resting.get(role)
+        if rest is not None:
+            rest.wake()
+        return rest is not None
+
     def kill(self, role: Role) -> None:
         """End the process of `role` at once, if there is one."""
         if (child := self.find(role)) is not None:

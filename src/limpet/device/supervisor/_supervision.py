@@ -292,9 +292,8 @@ class Supervision:
         self._telling = asyncio.ensure_future(self._tell_of_the_button())
 
     async def _tell_of_the_button(self) -> None:
-        if (rest := self._resting.get(Role.ACCOUNTS)) is not None:
+        if self._roster.wake(Role.ACCOUNTS):
             self._up[Role.ACCOUNTS].clear()
-            rest.wake()
             await self._until_up(Role.ACCOUNTS)
         with contextlib.suppress(LimpetError, KeyError):  # accounts is down: press again
             await self._ask(Role.ACCOUNTS, m.PressButton())
