@@ -1,6 +1,7 @@
 """One program that is every role of a test's device; what it does depends on its role.
 
-`keeper` rests after the idle seconds in its file `rests-after`; `updater` asks it as often as
+`keeper` and `accounts` rest after the idle seconds in their file `rests-after`; `accounts` says
+when it hears of the button; `updater` asks `keeper` as often as
 its file `enroll` says, and counts the answers in `enrolled`. `updater` also asks `app` for its
 health again and again and counts the answers in a file.
 `gateway` turns into an attacker when the file `gateway/attack` appears: it sends
@@ -10,6 +11,7 @@ A slot of version 2 (firmware.json) never confirms its trial.
 """
 
 import asyncio
+import functools
 import json
 from pathlib import Path
 
@@ -30,11 +32,13 @@ async def serve(start: Start, bus: Bus) -> None:
         bus.on(m.CheckHealth, _health)
     if start.role is Role.KEEPER:
         bus.on(m.EnrollStart, _enroll)
+    if start.role is Role.ACCOUNTS:
+        bus.on(m.PressButton, functools.partial(_press, bus))
     if (start.private / "slow").exists():
         await asyncio.sleep(2)
         bus.log("slow-ready")
     await bus.ready(confine(start.role, start))
-    if start.role is Role.KEEPER and (start.private / "rests-after").exists():
+    if start.role in (Role.KEEPER, Role.ACCOUNTS) and (start.private / "rests-after").exists():
         idle = float((start.private / "rests-after").read_text())
         await bus.rest_when_idle(lambda: 600.0, seconds=idle)
     if start.role is Role.UPDATER:
@@ -47,6 +51,11 @@ async def serve(start: Start, bus: Bus) -> None:
 
 async def _health(request: m.CheckHealth) -> m.Reply:
     return m.Health(healthy=True)
+
+
+async def _press(bus: Bus, request: m.PressButton) -> m.Reply:
+    bus.log("press-heard")
+    return m.Done()
 
 
 async def _enroll(request: m.EnrollStart) -> m.Reply:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from tests.device.workshop import Running, make_device, running, seal, until
 
+from limpet.device.supervisor.button import press_button
+
 pytestmark = pytest.mark.end_to_end
 
 
@@ -97,6 +99,22 @@ def test_a_role_at_rest_is_reached_by_a_peer_that_was_restarted(how: str, tmp_pa
         (device.root / "updater" / "enrolled").write_text("0")
         _ask(device)
         until(lambda: _asked(device) == 1, "the request was lost", device)
+
+
+def test_the_button_wakes_accounts_which_hear_of_it(tmp_path: Path) -> None:
+    root = _device(tmp_path, 0.3)
+    (root / "accounts").mkdir(mode=0o700)
+    (root / "accounts" / "rests-after").write_text("0.3")
+    with running(root) as device:
+        for times in (1, 2):
+            until(lambda: device.state_of("accounts") == "resting", "no rest", device)
+            press_button(root)
+            until(
+                lambda times=times: device.has_logged("press-heard", times=times),
+                "the press was lost",
+                device,
+            )
+        assert not device.has_logged("role-ended")
 
 
 def test_a_device_with_a_role_at_rest_stops_as_fast_as_any(tmp_path: Path) -> None:
