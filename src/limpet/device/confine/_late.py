@@ -17,14 +17,15 @@ __all__ = ["load_late"]
 
 _HOST_NAMES = ("encodings.idna",)  # ssl and the resolver encode host names with it; unicodedata
 _THREADS = ("concurrent.futures.thread",)  # asyncio.to_thread imports it at its first use; _queue
+_ZONES = ("importlib.resources",)  # zoneinfo asks the package tzdata with it; _random
 
 MODULES: Mapping[Compartment, Sequence[str]] = {
     Compartment.KEEPER: _HOST_NAMES,
     Compartment.TOKEN_KEEPER: _HOST_NAMES,
     Compartment.ACCOUNTS: _THREADS,
-    Compartment.APP: _THREADS,  # and what its way out needs, if it has one
+    Compartment.APP: (*_THREADS, *_ZONES),  # and what its way out needs, if it has one
     Compartment.DIALER: _HOST_NAMES,
-    Compartment.UPDATER: (*_HOST_NAMES, *_THREADS),
+    Compartment.UPDATER: (*_HOST_NAMES, *_THREADS, *_ZONES),
 }
 """Modules with a shared library behind them, that are imported inside of functions."""
 
