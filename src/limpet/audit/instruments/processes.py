@@ -64,7 +64,7 @@ def read_processes(target: Target) -> tuple[Process, ...]:
         except PermissionError as error:
             raise Unavailable(
                 "the device's processes may not be read",
-                hint="run the audit as the user that runs the device, or as root",
+                hint="run the audit as root: a confined process is closed to its own user too",
             ) from error
         except (ProcessLookupError, OSError):
             continue
