@@ -14,17 +14,12 @@ from limpet.cli._owner_parts import (
     PasswordStdinOption,
     StoreOption,
     on_device,
-    open_store,
-    read_passwords,
-    read_root,
     when,
 )
-from limpet.cli._owner_transfer import RootOption, UrlArgument
+from limpet.cli._owner_transfer import RootOption, UrlArgument, enter_by_code
 from limpet.errors import Rejected
-from limpet.owner import flows
 from limpet.owner.answers import InvitationAnswer, PeopleAnswer
 from limpet.owner.client import DeviceClient
-from limpet.owner.trust import parse_device_url, verify_root
 
 __all__ = ["app"]
 
@@ -109,18 +104,15 @@ def join(
     store: StoreOption = None,
 ) -> None:
     """Get an account by an invitation, with a password of your own."""
-    (password,) = read_passwords(
-        "A password for this device", stdin=password_stdin, confirm_last=True
-    )
-    record = flows.enter_device(
-        open_store(store),
+    record = enter_by_code(
         "/v1/join",
-        address=parse_device_url(url),
-        serial=serial.upper(),
+        url=url,
+        serial=serial,
         code=code,
-        root=verify_root(read_root(root), pin=None),
+        root=root,
         name=name,
-        password=password,
+        password_stdin=password_stdin,
+        store=store,
     )
     print(f"you are {record.name} on {record.serial}")
 

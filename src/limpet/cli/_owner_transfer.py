@@ -27,10 +27,11 @@ from limpet.crypto.randomness import normalise_code
 from limpet.owner import flows
 from limpet.owner.answers import OwnershipAnswer, TakeoverAnswer, TransferAnswer
 from limpet.owner.client import DeviceClient
+from limpet.owner.store import DeviceRecord
 from limpet.owner.trust import parse_device_url, verify_root
 from limpet.product.label import parse_label_uri
 
-__all__ = ["app", "changing_hands", "takeover"]
+__all__ = ["RootOption", "UrlArgument", "app", "changing_hands", "enter_by_code", "takeover"]
 
 HOUR_SECONDS = 3600
 
@@ -47,6 +48,35 @@ UrlArgument = Annotated[str, typer.Argument(metavar="URL", help="Where the devic
 RootOption = Annotated[
     Path | None, typer.Option("--root", metavar="FILE", help="The maker's root certificate, PEM.")
 ]
+
+
+def enter_by_code(
+    path: str,
+    *,
+    url: str,
+    serial: str,
+    code: str,
+    root: Path | None,
+    name: str,
+    password_stdin: bool,
+    store: Path | None,
+) -> DeviceRecord:
+    """Become a person of a device by the code that `path` takes, with a password that is asked for.
+
+    Raises as `flows.enter_device`, and `Rejected("no-password" | "no-root")`.
+    """
+    prompt = "A password for this device"
+    (password,) = read_passwords(prompt, stdin=password_stdin, confirm_last=True)
+    return flows.enter_device(
+        open_store(store),
+        path,
+        address=parse_device_url(url),
+        serial=serial.upper(),
+        code=code,
+        root=verify_root(read_root(root), pin=None),
+        name=name,
+        password=password,
+    )
 
 
 class _Begun(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,18 +155,15 @@ def accept(
     json: JsonOption = False,
 ) -> None:
     """Become the owner by the code of a transfer, with a password of your own."""
-    (password,) = read_passwords(
-        "A password for this device", stdin=password_stdin, confirm_last=True
-    )
-    record = flows.enter_device(
-        open_store(store),
+    record = enter_by_code(
         "/v1/transfer/accept",
-        address=parse_device_url(url),
-        serial=serial.upper(),
+        url=url,
+        serial=serial,
         code=code,
-        root=verify_root(read_root(root), pin=None),
+        root=root,
         name=name,
-        password=password,
+        password_stdin=password_stdin,
+        store=store,
     )
     got = _Entered(serial=record.serial, model=record.model, name=record.name)
     emit(got, json=json, human=lambda it: print(f"{it.serial} is yours, {it.name}"))
