@@ -111,14 +111,20 @@ def test_connections_that_say_nothing_do_not_keep_the_owner_out(stand: Stand) ->
     owner = Person(stand)
     owner.claim()
     owner.client.close()
+    opened = 0
     with contextlib.ExitStack() as stack:
         for number in range(120):
             source = f"127.0.{number // 100 + 1}.{number % 100 + 1}"
-            stack.enter_context(
-                socket.create_connection(
-                    ("127.0.0.1", stand.port), timeout=5, source_address=(source, 0)
+            with contextlib.suppress(
+                ConnectionResetError
+            ):  # the device may drop a stranger at once
+                stack.enter_context(
+                    socket.create_connection(
+                        ("127.0.0.1", stand.port), timeout=5, source_address=(source, 0)
+                    )
                 )
-            )
+                opened += 1
+        assert opened > 30  # the attack was made
         for _ in range(3):
             begun = time.monotonic()
             assert owner.ask("GET", "/v1/functions")[0] == 200
