@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from limpet.device.link import messages as m
 from limpet.device.updater.device import Device
 from limpet.device.updater.progress import Settled
 from limpet.device.updater.reports import ReportQueue
 from limpet.errors import Unavailable
 from limpet.wire.report import ReportKind
 
-__all__ = ["Happening", "Level", "Log", "Teller", "tell_settled"]
+__all__ = ["Happening", "Level", "Log", "Teller", "tell_refusal", "tell_settled"]
 
 Level = Literal["info", "warning", "error"]
 Log = Callable[[str, str, Level], None]
@@ -136,4 +137,17 @@ def tell_settled(settled: Settled) -> Happening:
         version=attempt.version,
         manifest_sha256=attempt.manifest_sha256,
         reason="" if passed else settled.reason.partition(":")[0][:64],
+    )
+
+
+def tell_refusal(activation: m.Activate, refused: m.Refused) -> Happening:
+    """That the supervisor does not let this release be tried."""
+    return Happening(
+        event="activation-refused",
+        detail=f"{refused.reason}: {refused.message}",
+        level="warning",
+        report=ReportKind.REFUSED,
+        version=activation.version,
+        manifest_sha256=activation.manifest_sha256,
+        reason=refused.reason,
     )

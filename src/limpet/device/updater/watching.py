@@ -10,10 +10,11 @@ from limpet.device.link import messages as m
 from limpet.device.updater.trial import Trial, Verdict
 from limpet.errors import Unavailable
 
-__all__ = ["watch_trial"]
+__all__ = ["hand_over", "watch_trial"]
 
 OBSERVE_SECONDS = 0.5
 PROBE_SECONDS = 2.0
+_RETRY_SECONDS = 1.0
 
 
 async def watch_trial(
@@ -35,6 +36,27 @@ async def watch_trial(
         if verdict is not None:
             return verdict
         await sleep(OBSERVE_SECONDS)
+
+
+async def hand_over(
+    verdict: Verdict,
+    *,
+    supervisor: Callable[[m.Request], Awaitable[m.Reply]],
+    sleep: Callable[[float], Awaitable[None]],
+    warn: Callable[[str, str], None],
+) -> None:
+    """Tell boot the verdict, until the supervisor has taken it."""
+    request: m.Request = m.ConfirmTrial()
+    if not verdict.passed:
+        warn("trial-failed", verdict.reason)
+        request = m.RejectTrial(reason=verdict.reason[:1024])
+    while True:
+        try:
+            await supervisor(request)
+            return
+        except Unavailable as error:  # boot's own deadline ends this
+            warn("trial-verdict-waits", str(error))
+            await sleep(_RETRY_SECONDS)
 
 
 async def _ask(health: Callable[[], Awaitable[m.Reply]]) -> tuple[bool, str]:

@@ -1,0 +1,105 @@
+"""What the updater keeps between checks and starts: floor, progress, the owner's policy.
+
+Owns when each record is made durable: before anything acts on what it says. A damaged record
+is a warning and its safe reading, never the end of updates. Decides nothing about releases.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+
+import msgspec
+
+from limpet.device.link import messages as m
+from limpet.device.updater.device import Device
+from limpet.device.updater.floor import Floor, load_floor, raise_floor, save_floor
+from limpet.device.updater.policy import default_policy, load_policy, save_policy
+from limpet.device.updater.progress import (
+    MAX_REPORTED,
+    Attempt,
+    Progress,
+    Settled,
+    begin_attempt,
+    load_progress,
+    save_progress,
+    settle,
+)
+from limpet.errors import Rejected
+
+__all__ = ["Memory"]
+
+
+class Memory:
+    """The records of one device. `load` first; read `floor`, `progress`, `policy`, `boot`."""
+
+    def __init__(self, device: Device) -> None:
+        self._places = device.places
+        self._built_at = device.description.built_at
+        self.floor, self.progress = Floor(time=self._built_at), Progress()
+        self.policy = default_policy(device.product.update)
+        self.boot = m.BootRecord(
+            running=device.slot,
+            on_trial=False,
+            version=device.description.version,
+            security_counter=device.description.security_counter,
+        )
+
+    def load(self, boot: m.BootRecord, *, warn: Callable[[str, str], None]) -> None:
+        """What was kept, under what boot knows. `warn(event, detail)` for what is damaged."""
+        self.boot = boot
+        self.floor, warning = load_floor(
+            self._places.floor, built_at=self._built_at, security_counter=boot.security_counter
+        )
+        warn("floor-damaged", warning)
+        self.progress, warning = load_progress(self._places.progress)
+        warn("progress-damaged", warning)
+        try:
+            self.policy = load_policy(self._places.policy, default=self.policy)
+        except Rejected as error:
+            warn("policy-damaged", f"{error.message}; the product's own policy holds")
+
+    def set_policy(self, policy: m.UpdatePolicy) -> None:
+        """Keep another policy, durable on return. Raises as `save_policy`."""
+        save_policy(self._places.policy, policy)
+        self.policy = policy
+
+    def keep_floor(self, floor: Floor) -> None:
+        """Make a floor durable; the engine takes it over with the check's result."""
+        save_floor(self._places.floor, floor)
+
+    def keep(self, progress: Progress) -> None:
+        """Take over another progress, durable on return. Raises `Unavailable`."""
+        save_progress(self._places.progress, progress)
+        self.progress = progress
+
+    def was_told(self, key: str) -> bool:
+        """Whether the vendor was told of this hold or refusal."""
+        return key in self.progress.reported
+
+    def remember(self, key: str) -> None:
+        """That the vendor was told."""
+        reported = (*self.progress.reported, key)[-MAX_REPORTED:]
+        self.keep(msgspec.structs.replace(self.progress, reported=reported))
+
+    def note_check(self, at: datetime) -> None:
+        """That a check ended."""
+        self.keep(msgspec.structs.replace(self.progress, last_check=at))
+
+    def begin(self, attempt: Attempt) -> None:
+        """Remember an attempt before it is asked for."""
+        self.keep(begin_attempt(self.progress, attempt))
+
+    def drop_attempt(self) -> None:
+        """Forget an attempt that was refused."""
+        self.keep(msgspec.structs.replace(self.progress, attempt=None))
+
+    def settle(self, tell: Callable[[Settled], None]) -> None:
+        """Settle what was under way before this start, once boot's record says how it ended."""
+        after, settled = settle(self.progress, self.boot)
+        if settled is not None:
+            tell(settled)
+            if settled.confirmed:
+                counter = settled.attempt.security_counter
+                self.floor = raise_floor(self.floor, security_counter=counter)
+                save_floor(self._places.floor, self.floor)
+        if after != self.progress:
+            self.keep(after)  # after the report is queued: a cut repeats it, never loses it

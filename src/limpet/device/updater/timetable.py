@@ -1,0 +1,84 @@
+"""The updater's timetable: when the next check is due, and the wait for it.
+
+Owns the failures in a row and the moment that is due; the figures come from
+`limpet.device.updater.schedule`. Never checks by itself.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from limpet.device.link import messages as m
+from limpet.device.updater.check import CheckResult
+from limpet.device.updater.schedule import Random, choose_interval, decide_wait
+from limpet.product import Update
+
+__all__ = ["Timetable"]
+
+_NEVER = float("inf")
+
+
+class Timetable:
+    """When one device checks. All seconds are of the monotonic clock."""
+
+    def __init__(self, update: Update, *, monotonic: Callable[[], float], random: Random) -> None:
+        self._update, self._monotonic, self._random = update, monotonic, random
+        self._wake = asyncio.Event()
+        self.check_at = _NEVER
+        self.next_check: datetime | None = None  # UTC, for the owner
+        self.failures = 0  # in a row
+
+    @property
+    def left(self) -> float:
+        """Seconds until the next check; infinite while none is waited for."""
+        return self.check_at - self._monotonic()
+
+    def recall(self, check_at: float, failures: int) -> None:
+        """Go on where the process before a rest stopped."""
+        self.check_at, self.failures = check_at, failures
+
+    def count(self, *, failed: bool) -> None:
+        """A check ended."""
+        self.failures = self.failures + 1 if failed else 0
+
+    def wake(self) -> None:
+        """Something changed: check at once, or draw another wait."""
+        self._wake.set()
+
+    def draw(self, policy: m.UpdatePolicy, result: CheckResult | None) -> float:
+        """Seconds to wait after `result` under the owner's `policy`."""
+        update = self._update
+        interval = choose_interval(
+            owner_seconds=policy.interval_seconds,
+            planned_seconds=result.planned_interval if result else None,
+            product=(
+                update.check_interval_seconds,
+                update.check_interval_min_seconds,
+                update.check_interval_max_seconds,
+            ),
+        )
+        after = result.retry_after if result else None
+        return decide_wait(interval, failures=self.failures, retry_after=after, random=self._random)
+
+    async def wait_until_due(
+        self,
+        draw: Callable[[], float],
+        *,
+        now: Callable[[], datetime],
+        is_hurried: Callable[[], bool],
+    ) -> None:
+        """Return when the next check is due, or when a wake finds it `is_hurried`."""
+        while True:
+            # What was due before a rest is due after it: who wakes us shall not put it off.
+            wait = min(draw(), max(self.left, 0.0))
+            self.check_at = self._monotonic() + wait
+            self.next_check = now() + timedelta(seconds=wait)
+            self._wake.clear()
+            woken = False
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    woken = await self._wake.wait()
+            self.check_at = _NEVER
+            if not woken or is_hurried():
+                return
