@@ -120,14 +120,24 @@ class HttpsClient:
 
     @contextlib.contextmanager
     def stream(
-        self, path: str, *, offset: int = 0, headers: Mapping[str, str] = _NOTHING
+        self,
+        path: str,
+        *,
+        offset: int = 0,
+        end: int | None = None,
+        wait: Callable[[], float] | None = None,
+        headers: Mapping[str, str] = _NOTHING,
     ) -> Iterator[StreamedResponse]:
-        """GET `path` from byte `offset` on, chunk by chunk, each within `stream_pause`.
+        """GET `path` from byte `offset` to `end` (exclusive), or to its end, chunk by chunk.
 
+        Each chunk comes within `wait()` seconds, asked before each; by default `stream_pause`.
         With an offset, an answer that is not 206 from exactly there is refused
-        (RFC 9110, 15.3.7), except 416 and other errors, which the caller sees.
+        (RFC 9110, 15.3.7), except 416 and other errors, which the caller sees. A server that
+        ignores the range may answer the whole where the whole was asked.
         """
-        wanted = {**headers, "range": f"bytes={offset}-"} if offset else headers
+        wanted = dict(headers)
+        if offset or end is not None:
+            wanted["range"] = f"bytes={offset}-{end - 1 if end is not None else ''}"
         deadline = time.monotonic() + self._timeouts.total
         head = self._exchange("GET", path, b"", wanted, deadline)
         answer = _headers(head)
@@ -138,10 +148,10 @@ class HttpsClient:
         if whole or shifted:
             self.close()
             raise Rejected("malformed", f"{self._host} did not answer the range that was asked")
-        pause = self._timeouts.stream_pause
+        pause = wait or (lambda: self._timeouts.stream_pause)
         try:
             yield StreamedResponse(
-                head.status_code, answer, self._chunks(lambda: time.monotonic() + pause)
+                head.status_code, answer, self._chunks(lambda: time.monotonic() + pause())
             )
         finally:
             if self._http is not None and self._http.their_state is not h11.IDLE:

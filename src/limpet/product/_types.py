@@ -10,6 +10,7 @@ from enum import StrEnum
 import msgspec
 
 from ._words import (
+    Bandwidth,
     Bits,
     ClockTime,
     CodePointer,
@@ -282,6 +283,7 @@ class Update(_Part, frozen=True):
     max_hold_days: HoldDays
     automatic: bool = True
     default_window: Window | None = None
+    bandwidth_bytes_per_second: Bandwidth | None = None
 
 
 class Ownership(_Part, frozen=True):

@@ -10,6 +10,7 @@ from typing import Annotated
 from msgspec import Meta
 
 __all__ = [
+    "Bandwidth",
     "Bits",
     "ClockTime",
     "CodePointer",
@@ -127,6 +128,9 @@ Interval = Annotated[
     int, Meta(ge=1, le=7 * 86400, description="seconds from 1 to 604800 (seven days)")
 ]
 HealthDeadline = Annotated[int, Meta(ge=5, le=3600, description="seconds from 5 to 3600")]
+Bandwidth = Annotated[
+    int, Meta(ge=8192, le=1 << 30, description="bytes a second from 8192 to 1073741824")
+]
 HoldDays = Annotated[int, Meta(ge=0, le=365, description="days from 0 to 365")]
 TakeoverWait = Annotated[int, Meta(ge=24, le=720, description="hours from 24 to 720 (thirty days)")]
 ClockTime = Annotated[

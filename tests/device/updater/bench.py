@@ -58,6 +58,7 @@ class Bench:
     certificate: bool = False
     health: list[m.Reply] = field(default_factory=list)
     ticks: float = 0.0
+    pauses: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         slots = self.root / "slots"
@@ -112,6 +113,7 @@ class Bench:
                 monotonic=lambda: self.ticks,
                 sleep=self._sleep,
                 random=lambda: 0.5,
+                pause=self.pause,
             ),
         )
 
@@ -139,6 +141,11 @@ class Bench:
     async def _sleep(self, seconds: float) -> None:
         self.ticks += seconds
         await asyncio.sleep(0)
+
+    def pause(self, seconds: float) -> None:
+        """Of a transfer; a test may put another in its place."""
+        self.ticks += seconds
+        self.pauses += [seconds] if seconds else []
 
     async def _ask_health(self) -> m.Reply:
         return self.health.pop(0) if len(self.health) > 1 else self.health[0]

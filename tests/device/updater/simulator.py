@@ -6,7 +6,8 @@ Signs with real keys through python-tuf's metadata API. After each change call
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ from limpet.wire.support import SupportStatement, support_path
 MODEL = "thermostat"
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 RELEASES, ROLLOUT = f"releases/{MODEL}", f"rollout/{MODEL}"
+CHUNK = 64 << 10
 OFFLINE = ("root", "targets", RELEASES)
 
 
@@ -52,6 +54,7 @@ class RepositorySimulator:
         self.files: dict[str, bytes] = {}
         self.asked: list[str] = []
         self.hooks: list[Callable[[str], None]] = []
+        self.chunk_hooks: list[Callable[[str, int], None]] = []
         self.root = Root(expires=now + timedelta(days=700), consistent_snapshot=True)
         for name in names[:4]:
             for signer in self.signers(name):
@@ -83,8 +86,19 @@ class RepositorySimulator:
             raise Rejected("too-large", f"{path} is larger than {max_bytes} bytes")
         return data
 
-    def read_range(self, path: str, offset: int, length: int) -> bytes:
-        return self.get(path, max_bytes=1 << 30)[offset : offset + length]
+    @contextmanager
+    def stream(
+        self, path: str, offset: int, end: int, *, wait: Callable[[], float]
+    ) -> Iterator[Iterator[bytes]]:
+        """Chunks of 64 KiB; the hooks are called at the beginning, and `chunk_hooks` for each."""
+        data = self.get(path, max_bytes=1 << 30)[offset:end]
+        yield self._chunks(path, data, offset)
+
+    def _chunks(self, path: str, data: bytes, offset: int) -> Iterator[bytes]:
+        for begin in range(0, len(data), CHUNK):
+            for hook in list(self.chunk_hooks):
+                hook(path, offset + begin)
+            yield data[begin : begin + CHUNK]
 
     # --- publishing
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tests.device.updater.bench import Bench
 from tests.device.updater.simulator import (
+    CHUNK,
     NOW,
     RepositorySimulator,
     unreachable,
@@ -113,19 +114,20 @@ def test_an_interrupted_download_goes_on_where_it_was(
     bench: Bench, repository: RepositorySimulator, work: Path
 ) -> None:
     repository.offer(repository.add_release(work))
-    groups = 0
+    chunks: list[int] = []
 
-    def cut(path: str) -> None:
-        nonlocal groups
-        if path.startswith("images/"):
-            groups += 1
-            if groups == 2:
-                raise Unavailable("the line broke")
+    def cut(path: str, offset: int) -> None:
+        if offset >= 5 << 18:
+            raise Unavailable("the line broke")
+        chunks.append(offset)
 
-    repository.hooks.append(cut)
-    assert bench.check().outcome is Outcome.UNAVAILABLE
+    repository.chunk_hooks.append(cut)
+    assert bench.check().outcome is Outcome.UNAVAILABLE, "it stays cut"
+    assert chunks == list(range(0, 5 << 18, CHUNK)), "nothing was fetched twice meanwhile"
+    chunks.clear()
+    repository.chunk_hooks[:] = [lambda path, offset: chunks.append(offset)]
     assert bench.check().outcome is Outcome.READY
-    assert groups == 3, "the first group was not fetched again"
+    assert 1 << 20 <= chunks[0] <= 1 << 20 | 1024, "it went on at the end of the first group"
 
 
 def test_an_activation_that_boot_refuses_is_reported(

@@ -6,7 +6,7 @@ itself: it returns what may be activated, after the plan was read again.
 
     1 look        metadata, floor, plan, manifest, support
     2 verify      may this release ever run here? (limpet.firmware.decision, 1 to 8)
-    3 decide      now? (9 to 16)
+    3 decide      now? (9 to 16), and fetched now? (17 to 20, limpet.device.updater.holding)
     4 install     into the staging area, group by group
     5 look again  a halt or withdrawal meanwhile counts
     6 hand over   the activation
@@ -21,10 +21,18 @@ from typing import Literal
 
 from limpet.device.link import messages as m
 from limpet.device.updater.floor import Floor, raise_floor
+from limpet.device.updater.holding import (
+    DAY_LIMIT,
+    FILE_REFUSED,
+    Room,
+    decide_transfer,
+    measure_room,
+)
 from limpet.device.updater.progress import Attempt
 from limpet.device.updater.repository import Offer, Repository
-from limpet.device.updater.source import Busy, Source
+from limpet.device.updater.source import Busy, FileRefused, Source
 from limpet.device.updater.telling import HELD_EVENT, Happening, Level
+from limpet.device.updater.transfer import Account, DaySpent, Line, Transfer
 from limpet.errors import Rejected, Unavailable
 from limpet.firmware.decision import (
     FAILED_BEFORE,
@@ -64,6 +72,9 @@ class Check:
 
     repository: Repository
     source: Source
+    line: Line
+    metered: bool  # the owner says so of the network
+    account: Account
     facts: DeviceFacts
     policy: OwnerPolicy
     consented: str  # the manifest that the owner agreed to, or empty
@@ -136,6 +147,7 @@ class _Run:
     def all_steps(self) -> CheckResult:
         self._check.state("checking")
         verified = self._look()  # 1 to 3
+        self._verify_transfer(verified)
         self.tell(
             "update-begins", f"installing {verified.manifest.version}", report=ReportKind.ATTEMPT
         )
@@ -168,29 +180,76 @@ class _Run:
         match decide_installation(verified, offer.plan, policy, facts, self._now()):
             case Install():
                 return verified
-            case Hold(reason, detail):
-                # Of a release that failed here the vendor knows; "held" would hide it.
-                report = None if reason == FAILED_BEFORE else ReportKind.HELD
-                self.tell(HELD_EVENT, f"{reason}: {detail}", report=report, reason=reason)
-                raise _Ended(self.result(Outcome.HELD, reason=reason, detail=detail))
+            case Hold() as hold:
+                raise self._held(hold)
             case Nothing():
                 raise _Ended(self.result(Outcome.NOTHING))
+
+    def _held(self, hold: Hold) -> _Ended:
+        """Tell the hold; the end of this check."""
+        # Of a release that failed here the vendor knows; "held" would hide it.
+        report = None if hold.reason == FAILED_BEFORE else ReportKind.HELD
+        self.tell(HELD_EVENT, f"{hold.reason}: {hold.detail}", report=report, reason=hold.reason)
+        return _Ended(self.result(Outcome.HELD, reason=hold.reason, detail=hold.detail))
+
+    def _verify_transfer(self, verified: VerifiedRelease) -> None:
+        check, image = self._check, verified.manifest.image
+        hold = decide_transfer(
+            image,
+            path=image.path,
+            metered=check.metered,
+            # Signed offline: what was confirmed to run is not to be run any more.
+            urgent=verified.manifest.security_counter > self._facts().security_counter,
+            consent=check.consented == verified.manifest_sha256,
+            ledger=check.account.ledger,
+            metadata=self._metadata(),
+            room=self._room(),
+            now=self._now(),
+        )
+        if hold is not None:
+            raise self._held(hold)
+
+    def _room(self) -> Room:
+        staging = self._check.staging
+        part = staging / f"{other_slot(self._check.running_slot)}.part"
+        try:
+            return measure_room(staging, part)
+        except OSError as error:
+            why = (error.strerror or "failed").lower()
+            raise Unavailable(f"cannot measure the free disk: {why}") from error
+
+    def _metadata(self) -> str:
+        """What is in force of what the vendor says about releases."""
+        roles = self._floor.roles
+        mine = sorted(name for name in roles if name.startswith(("releases/", "rollout/")))
+        return " ".join(str(roles[name].version) for name in mine)
 
     def _install(self, verified: VerifiedRelease) -> None:
         check, image = self._check, verified.manifest.image
         check.state("downloading")
         slot = other_slot(check.running_slot)
 
-        def read(offset: int, length: int) -> bytes:
-            return check.source.read_range(image.path, offset, length)
-
         def progress(done: int, total: int) -> None:
             if done == total:
                 check.state("installing")
 
-        install_image(
-            image, read, check.staging / slot, journal=check.journal, on_progress=progress
+        transfer = Transfer(
+            check.source, image.path, image.packed, account=check.account, line=check.line
         )
+        try:
+            with transfer:
+                install_image(
+                    image,
+                    transfer.read,
+                    check.staging / slot,
+                    journal=check.journal,
+                    on_progress=progress,
+                )
+        except FileRefused as error:
+            check.account.refuse(image.path, error.status, metadata=self._metadata())
+            raise Rejected(FILE_REFUSED, error.message) from error
+        except DaySpent as error:
+            raise self._held(Hold(DAY_LIMIT, error.message)) from error
 
     def _activation(self, verified: VerifiedRelease) -> m.Activate:
         return m.Activate(

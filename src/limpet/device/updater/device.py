@@ -53,6 +53,11 @@ class Places:
         return self.own / "install.json"
 
     @property
+    def transfers(self) -> Path:
+        """What transfers have used."""
+        return self.own / "transfers.json"
+
+    @property
     def reports(self) -> Path:
         """The queue."""
         return self.own / "reports"

@@ -34,6 +34,7 @@ from limpet.device.updater.standing import State, describe_standing
 from limpet.device.updater.surroundings import Surroundings
 from limpet.device.updater.telling import Teller, tell_refusal, tell_settled
 from limpet.device.updater.timetable import Timetable
+from limpet.device.updater.transfer import Account, Line
 from limpet.device.updater.trial import Verdict
 from limpet.errors import LimpetError, Rejected, Unavailable
 from limpet.wire.support import SupportStatement
@@ -217,6 +218,9 @@ class Engine:
         return Check(
             repository=self._repository,
             source=self._around.source,
+            line=self._line(),
+            metered=self._memory.policy.metered,
+            account=Account(places.transfers, warn=self._teller.warn),
             facts=device_facts(
                 self._device,
                 boot=self._memory.boot,
@@ -233,6 +237,19 @@ class Engine:
             journal=places.journal,
             tell=self._teller.tell,
             state=self._enter,
+        )
+
+    def _line(self) -> Line:
+        around = self._around
+        by_design = self._device.product.update.bandwidth_bytes_per_second
+        limits = (self._memory.policy.bandwidth, by_design)  # the lower one holds
+        return Line(
+            bandwidth=min((one for one in limits if one is not None), default=None),
+            monotonic=around.monotonic,
+            now=self.now,
+            random=around.random,
+            pause=around.pause,
+            tell=lambda event, detail: around.log(event, detail, "warning"),
         )
 
     async def _finish(self, result: CheckResult) -> None:

@@ -6,6 +6,7 @@ renewal of the updater's own certificate. Decides nothing about releases.
 
 import asyncio
 import random
+import threading
 import time
 from datetime import UTC, datetime
 
@@ -35,7 +36,7 @@ from limpet.device.updater.rest import LEAST_SECONDS
 from limpet.device.updater.source import HTTPS_PORT, HttpsSource, make_client, vendor_host
 from limpet.device.updater.surroundings import Surroundings
 from limpet.device.updater.telling import Level
-from limpet.errors import LimpetError, Rejected
+from limpet.errors import LimpetError, Rejected, Unavailable
 from limpet.storage import make_directory
 
 __all__ = ["serve"]
@@ -70,6 +71,7 @@ class _Updater:
         self._host = vendor_host(device.product.vendor.hosts)
         self._delivery: Delivery | None = None
         self._tasks: set[asyncio.Task[object]] = set()
+        self._ended = threading.Event()
         self._errand = Errand(
             lambda request: bus.call(Role.KEEPER, request),
             destination(self._host, HTTPS_PORT, start.resolve),
@@ -95,6 +97,7 @@ class _Updater:
                 self._bus.rest_when_idle(self._may_rest),
             )
         finally:
+            self._ended.set()  # a transfer under way ends at its next chunk
             self._engine.close()
 
     # --- requests
@@ -145,7 +148,12 @@ class _Updater:
             monotonic=time.monotonic,
             sleep=asyncio.sleep,
             random=self._random.random,
+            pause=self._pause,
         )
+
+    def _pause(self, seconds: float) -> None:
+        if self._ended.wait(seconds):
+            raise Unavailable("this process ends")
 
     def _source(self) -> HttpsSource:
         """Anonymous: the repository is the same for every device, and may be a plain mirror."""

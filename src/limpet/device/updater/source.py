@@ -1,23 +1,26 @@
-"""The vendor's repository as the updater reads it: two kinds of bounded requests.
+"""The vendor's repository as the updater reads it: whole small files, and stretches of large ones.
 
 Owns the translation of HTTP answers into errors, and the limit to the hosts that
 the product declares. Knows nothing of metadata. Everything above it takes the
 `Source` protocol, so that a test puts a hostile repository in its place.
 """
 
+import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Protocol
 
 from limpet.device.link.destinations import destination
 from limpet.errors import Rejected, Unavailable
-from limpet.https.client import ClientResponse, HttpsClient, Timeouts
+from limpet.https.client import ClientResponse, HttpsClient, StreamedResponse, Timeouts
 
 __all__ = [
     "HTTPS_PORT",
     "Busy",
+    "FileRefused",
     "HttpsSource",
     "NotFound",
     "Source",
@@ -29,11 +32,17 @@ __all__ = [
 HTTPS_PORT = 443
 
 _TIMEOUTS = Timeouts(connect=10.0, total=60.0)
-"""A group of 1 MiB in a minute: slower links do not update."""
+"""For a file of metadata, and for the head of an image's answer. The image itself has a least rate
+instead (`limpet.device.updater.pacing`)."""
 
 _OK, _PARTIAL = 200, 206
 _NOT_FOUND = frozenset({403, 404, 410})
 _BUSY = frozenset({429, 503})
+_NOT_FINAL = frozenset({408, 425, 429})
+"""Of 4xx, what may be answered otherwise next time (RFC 9110, 15.5.9; RFC 8470; RFC 6585)."""
+
+_STATUS_WORDS = {403: "forbidden", 404: "not found", 410: "gone", 416: "no such range"}
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15}|\*)")
 
 
 class NotFound(Unavailable):
@@ -41,6 +50,17 @@ class NotFound(Unavailable):
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
+        self.status = status
+
+
+class FileRefused(Unavailable):
+    """The server's final answer to a file: asked again, it would say the same. `status` is it."""
+
+    def __init__(self, path: str, status: int) -> None:
+        words = _STATUS_WORDS.get(status, "a refusal")
+        if 300 <= status < 400:
+            words = "a redirect, which is never followed"
+        super().__init__(f"the vendor answers {status} ({words}) for {path}")
         self.status = status
 
 
@@ -58,8 +78,14 @@ class Source(Protocol):
     def get(self, path: str, *, max_bytes: int) -> bytes:
         """The whole file. Raises `NotFound`, `Busy`, `Unavailable`, `Rejected("too-large")`."""
 
-    def read_range(self, path: str, offset: int, length: int) -> bytes:
-        """Exactly these bytes. Raises as `get`."""
+    def stream(
+        self, path: str, offset: int, end: int, *, wait: Callable[[], float]
+    ) -> AbstractContextManager[Iterator[bytes]]:
+        """Bytes `offset` to `end` (exclusive, the file's size) in one answer, chunk by chunk.
+
+        Each chunk must come within `wait()` seconds. Fewer bytes than asked may come. Raises
+        `FileRefused`, `Busy`, `Unavailable`, `Rejected("malformed")`.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +98,21 @@ class HttpsSource:
     def get(self, path: str, *, max_bytes: int) -> bytes:
         """As `Source.get`."""
         answer = self.client.get(self.prefix + path, max_bytes=max_bytes)
-        _verify_status(answer, path, _OK)
+        _verify_status(answer, path)
         return answer.body
 
-    def read_range(self, path: str, offset: int, length: int) -> bytes:
-        """As `Source.read_range` (RFC 9110, 14.2)."""
-        wanted = {"range": f"bytes={offset}-{offset + length - 1}"}
-        answer = self.client.get(self.prefix + path, max_bytes=length, headers=wanted)
-        _verify_status(answer, path, _PARTIAL)
-        shown = answer.headers.get("content-range", "")
-        if not shown.startswith(f"bytes {offset}-") or len(answer.body) != length:
-            raise Rejected("malformed", f"the server answered another range of {path}")
-        return answer.body
+    @contextmanager
+    def stream(
+        self, path: str, offset: int, end: int, *, wait: Callable[[], float]
+    ) -> Iterator[Iterator[bytes]]:
+        """As `Source.stream` (RFC 9110, 14.2).
+
+        No If-Range: a file is named by its hash, so its name cannot stand for another content.
+        """
+        target = self.prefix + path
+        with self.client.stream(target, offset=offset, end=end, wait=wait) as answer:
+            _verify_stream(answer, path, offset, end)
+            yield answer.chunks
 
 
 def vendor_host(hosts: tuple[str, ...]) -> str:
@@ -123,13 +152,32 @@ def parse_retry_after(text: str, *, date: str = "") -> float | None:
         return None
 
 
-def _verify_status(answer: ClientResponse, path: str, expected: int) -> None:
-    if answer.status == expected:
+def _verify_stream(answer: StreamedResponse, path: str, offset: int, end: int) -> None:
+    """That the answer is the file from `offset` on; a whole file will do where all was asked."""
+    if answer.status == _OK and offset == 0:
+        return
+    if answer.status == _PARTIAL:
+        shown = _CONTENT_RANGE.fullmatch(answer.headers.get("content-range", ""))
+        if shown is None or int(shown[1]) != offset or shown[3] not in ("*", str(end)):
+            raise Rejected("malformed", f"the server answered another range of {path}")
+        return
+    _verify_patience(answer, path)
+    if 300 <= answer.status < 500 and answer.status not in _NOT_FINAL:
+        raise FileRefused(path, answer.status)
+    raise Unavailable(f"the vendor answered {answer.status} for {path}")
+
+
+def _verify_status(answer: ClientResponse, path: str) -> None:
+    if answer.status == _OK:
         return
     if answer.status in _NOT_FOUND:
         raise NotFound(f"the vendor has no {path}", answer.status)
+    _verify_patience(answer, path)
+    raise Unavailable(f"the vendor answered {answer.status} for {path}")
+
+
+def _verify_patience(answer: ClientResponse | StreamedResponse, path: str) -> None:
     if answer.status in _BUSY:
         headers = answer.headers
         wait = parse_retry_after(headers.get("retry-after", ""), date=headers.get("date", ""))
-        raise Busy(f"the vendor is busy ({answer.status})", wait)
-    raise Unavailable(f"the vendor answered {answer.status} for {path}")
+        raise Busy(f"the vendor is busy ({answer.status}) for {path}", wait)

@@ -29,3 +29,4 @@ class Surroundings:
     monotonic: Callable[[], float]  # seconds
     sleep: Callable[[float], Awaitable[None]]
     random: Callable[[], float]  # uniform in [0, 1)
+    pause: Callable[[float], None]  # blocks a worker; raises `Unavailable` when the process ends

@@ -9,6 +9,7 @@ from limpet.device.link.messages.terms import Name, Text
 from limpet.wire.codec import Message
 
 __all__ = [
+    "LEAST_BANDWIDTH",
     "CheckNow",
     "InstallNow",
     "ReadUpdateStatus",
@@ -17,6 +18,9 @@ __all__ = [
     "UpdateStatus",
     "Window",
 ]
+
+LEAST_BANDWIDTH = 8 << 10
+"""The lowest limit that can be set, bytes a second: 100 MiB still come in four hours."""
 
 
 class Window(Message, frozen=True, kw_only=True):
@@ -34,6 +38,8 @@ class UpdatePolicy(Message, frozen=True, kw_only=True):
     automatic: bool = True
     window: Window = Window()
     interval_seconds: Annotated[int, Meta(ge=1, le=7 * 86400)] | None = None  # None: product's
+    metered: bool = False  # the network costs by the byte: images wait for the owner's word
+    bandwidth: Annotated[int, Meta(ge=LEAST_BANDWIDTH, le=1 << 30)] | None = None  # bytes a second
 
 
 class ReadUpdateStatus(Message, frozen=True, kw_only=True, tag=True):

@@ -1,0 +1,168 @@
+"""What keeps a release from being fetched now: seen by the owner, before the first byte."""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from tests.device.updater.bench import Bench
+from tests.device.updater.simulator import RepositorySimulator
+
+from limpet.device.link import messages as m
+from limpet.device.updater.check import CheckResult, Outcome
+from limpet.device.updater.engine import Engine
+from limpet.device.updater.holding import Room, measure_room
+from limpet.device.updater.ledger import DAY_BYTES, FILE_BYTES, Ledger, lease, save_ledger
+from limpet.device.updater.source import FileRefused
+from limpet.wire.release import Group, Image
+from limpet.wire.report import ReportKind
+
+
+def fetched(repository: RepositorySimulator) -> list[str]:
+    return [path for path in repository.asked if path.startswith("images/")]
+
+
+def on_metered(bench: Bench, *, consent: bool = False) -> CheckResult:
+    async def check(engine: Engine) -> CheckResult:
+        engine.set_policy(m.UpdatePolicy(metered=True))
+        result = await engine.check()
+        if consent:
+            engine.consent()
+            result = await engine.check()
+        return result
+
+    return bench.run(check)
+
+
+def test_a_metered_network_holds_images_and_checks_go_on(
+    bench: Bench, repository: RepositorySimulator, work: Path
+) -> None:
+    repository.offer(repository.add_release(work))
+    for _ in range(2):
+        result = on_metered(bench)
+        assert (result.outcome, result.reason) == (Outcome.HELD, "metered")
+        assert "metered network" in result.detail
+    assert fetched(repository) == []
+    assert len(bench.told(ReportKind.HELD)) == 1
+    bench.assert_untouched()
+
+
+def test_on_a_metered_network_the_owners_word_fetches_it(
+    bench: Bench, repository: RepositorySimulator, work: Path
+) -> None:
+    repository.offer(repository.add_release(work))
+    assert on_metered(bench, consent=True).outcome is Outcome.READY
+
+
+def test_on_a_metered_network_a_raised_security_counter_is_fetched(
+    bench: Bench, repository: RepositorySimulator, work: Path
+) -> None:
+    """Signed offline: a thief of the online keys cannot spend the owner's money by it."""
+    repository.offer(repository.add_release(work, security_counter=2))
+    assert on_metered(bench).outcome is Outcome.READY
+
+
+def test_a_refused_file_is_asked_once_until_the_metadata_changes(
+    bench: Bench, repository: RepositorySimulator, work: Path
+) -> None:
+    repository.offer(repository.add_release(work))
+    [path] = [path for path in repository.files if path.startswith("images/")]
+    image = repository.files[path]
+
+    def missing(path: str) -> None:
+        if path.startswith("images/"):
+            raise FileRefused(path, 404)
+
+    repository.hooks.append(missing)
+    result = bench.check()
+    assert (result.outcome, result.reason) == (Outcome.REFUSED, "file-refused")
+    assert "404 (not found)" in result.detail
+    for _ in range(3):  # each a life of its own
+        result = bench.check()
+        assert (result.outcome, result.reason) == (Outcome.HELD, "file-refused")
+    assert len(fetched(repository)) == 1
+    assert [report.reason for report in bench.told(ReportKind.REFUSED)] == ["file-refused"]
+    repository.hooks.clear()
+    repository.files[path] = image
+    repository.publish()
+    assert bench.check().outcome is Outcome.READY
+
+
+def test_a_day_that_is_used_up_holds_until_its_end_and_over_restarts(
+    bench: Bench, repository: RepositorySimulator, work: Path
+) -> None:
+    repository.offer(repository.add_release(work))
+    began = bench.wall - timedelta(hours=23)
+    used = lease(Ledger(), "images/a", FILE_BYTES, began)
+    used = lease(used, "images/b", DAY_BYTES - FILE_BYTES, began)
+    save_ledger(bench.root / "updater" / "transfers.json", used)
+    status = bench.status_after_check()
+    assert status.state == "held"
+    assert status.reason == (
+        "day-limit: 512 MiB of today's 512 MiB are used, again at 2026-11-22 13:00 UTC"
+    )
+    assert fetched(repository) == []
+    bench.wall += timedelta(hours=1)
+    assert bench.check().outcome is Outcome.READY
+
+
+def test_a_day_that_ends_in_the_middle_holds_and_goes_on_the_next(
+    bench: Bench, repository: RepositorySimulator, work: Path
+) -> None:
+    repository.offer(repository.add_release(work))
+    [path] = [path for path in repository.files if path.startswith("images/")]
+    used = lease(Ledger(), path, FILE_BYTES - (5 << 18), bench.wall - timedelta(hours=23))
+    save_ledger(bench.root / "updater" / "transfers.json", used)
+    result = bench.check()
+    assert (result.outcome, result.reason) == (Outcome.HELD, "day-limit")
+    bench.wall += timedelta(hours=1)
+    offsets: list[int] = []
+    repository.chunk_hooks.append(lambda path, offset: offsets.append(offset))
+    assert bench.check().outcome is Outcome.READY
+    assert offsets[0] >= 1 << 20, "the first group was not fetched again"
+
+
+def test_a_disk_without_room_holds_before_the_first_byte_and_says_how_much_is_missing(
+    bench: Bench, repository: RepositorySimulator, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository.offer(repository.add_release(work))
+    found = os.statvfs(bench.root)
+    fields = list(found)
+    fields[0], fields[1], fields[4] = 4096, 4096, 256  # 1 MiB is free
+    monkeypatch.setattr(os, "statvfs", lambda path: os.statvfs_result(fields))
+    result = bench.check()
+    assert (result.outcome, result.reason) == (Outcome.HELD, "low-disk")
+    assert result.detail == "4.5 MiB more of free disk are needed"
+    assert fetched(repository) == []
+    monkeypatch.undo()
+    assert bench.check().outcome is Outcome.READY
+
+
+def _image(size: int) -> Image:
+    group = Group(packed=10, size=10, sha256="0" * 64)
+    return Image(
+        path=f"images/{'0' * 64}.img",
+        packed=10,
+        size=size,
+        codec="zlib",
+        groups=(group,),
+        tree_sha256="0" * 64,
+    )
+
+
+def test_a_tree_that_is_copied_once_more_needs_twice_the_room() -> None:
+    image, mib = _image(64 << 20), 1 << 20
+    assert Room(free=70 * mib, there=0, copies=1).missing(image) == 0
+    assert Room(free=69 * mib, there=0, copies=1).missing(image) == mib
+    assert Room(free=70 * mib, there=0, copies=2).missing(image) == 66 * mib
+    assert Room(free=30 * mib, there=40 * mib, copies=1).missing(image) == 0
+
+
+def test_what_is_written_already_counts_as_room(tmp_path: Path) -> None:
+    staging = tmp_path / "updater" / "staging"
+    part = staging / "b.part"
+    part.mkdir(parents=True)
+    empty = measure_room(staging, part)
+    (part / "file").write_bytes(bytes(1 << 20))
+    assert measure_room(staging, part).there >= 1 << 20
+    assert (empty.there, empty.copies) == (0, 1)
