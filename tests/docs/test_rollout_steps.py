@@ -36,7 +36,7 @@ def plan(steps: str) -> None:
         largest_step_ppm=int(Decimal(default_of("release", "build", "largest_step")) * 10_000),
     )
     shares = [int(Decimal(share) * 10_000) for share in steps.split(",")]
-    decide_steps(shares, wait_seconds=3600, canaries=(), bounds=bounds)
+    decide_steps(shares, wait_seconds=3600, bounds=bounds)
 
 
 @pytest.mark.parametrize(("where", "steps"), SHOWN, ids=lambda word: str(word))

@@ -24,7 +24,7 @@ from limpet.firmware.decision import (
 )
 from limpet.wire.codec import encode_json
 from limpet.wire.release import Bounds, Group, Image, ReleaseManifest
-from limpet.wire.rollout import Plan, PlannedRelease, PlanState, position
+from limpet.wire.rollout import Plan, PlannedRelease, PlanState, device_tag, position
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 IMAGE = Image(
@@ -181,7 +181,9 @@ def test_the_phase_in_is_told_with_position_and_share() -> None:
 def test_a_canary_goes_first_but_never_before_not_before() -> None:
     later = NOW + timedelta(hours=1)
     bounds = Bounds(not_before=later, minimum_duration_seconds=86400, largest_step_ppm=10)
-    release, plan = verified({"admitted_ppm": 0, "canaries": (FACTS.device_id,)}, bounds=bounds)
+    digest = verified({"admitted_ppm": 0}, bounds=bounds)[0].manifest_sha256
+    named = (device_tag(digest, FACTS.device_id),)
+    release, plan = verified({"admitted_ppm": 0, "named": named}, bounds=bounds)
     held = decide_installation(release, plan, ALWAYS, FACTS, NOW)
     assert isinstance(held, Hold)
     assert held.reason == "ramp"
@@ -272,7 +274,7 @@ def test_no_plan_makes_a_device_install_outside_what_was_signed_offline(
         state=state,
         admitted_ppm=admitted,
         previous_ppm=previous,
-        canaries=(FACTS.device_id,) if canary else (),
+        named=(device_tag(hashlib.sha256(data).hexdigest(), FACTS.device_id),) if canary else (),
     )
     now = NOW + timedelta(hours=hours)
     try:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.vendor.rollout_bench import Bench, make_bench
 from tests.vendor.workshop import Running, make_home, running
 
 from limpet.vendor.home import Home, open_home
@@ -25,3 +26,8 @@ def home(template: Home, tmp_path: Path) -> Home:
 def server(home: Home) -> Iterator[Running]:
     with running(home) as started:
         yield started
+
+
+@pytest.fixture
+def bench(home: Home, tmp_path: Path) -> Bench:
+    return make_bench(home, tmp_path)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.vendor.workshop import HOST, PRODUCT, make_release
@@ -122,12 +123,19 @@ def test_a_missing_or_damaged_vendor_gives_one_clear_line(home: Home, tmp_path: 
 def test_rollouts_are_steered_beside_the_running_service(home: Home, tmp_path: Path) -> None:
     Repository(home, lambda: datetime.now(UTC)).add_release(make_release(home, tmp_path))
 
-    def rollout(*arguments: str) -> dict[str, object]:
+    def rollout(*arguments: str) -> Any:
         done = limpet("rollout", *arguments, "--vendor", home.root, "--json")
         assert done.returncode == 0, done.stderr
-        return dict(json.loads(done.stdout))
+        return json.loads(done.stdout)
 
     with serving(home):
+        assert rollout("ring", "lab", "TH-IN-ITS-BOX", "--rank", "1") == [
+            {"name": "lab", "serials": ["TH-IN-ITS-BOX"]}
+        ]
+        assert rollout("ring", "lab", "--remove") == rollout("rings") == []
+        bad = ("--tolerable", "3", "--intolerable", "2")
+        refused = limpet("rollout", "start", "1.1.0", "--vendor", home.root, *bad)
+        assert "0 < tolerable < intolerable" in complaint(refused)
         started = rollout("start", "1.1.0", "--steps", "0.5,50,100", "--wait", "3600")
         assert (started["state"], started["admitted_ppm"]) == ("running", 5000)
         assert rollout("pause", "--reason", "lunch")["state"] == "paused"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from limpet.errors import Rejected, Unavailable
-from limpet.vendor.store import Database, _database
+from limpet.vendor.store import Database, Rings, Rollouts, _database
 
 
 @pytest.fixture
@@ -44,3 +44,33 @@ def test_damage_is_told_in_one_line_however_much_sqlite_says(file: Path) -> None
     with pytest.raises(Rejected, match="damaged") as caught:
         Database.open(file)
     assert "\n" not in caught.value.message
+
+
+def test_a_database_of_the_first_schema_is_migrated_with_its_canaries(file: Path) -> None:
+    with closing(sqlite3.connect(file, isolation_level=None)) as old:
+        for table in ("ring_members", "rings"):
+            old.execute(f"DROP TABLE {table}")
+        old.execute("ALTER TABLE rollouts DROP COLUMN test")
+        old.execute("ALTER TABLE rollouts RENAME COLUMN rings TO canaries")
+        old.execute("PRAGMA user_version = 1")
+        for version, canaries in (("1.0.0", "[]"), ("1.1.0", '["TH-1","TH-2"]')):
+            old.execute(
+                "INSERT INTO rollouts (model, version, manifest_sha256, state, canaries, steps,"
+                " step, silent_seconds, started_at, step_at, counted_from, reason, revision,"
+                " published)"
+                " VALUES ('m', ?, 'd', 'running', ?, '[]', 0, 1, 0, 0, 0, '', 1, 1)",
+                (version, canaries),
+            )
+    database = Database.open(file)
+    with database.transaction() as connection:
+        row = Rollouts(connection).latest("m")
+        assert row is not None
+        assert row.canaries == ("TH-1", "TH-2")
+        assert row.test.intolerable == 0.2
+        assert Rollouts(connection).get(1).rings == ()
+        Rings(connection, "m").put("lab")
+        Rings(connection, "m").join("TH-1", "lab")
+        assert Rings(connection, "m").remove("lab")
+        assert Rings(connection, "m").all() == ()
+    database.close()
+    Database.open(file).close()

@@ -1,92 +1,29 @@
 """Rollouts over the real database and repository: advance, halt, survive cuts, remember."""
 
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.vendor.rollout_bench import BAD, GOOD, Bench
 from tests.vendor.test_repository_cuts import Cut, CutAfter
 from tests.vendor.workshop import (
     ANY_STEP,
     MODEL,
     NOW,
-    Clock,
     TufClient,
     make_release,
-    make_report,
 )
 
 from limpet.errors import Rejected
 from limpet.vendor import rollout as rollouts
-from limpet.vendor.enrollment import DeviceIdentity, IdentityKind
-from limpet.vendor.fleet import Intake
 from limpet.vendor.home import Home
 from limpet.vendor.repository import Repository
-from limpet.vendor.rollout import Rollout, RolloutStatus
-from limpet.vendor.store import Database, Devices
+from limpet.vendor.rollout import Rollout
+from limpet.vendor.store import Devices
 from limpet.wire.codec import decode_json
 from limpet.wire.release import Bounds
 from limpet.wire.report import ReportKind
-from limpet.wire.rollout import PLAN_BYTES, Plan, PlanState, plan_path
-
-QUICK = {"wait_seconds": 10, "silent_seconds": 100}
-SHARES = (250_000, 1_000_000)
-
-
-@dataclass
-class Bench:
-    """A vendor with one published release, a clock, and devices that report."""
-
-    rollout: Rollout
-    clock: Clock
-    digest: str
-    sent: int = 0
-
-    def report(self, serial: str, *kinds: ReportKind) -> None:
-        intake = Intake(database=self.rollout.database, model=MODEL)
-        client = DeviceIdentity(
-            serial=serial, model=MODEL, kind=IdentityKind.OPERATIONAL, spki_sha256="0" * 64
-        )
-        for kind in kinds:
-            self.sent += 1
-            body = make_report(
-                kind, sequence=self.sent, version="1.1.0", manifest_sha256=self.digest
-            )
-            intake.take(client, body, now=self.clock())
-
-    def see(self, *serials: str) -> None:
-        with self.rollout.database.transaction() as connection:
-            for serial in serials:
-                Devices(connection).see(serial, MODEL, now=self.clock())
-
-    def tick(self, seconds: float = 0) -> RolloutStatus:
-        self.clock.pass_seconds(seconds)
-        rollouts.tick(self.rollout)
-        return rollouts.status(self.rollout)
-
-    def start(self, *, canaries: Sequence[str] = (), version: str = "1.1.0") -> RolloutStatus:
-        return rollouts.start(self.rollout, version, shares_ppm=SHARES, canaries=canaries, **QUICK)
-
-    def plan(self) -> Plan:
-        return self.rollout.repository.plan()
-
-
-@pytest.fixture
-def bench(home: Home, tmp_path: Path) -> Bench:
-    clock = Clock()
-    repository = Repository(home, clock)
-    published = repository.add_release(make_release(home, tmp_path))
-    rollout = Rollout(
-        home=home, database=Database.open(home.database), repository=repository, clock=clock
-    )
-    bench = Bench(rollout, clock, published.manifest_sha256)
-    bench.see("TH-CANARY")
-    return bench
-
-
-GOOD = (ReportKind.ATTEMPT, ReportKind.INSTALLED, ReportKind.CONFIRMED)
-BAD = (ReportKind.ATTEMPT, ReportKind.INSTALLED, ReportKind.FELL_BACK)
+from limpet.wire.rollout import PLAN_BYTES, Plan, PlanState, device_tag, plan_path
 
 
 def test_a_healthy_release_goes_from_the_canary_to_everybody(
@@ -94,11 +31,12 @@ def test_a_healthy_release_goes_from_the_canary_to_everybody(
 ) -> None:
     bench.start(canaries=["TH-CANARY"])
     plan = bench.plan()
-    assert (plan.state, plan.admitted_ppm, plan.canaries) == (PlanState.RUNNING, 0, ("TH-CANARY",))
+    assert (plan.state, plan.admitted_ppm) == (PlanState.RUNNING, 0)
+    assert plan.named == (device_tag(bench.digest, "TH-CANARY"),)
     assert bench.tick(1000).waiting_for == "canaries"
     bench.report("TH-CANARY", *GOOD)
     assert bench.tick(10).admitted_ppm == 250_000
-    bench.report("TH-0001", *GOOD)
+    bench.report(*bench.admitted(1), *GOOD)
     assert bench.tick(10).admitted_ppm == 1_000_000
     assert bench.plan().previous_ppm == 250_000
     assert bench.tick(10).complete
@@ -129,8 +67,9 @@ def test_a_canary_that_falls_back_halts_the_rollout_and_the_plan(bench: Bench) -
 
 def test_a_device_that_never_answers_again_is_a_failure(bench: Bench) -> None:
     bench.start()
-    bench.report("TH-0001", ReportKind.ATTEMPT)
-    bench.report("TH-0002", ReportKind.ATTEMPT, ReportKind.INSTALLED)
+    first, second = bench.admitted(2)
+    bench.report(first, ReportKind.ATTEMPT)
+    bench.report(second, ReportKind.ATTEMPT, ReportKind.INSTALLED)
     assert bench.tick(99).waiting_for == "results"
     status = bench.tick(1)
     assert (status.state, status.silent) == (PlanState.HALTED, 2)
@@ -138,28 +77,31 @@ def test_a_device_that_never_answers_again_is_a_failure(bench: Bench) -> None:
 
 def test_a_device_counts_once_with_its_latest_result(bench: Bench) -> None:
     bench.start()
+    [device] = bench.admitted(1)
     for _ in range(5):
-        bench.report("TH-0001", *BAD)
+        bench.report(device, *BAD)
     status = bench.tick()
     assert (status.failed, status.state) == (1, PlanState.RUNNING)
-    bench.report("TH-0001", *GOOD)
+    bench.report(device, *GOOD)
     assert (bench.tick().failed, bench.tick().succeeded) == (0, 1)
 
 
 def test_a_refusal_counts_only_after_an_attempt(bench: Bench) -> None:
     bench.start()
-    bench.report("TH-0001", ReportKind.REFUSED)
-    bench.report("TH-0002", ReportKind.HELD)
+    first, second, third = bench.admitted(3)
+    bench.report(first, ReportKind.REFUSED)
+    bench.report(second, ReportKind.HELD)
     assert bench.tick().failed == 0
-    bench.report("TH-0003", ReportKind.ATTEMPT, ReportKind.REFUSED)
+    bench.report(third, ReportKind.ATTEMPT, ReportKind.REFUSED)
     assert bench.tick().failed == 1
 
 
 def test_reports_about_releases_that_nobody_rolled_out_count_nowhere(bench: Bench) -> None:
     bench.start()
+    first, second = bench.admitted(2)
     digest, bench.digest = bench.digest, "f" * 64
-    bench.report("TH-0001", *BAD)
-    bench.report("TH-0002", *BAD)
+    bench.report(first, *BAD)
+    bench.report(second, *BAD)
     bench.digest = digest
     assert bench.tick().failed == 0
 
@@ -184,8 +126,8 @@ def test_who_resumes_after_a_halt_starts_with_fresh_evidence(bench: Bench) -> No
     bench.clock.pass_seconds(1)
     assert rollouts.resume(bench.rollout).failed == 0
     assert bench.tick(10).admitted_ppm == 250_000
-    bench.report("TH-0001", *BAD)
-    bench.report("TH-0002", *BAD)
+    for device in bench.admitted(2):
+        bench.report(device, *BAD)
     assert bench.tick().state is PlanState.HALTED
 
 

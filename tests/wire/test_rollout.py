@@ -14,6 +14,7 @@ from limpet.wire.rollout import (
     Plan,
     PlannedRelease,
     PlanState,
+    device_tag,
     earliest_installation,
     is_admitted,
     position,
@@ -30,7 +31,7 @@ def plan(admitted_ppm: int, *, state: PlanState = PlanState.RUNNING, canary: str
         state=state,
         release=PlannedRelease(version="1.1.0", manifest_sha256=RELEASE),
         admitted_ppm=admitted_ppm,
-        canaries=(canary,) if canary else (),
+        named=(device_tag(RELEASE, canary),) if canary else (),
         issued_at=NOW,
     )
 
@@ -89,6 +90,27 @@ def test_an_unknown_field_in_a_plan_is_refused() -> None:
 def test_bytes_are_a_plan_or_are_refused(data: bytes) -> None:
     with pytest.raises(Rejected):
         decode_json(data, Plan, max_bytes=PLAN_BYTES)
+
+
+def test_a_plan_names_no_serial_number_and_no_device_twice_alike() -> None:
+    sent = encode_json(plan(0, canary=FLEET[3]))
+    assert FLEET[3].encode() not in sent
+    assert device_tag(RELEASE, FLEET[3]) != device_tag(NEXT_RELEASE, FLEET[3])
+    assert len({device_tag(RELEASE, device) for device in FLEET}) == len(FLEET)
+
+
+def test_a_plan_that_names_whole_fleets_is_refused() -> None:
+    full = [device_tag(RELEASE, device) for device in FLEET[:257]]
+    for named, fits in ((full[:256], True), (full, False)):
+        sent = encode_json(
+            {"model": "thermostat", "state": "running", "named": named, "issued_at": NOW}
+        )
+        assert len(sent) < PLAN_BYTES
+        if fits:
+            decode_json(sent, Plan, max_bytes=PLAN_BYTES)
+        else:
+            with pytest.raises(Rejected):
+                decode_json(sent, Plan, max_bytes=PLAN_BYTES)
 
 
 def test_a_plan_survives_the_wire() -> None:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 import typer
 
 from limpet.cli._frame import emit, make_app, show_examples
-from limpet.errors import Rejected
+from limpet.errors import Misuse, Rejected
 
 if TYPE_CHECKING:
-    from limpet.vendor.rollout import Rollout, RolloutStatus
+    from limpet.vendor.rollout import HealthTest, Rollout, RolloutStatus
+    from limpet.vendor.store import Ring
 
 __all__ = ["app"]
 
@@ -25,6 +26,7 @@ app = make_app(
 )
 
 PPM_PER_PERCENT = 10_000
+WHOLE_PPM = 1_000_000
 
 _vendor = typer.Option(..., "--vendor", metavar="DIR", help="The vendor's directory.")
 _json_option = typer.Option(False, "--json", help="Print JSON.")
@@ -45,6 +47,16 @@ def start(
     ),
     wait: int = typer.Option(3600, "--wait", min=0, help="Seconds that each step lasts at least."),
     canary: list[str] = typer.Option([], "--canary", help="Serial of a device that goes first."),
+    ring: list[str] = typer.Option([], "--ring", help="A ring that goes first, in this order."),
+    tolerable: str = typer.Option("0.5%", "--tolerable", help="Failure rate that shall pass."),
+    intolerable: str = typer.Option("2%", "--intolerable", help="Failure rate that shall halt."),
+    alpha: str = typer.Option(
+        "5%", "--alpha", help="Chance that a rollout halts a tolerable release."
+    ),
+    beta: str = typer.Option("5%", "--beta", help="Chance that a test passes an intolerable one."),
+    distrust: int = typer.Option(
+        3, "--distrust", min=0, help="Devices that may lie: their failures alone never halt."
+    ),
     silent_after: int = typer.Option(
         3600, "--silent-after", min=1, help="Seconds after which an attempt without result failed."
     ),
@@ -57,7 +69,7 @@ def start(
     ),
     json: bool = _json_option,
 ) -> None:
-    """Roll a published release out: named canaries, then rising shares of the fleet."""
+    """Roll a published release out: canaries and rings, then rising shares of the fleet."""
     from limpet.vendor import rollout
 
     status = rollout.start(
@@ -66,6 +78,8 @@ def start(
         shares_ppm=[_ppm(share) for share in steps.split(",")],
         wait_seconds=wait,
         canaries=canary,
+        rings=ring,
+        test=_test(tolerable, intolerable, alpha, beta, distrust),
         silent_seconds=silent_after,
         check_interval_seconds=check_interval or None,
     )
@@ -109,6 +123,45 @@ def status(vendor: Path = _vendor, json: bool = _json_option) -> None:
     emit(rollout.status(_open(vendor)), json=json, human=_print)
 
 
+@app.command(epilog=show_examples("limpet rollout ring lab TH-A1B2C3D4 --vendor vendor --rank 1"))
+def ring(
+    name: str = typer.Argument(..., help="The ring's name."),
+    serials: list[str] = typer.Argument(None, help="Devices that join it, seen yet or not."),
+    vendor: Path = _vendor,
+    rank: int | None = typer.Option(None, "--rank", help="Lower goes first; default: last."),
+    leave: list[str] = typer.Option([], "--leave", help="A device that leaves its ring."),
+    remove: bool = typer.Option(False, "--remove", help="Forget the ring."),
+    json: bool = _json_option,
+) -> None:
+    """Say which devices go first; rollouts take a ring by `--ring NAME`."""
+    from limpet.vendor import rollout
+
+    opened = _open(vendor)
+    if remove:
+        found = rollout.remove_ring(opened.database, opened.model, name)
+    else:
+        found = rollout.set_ring(
+            opened.database, opened.model, name, join=serials or (), leave=leave, rank=rank
+        )
+    emit(found, json=json, human=_print_rings)
+
+
+@app.command(epilog=show_examples("limpet rollout rings --vendor vendor"))
+def rings(vendor: Path = _vendor, json: bool = _json_option) -> None:
+    """The rings and their devices, in their order."""
+    from limpet.vendor import rollout
+
+    opened = _open(vendor)
+    emit(rollout.list_rings(opened.database, opened.model), json=json, human=_print_rings)
+
+
+def _print_rings(rings: "tuple[Ring, ...]") -> None:
+    for ring in rings:
+        print(f"{ring.name}: {', '.join(ring.serials) or 'nobody'}")
+    if not rings:
+        print("there are no rings")
+
+
 def _open(directory: Path) -> "Rollout":
     from limpet.vendor.home import open_home
     from limpet.vendor.repository import Repository
@@ -125,6 +178,24 @@ def _open(directory: Path) -> "Rollout":
         repository=Repository(home, clock),
         clock=clock,
     )
+
+
+def _test(tolerable: str, intolerable: str, alpha: str, beta: str, distrust: int) -> "HealthTest":
+    from limpet.vendor.rollout import HealthTest
+
+    rates = [_ppm(text) / WHOLE_PPM for text in (tolerable, intolerable, alpha, beta)]
+    try:
+        return HealthTest(
+            tolerable=rates[0],
+            intolerable=rates[1],
+            alpha=rates[2],
+            beta=rates[3],
+            distrust=distrust,
+        )
+    except Misuse as error:
+        raise Rejected(
+            "bad-test", error.message, hint="as --tolerable 0.5% --intolerable 2%"
+        ) from (error)
 
 
 def _ppm(text: str) -> int:
@@ -153,8 +224,9 @@ def _print(status: "RolloutStatus") -> None:
     print(
         f"{status.model} {status.version}: {state}, step {status.step} of {status.steps}, {share}"
     )
-    if status.canaries:
-        print(f"  canaries: {', '.join(status.canaries)}")
+    for ring in status.rings:
+        waits = "" if ring.admitted else " (not yet)"
+        print(f"  ring {ring.name}: {', '.join(ring.serials)}{waits}")
     print(
         f"  attempts: {status.succeeded} succeeded, {status.failed} failed, "
         f"{status.silent} silent, {status.pending} pending"

@@ -35,6 +35,7 @@ from limpet.wire.rollout import (
     PlanState,
     earliest_installation,
     is_admitted,
+    is_named,
     position,
 )
 
@@ -180,8 +181,8 @@ def decide_installation(
         return Hold(
             "phase-in", f"position {_percent(place)}, admitted {_percent(plan.admitted_ppm)}"
         )
-    # 13: a canary is named by hand and stands at the front; everybody waits for `not_before`.
-    ahead = 0 if facts.device_id in plan.canaries else place
+    # 13: a ring's devices are named by hand and stand at the front; all wait for `not_before`.
+    ahead = 0 if is_named(plan, facts.device_id) else place
     earliest = earliest_installation(manifest.bounds, ahead)
     if now < earliest:
         return Hold("ramp", f"not before {_time(earliest)}")

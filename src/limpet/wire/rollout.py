@@ -17,20 +17,23 @@ from limpet.wire.codec import Message, Moment
 from limpet.wire.release import Bounds, Digest, ModelName, PartsPerMillion, Version
 
 __all__ = [
+    "MAX_NAMED",
     "PLAN_BYTES",
     "WHOLE_PPM",
     "Plan",
     "PlanState",
     "PlannedRelease",
+    "device_tag",
     "earliest_installation",
     "is_admitted",
+    "is_named",
     "plan_path",
     "position",
 ]
 
 PLAN_BYTES = 64 << 10
 WHOLE_PPM = 1_000_000
-MAX_CANARIES = 256
+MAX_NAMED = 256
 MAX_WITHDRAWN = 256
 
 
@@ -42,6 +45,10 @@ class PlanState(enum.Enum):
     PAUSED = "paused"  # an operator holds it
     HALTED = "halted"  # the health test stopped it
     WITHDRAWN = "withdrawn"  # the release is refused from now on
+
+
+Tag = Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]
+"""A device in the rings of one release, see `device_tag`."""
 
 
 class PlannedRelease(Message, frozen=True, kw_only=True):
@@ -60,7 +67,7 @@ class Plan(Message, frozen=True, kw_only=True):
     release: PlannedRelease | None = None
     admitted_ppm: PartsPerMillion = 0
     previous_ppm: PartsPerMillion = 0  # before the last step, for the bound on one step
-    canaries: Annotated[tuple[str, ...], Meta(max_length=MAX_CANARIES)] = ()  # device ids
+    named: Annotated[tuple[Tag, ...], Meta(max_length=MAX_NAMED)] = ()  # devices of the rings
     withdrawn: Annotated[tuple[Digest, ...], Meta(max_length=MAX_WITHDRAWN)] = ()
     check_interval_seconds: Annotated[int, Meta(ge=1, le=7 * 86400)] | None = None
     issued_at: Moment  # UTC
@@ -81,11 +88,28 @@ def position(manifest_sha256: str, device_id: str) -> int:
     return int.from_bytes(digest[:8], "big") * WHOLE_PPM >> 64
 
 
+def device_tag(manifest_sha256: str, device_id: str) -> str:
+    """How a plan names a device that goes first with one release.
+
+    A plan is public: it names no serial number, and nobody can follow a device from one release to
+    the next. Whoever can guess serial numbers can test them; it is no secret, only no list.
+    """
+    text = f"limpet-ring-1\0{manifest_sha256}\0{device_id}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def is_named(plan: Plan, device_id: str) -> bool:
+    """Whether the device is in a ring that the plan admits, whatever the plan's state."""
+    if plan.release is None or not plan.named:
+        return False
+    return device_tag(plan.release.manifest_sha256, device_id) in plan.named
+
+
 def is_admitted(plan: Plan, device_id: str) -> bool:
     """Whether the plan lets this device install the planned release now."""
     if plan.release is None or plan.state is not PlanState.RUNNING:
         return False
-    if device_id in plan.canaries:
+    if is_named(plan, device_id):
         return True
     return position(plan.release.manifest_sha256, device_id) < plan.admitted_ppm
 

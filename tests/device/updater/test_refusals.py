@@ -21,7 +21,7 @@ from tuf.api.metadata import MetaFile
 from limpet.wire.codec import encode_json
 from limpet.wire.release import Bounds
 from limpet.wire.report import ReportKind
-from limpet.wire.rollout import PlannedRelease, PlanState
+from limpet.wire.rollout import PlannedRelease, PlanState, device_tag
 
 
 def offer_tampered(repository: RepositorySimulator, work: Path) -> None:
@@ -150,7 +150,9 @@ def test_a_plan_that_rushes_runs_into_the_offline_ramp(
         not_before=NOW + timedelta(hours=1), minimum_duration_seconds=0, largest_step_ppm=10_000
     )
     release = repository.add_release(work, bounds=bounds)
-    repository.offer(release, previous_ppm=995_000, canaries=(bench.serial,))
+    repository.offer(
+        release, previous_ppm=995_000, named=(device_tag(release.manifest_sha256, bench.serial),)
+    )
     assert bench.check().reason == "ramp"
     bench.assert_untouched()
 

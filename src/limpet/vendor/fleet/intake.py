@@ -45,15 +45,25 @@ class Intake:
             if not outcomes.add_report(client.serial, report, now=now):
                 return False
             # Hashes of the device's own making would let it fill the table.
-            if report.manifest_sha256 and Rollouts(connection).knows(report.manifest_sha256):
-                _count(outcomes, report.manifest_sha256, client.serial, report, now)
+            digest = report.manifest_sha256
+            since = Rollouts(connection).counted_from(digest) if digest else None
+            if digest and since is not None:
+                _count(outcomes, digest, client.serial, report, since=since, now=now)
         return True
 
 
-def _count(outcomes: Outcomes, digest: str, serial: str, report: Report, now: datetime) -> None:
+def _count(
+    outcomes: Outcomes,
+    digest: str,
+    serial: str,
+    report: Report,
+    *,
+    since: datetime,
+    now: datetime,
+) -> None:
     kind = report.kind
     if kind is ReportKind.ATTEMPT:
-        outcomes.begin_attempt(digest, serial, now=now)
+        outcomes.begin_attempt(digest, serial, since=since, now=now)
     elif kind in _RESULTS:
         outcomes.end_attempt(
             digest, serial, now=now, succeeded=_RESULTS[kind], reason=report.reason

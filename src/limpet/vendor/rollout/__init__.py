@@ -10,16 +10,17 @@ from .control import pause, resume, start, withdraw
 from .decision import (
     Advance,
     Complete,
-    Evidence,
     Halt,
     Stay,
     Step,
     decide_step,
     decide_steps,
-    weigh,
+    ring_limit,
 )
 from .engine import Rollout, tick
-from .health import DEFAULT_TEST, HealthTest, Verdict, run_test
+from .evidence import Evidence, weigh
+from .health import DEFAULT_TEST, HealthTest, Verdict, expected_reports, run_test
+from .rings import list_rings, remove_ring, set_ring
 from .status import RolloutStatus, status
 
 __all__ = [
@@ -36,9 +37,14 @@ __all__ = [
     "Verdict",
     "decide_step",
     "decide_steps",
+    "expected_reports",
+    "list_rings",
     "pause",
+    "remove_ring",
     "resume",
+    "ring_limit",
     "run_test",
+    "set_ring",
     "start",
     "status",
     "tick",

@@ -4,15 +4,18 @@ Owns the checks of a command. Every change is one transaction under the lock,
 and is followed by the publication of its plan (see `limpet.vendor.rollout.engine`).
 """
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
 from limpet.errors import Rejected
-from limpet.vendor.store import Devices, RolloutRow, Rollouts, RolloutState
+from limpet.vendor.store import ErrorRates, RolloutRow, Rollouts, RolloutState
 
 from .decision import decide_steps
 from .engine import Rollout, changing, locked, publish_plan, tick
+from .health import DEFAULT_TEST, HealthTest
+from .rings import choose_rings
 from .status import RolloutStatus, status
 
 __all__ = ["DEFAULT_SILENT_SECONDS", "pause", "resume", "start", "withdraw"]
@@ -27,57 +30,56 @@ def start(
     shares_ppm: Sequence[int],
     wait_seconds: int,
     canaries: Sequence[str] = (),
+    rings: Sequence[str] = (),
+    test: HealthTest = DEFAULT_TEST,
     silent_seconds: int = DEFAULT_SILENT_SECONDS,
     check_interval_seconds: int | None = None,
 ) -> RolloutStatus:
     """Begin to roll out a published release, and admit its first step if it may start now.
 
+    `canaries` go first, then the named `rings` in the order given; who is in them is fixed now.
     Raises `Rejected`: unknown-release, withdrawn, already-running, bad-steps, out-of-bounds,
-    unknown-device for a canary that never called: it would be waited for without end.
+    unknown-ring, unknown-device for a canary that never called, or a ring of which nobody did: it
+    would be waited for without end.
     """
     release = rollout.repository.find_release(version)
     bounds = release.manifest.bounds
-    ring = tuple(dict.fromkeys(canaries))
-    steps = decide_steps(shares_ppm, wait_seconds=wait_seconds, canaries=ring, bounds=bounds)
     with changing(rollout) as connection:
         rollouts, now = Rollouts(connection), rollout.clock()
         if release.manifest_sha256 in rollouts.withdrawn(rollout.model):
             raise Rejected("withdrawn", f"{version} was withdrawn", hint="publish a new version")
-        for serial in ring:
-            _verify_canary(Devices(connection), serial)
+        chosen = choose_rings(connection, rollout.model, canaries, rings)
+        steps = decide_steps(shares_ppm, wait_seconds=wait_seconds, rings=chosen, bounds=bounds)
         _replace(rollouts, rollouts.latest(rollout.model), now)
         row = rollouts.add(
             model=rollout.model,
             version=version,
             manifest_sha256=release.manifest_sha256,
-            state=RolloutState.RUNNING,
-            canaries=ring,
+            rings=chosen,
             steps=steps,
-            step=-1,
             silent_seconds=silent_seconds,
             check_interval_seconds=check_interval_seconds,
-            started_at=now,
-            step_at=now,
-            counted_from=now,
-            completed_at=None,
-            reason="",
-            revision=1,
-            published=0,
+            test=ErrorRates(**dataclasses.asdict(test)),
+            **_begun(now),
         )
         rollouts.log(row, "started", now=now, detail=f"{len(steps)} steps")
     tick(rollout)
     return status(rollout)
 
 
-def _verify_canary(devices: Devices, serial: str) -> None:
-    device = devices.find(serial)
-    if device is None or device.blocked_at is not None:
-        what = "was never seen here" if device is None else "is blocked"
-        raise Rejected(
-            "unknown-device",
-            f"the canary {serial} {what}",
-            hint="name devices that have called the vendor at least once, by their serial number",
-        )
+def _begun(now: datetime) -> dict[str, Any]:
+    """The fields of a row that every rollout begins with."""
+    return {
+        "state": RolloutState.RUNNING,
+        "step": -1,
+        "started_at": now,
+        "step_at": now,
+        "counted_from": now,
+        "completed_at": None,
+        "reason": "",
+        "revision": 1,
+        "published": 0,
+    }
 
 
 def _replace(rollouts: Rollouts, row: RolloutRow | None, now: datetime) -> None:

@@ -4,44 +4,33 @@ Owns the order of the rules. Reads no clock, no table and no file; the release's
 bounds were signed offline, and no decision here goes beyond them.
 """
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from limpet.errors import Rejected
-from limpet.vendor.store import Attempt, RolloutRow, RolloutState, Step
+from limpet.vendor.store import Ring, RolloutRow, RolloutState, Step
 from limpet.wire.release import Bounds
-from limpet.wire.rollout import MAX_CANARIES, WHOLE_PPM, earliest_installation
+from limpet.wire.rollout import MAX_NAMED, WHOLE_PPM, earliest_installation
 
-from .health import DEFAULT_TEST, Health, HealthTest, Verdict, run_test
+from .evidence import Evidence
+from .health import Health, HealthTest
 
 __all__ = [
     "Advance",
     "Complete",
     "Decision",
-    "Evidence",
     "Halt",
     "Stay",
     "Step",
     "decide_step",
     "decide_steps",
-    "weigh",
+    "ring_limit",
 ]
 
 MAX_STEPS = 64
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """What the fleet has shown of the release; a device counts once."""
-
-    succeeded: int
-    failed: int  # reported failures
-    silent: int  # no result within the interval: a bricked device never reports
-    pending: int  # attempts that still have time
-    canaries_succeeded: int
-    canaries_failed: int  # silent ones included
-    verdict: Verdict
+MAX_RINGS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,61 +62,21 @@ class Halt:
 Decision = Stay | Advance | Complete | Halt
 
 
-def weigh(
-    attempts: Iterable[Attempt],
-    *,
-    canaries: Sequence[str],
-    silent_seconds: int,
-    now: datetime,
-    test: HealthTest = DEFAULT_TEST,
-) -> Evidence:
-    """Count each device's latest attempt, and run the health test over them as they ended."""
-    patience, ring = timedelta(seconds=silent_seconds), frozenset(canaries)
-    ended: list[tuple[datetime, bool]] = []
-    succeeded = failed = silent = pending = good_canaries = bad_canaries = 0
-    for attempt in attempts:
-        outcome = attempt.succeeded
-        at = attempt.ended_at
-        if outcome is None or at is None:
-            at = attempt.started_at + patience
-            if at > now:
-                pending += 1
-                continue
-            outcome, silent = False, silent + 1
-        elif outcome:
-            succeeded += 1
-        else:
-            failed += 1
-        ended.append((at, outcome))
-        good_canaries += outcome and attempt.serial in ring
-        bad_canaries += not outcome and attempt.serial in ring
-    ended.sort(key=lambda item: item[0])
-    return Evidence(
-        succeeded=succeeded,
-        failed=failed,
-        silent=silent,
-        pending=pending,
-        canaries_succeeded=good_canaries,
-        canaries_failed=bad_canaries,
-        verdict=run_test((outcome for _, outcome in ended), test),
-    )
-
-
 def decide_step(row: RolloutRow, evidence: Evidence, bounds: Bounds, *, now: datetime) -> Decision:
     """The next thing to do. Numbered as they run:
 
-    1. only a running rollout moves; 2. one failed canary halts (named devices are few, so no
-    statistics); 3. the health test halts; 4. nothing is admitted before the release's signed
-    start; 5. nobody's result is outstanding; 6. a canary ring has shown a success, unless an
-    operator overruled it; 7. the evidence does not lean against the release; 8. the step has
-    lasted its time, counted from when the signed ramp let its last device in; 9. the last step
-    completes, others advance.
+    1. only a running rollout moves; 2. a ring that fails more often than a tolerable release
+    would halts (see `ring_limit`); 3. the health test halts; 4. nothing is admitted before the
+    release's signed start; 5. nobody's result is outstanding; 6. the ring of this step has shown a
+    success, unless an operator overruled it; 7. the evidence does not lean against the release;
+    8. the step has lasted its time, counted from when the signed ramp let its last device in;
+    9. the last step completes, others advance.
     """
     # 1.
     if row.state is not RolloutState.RUNNING:
         return Stay(row.state.value, row.reason)
     # 2. and 3.
-    if (halt := _decide_halt(row, evidence)) is not None:
+    if (halt := _decide_halt(evidence)) is not None:
         return halt
     # 4.
     if row.step < 0:
@@ -150,22 +99,39 @@ def decide_step(row: RolloutRow, evidence: Evidence, bounds: Bounds, *, now: dat
     return Complete() if row.step == len(row.steps) - 1 else Advance()
 
 
-def _decide_halt(row: RolloutRow, evidence: Evidence) -> Halt | None:
-    if evidence.canaries_failed:
-        return Halt("canary-failed", f"{evidence.canaries_failed} of {len(row.canaries)} canaries")
-    if evidence.verdict.health is Health.UNHEALTHY:
+def _decide_halt(evidence: Evidence) -> Halt | None:
+    verdict = evidence.verdict
+    for ring in evidence.rings:
+        if ring.failed >= ring_limit(ring.devices, verdict.test):
+            return Halt("canary-failed", f"{ring.failed} of {ring.devices} in ring {ring.name}")
+    if verdict.health is Health.UNHEALTHY:
         bad = evidence.failed + evidence.silent
         return Halt("unhealthy", f"{bad} of {bad + evidence.succeeded} attempts failed")
     return None
+
+
+def ring_limit(devices: int, test: HealthTest) -> int:
+    """How many failures of a ring of `devices` halt: the fewest that a tolerable release reaches
+    with a probability of at most alpha (the binomial's tail). One failure, up to ten devices.
+
+    The vendor chose these devices, so none is distrusted; failures only add up, so looking often
+    changes nothing.
+    """
+    reached, limit = 1.0, 0
+    while reached > test.alpha:
+        chance = math.comb(devices, limit) * test.tolerable**limit
+        reached -= chance * (1 - test.tolerable) ** (devices - limit)
+        limit += 1
+    return limit
 
 
 def _decide_wait(row: RolloutRow, evidence: Evidence) -> Stay | None:
     if evidence.pending:
         return Stay("results", f"{evidence.pending} attempts have no result yet")
     overruled = row.counted_from > row.started_at  # an operator has looked, and resumed
-    if row.admitted_ppm == 0 and not evidence.canaries_succeeded and not overruled:
-        return Stay("canaries", "no canary has confirmed the release yet")
-    if evidence.verdict.evidence > 0:
+    if row.step < len(row.rings) and not evidence.rings[-1].succeeded and not overruled:
+        return Stay("canaries", f"nobody in ring {evidence.rings[-1].name} has confirmed it yet")
+    if evidence.verdict.leans:
         bad = evidence.failed + evidence.silent
         return Stay("evidence", f"{bad} attempts failed: too few succeeded since to go on")
     return None
@@ -177,17 +143,19 @@ def _ready_at(row: RolloutRow, bounds: Bounds) -> datetime:
 
 
 def decide_steps(
-    shares_ppm: Sequence[int], *, wait_seconds: int, canaries: Sequence[str], bounds: Bounds
+    shares_ppm: Sequence[int], *, wait_seconds: int, bounds: Bounds, rings: Sequence[Ring] = ()
 ) -> tuple[Step, ...]:
-    """The steps of a rollout: the canary ring first if there is one, then the shares.
+    """The steps of a rollout: the rings one by one if there are any, then the shares.
 
     Raises `Rejected("bad-steps")` for shares that do not rise to the whole fleet, and
     `Rejected("out-of-bounds")` where a step is larger than the release allows.
     """
     if not shares_ppm or len(shares_ppm) > MAX_STEPS or shares_ppm[-1] != WHOLE_PPM:
         raise Rejected("bad-steps", f"give 1 to {MAX_STEPS} steps, the last of them 100 %")
-    if len(canaries) > MAX_CANARIES:
-        raise Rejected("bad-steps", f"at most {MAX_CANARIES} canaries can be named")
+    if sum(len(ring.serials) for ring in rings) > MAX_NAMED or len(rings) > MAX_RINGS:
+        raise Rejected(
+            "bad-steps", f"a rollout names at most {MAX_NAMED} devices in {MAX_RINGS} rings"
+        )
     before = 0
     for share in shares_ppm:
         if share <= before:
@@ -200,5 +168,5 @@ def decide_steps(
                 hint="use more and smaller steps",
             )
         before = share
-    ring = (Step(0, wait_seconds),) if canaries else ()
-    return ring + tuple(Step(share, wait_seconds) for share in shares_ppm)
+    first = tuple(Step(0, wait_seconds) for _ in rings)
+    return first + tuple(Step(share, wait_seconds) for share in shares_ppm)

@@ -18,8 +18,8 @@ from limpet.vendor.repository import Repository
 from limpet.vendor.store import Database, Outcomes, RolloutRow, Rollouts, RolloutState
 from limpet.wire.release import Bounds
 
-from .decision import Advance, Complete, Decision, Evidence, Halt, decide_step, weigh
-from .health import DEFAULT_TEST, HealthTest
+from .decision import Advance, Complete, Decision, Halt, decide_step
+from .evidence import Evidence, weigh
 from .plan import make_plan
 
 __all__ = ["Rollout", "changing", "evidence_of", "locked", "publish_plan", "signed_bounds", "tick"]
@@ -33,7 +33,6 @@ class Rollout:
     database: Database
     repository: Repository
     clock: Callable[[], datetime]  # UTC
-    test: HealthTest = DEFAULT_TEST
 
     @property
     def model(self) -> str:
@@ -51,7 +50,7 @@ def tick(rollout: Rollout) -> None:
             row = Rollouts(connection).latest(rollout.model)
             if row is not None and row.state is RolloutState.RUNNING:
                 now = rollout.clock()
-                evidence = evidence_of(rollout, connection, row, now)
+                evidence = evidence_of(connection, row, now)
                 bounds = signed_bounds(rollout, row)
                 _apply(Rollouts(connection), row, decide_step(row, evidence, bounds, now=now), now)
         publish_plan(rollout)
@@ -88,17 +87,14 @@ def publish_plan(rollout: Rollout) -> None:
             Rollouts(connection).set_published(row)
 
 
-def evidence_of(
-    rollout: Rollout, connection: Connection, row: RolloutRow, now: datetime
-) -> Evidence:
+def evidence_of(connection: Connection, row: RolloutRow, now: datetime) -> Evidence:
     """What the fleet has shown of the row's release so far."""
-    attempts = Outcomes(connection).attempts_at(row.manifest_sha256, since=row.counted_from)
+    outcomes = Outcomes(connection)
     return weigh(
-        attempts,
-        canaries=row.canaries,
-        silent_seconds=row.silent_seconds,
+        outcomes.attempts_at(row.manifest_sha256, since=row.counted_from),
+        row,
         now=now,
-        test=rollout.test,
+        failures_elsewhere=outcomes.failures_elsewhere(row.manifest_sha256),
     )
 
 

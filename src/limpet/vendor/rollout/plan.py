@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from limpet.vendor.store import RolloutRow, RolloutState
-from limpet.wire.rollout import MAX_WITHDRAWN, Plan, PlannedRelease, PlanState
+from limpet.wire.rollout import MAX_WITHDRAWN, Plan, PlannedRelease, PlanState, device_tag
 
 __all__ = ["make_plan"]
 
@@ -23,7 +23,7 @@ _STATES = {
 def make_plan(
     model: str, row: RolloutRow | None, withdrawn: Sequence[str], *, now: datetime
 ) -> Plan:
-    """What devices of `model` are offered; canaries are admitted from the first step on."""
+    """What devices of `model` are offered; a ring is admitted from its own step on."""
     known = tuple(withdrawn[:MAX_WITHDRAWN])
     if row is None:
         return Plan(model=model, state=PlanState.IDLE, withdrawn=known, issued_at=now)
@@ -33,7 +33,14 @@ def make_plan(
         release=PlannedRelease(version=row.version, manifest_sha256=row.manifest_sha256),
         admitted_ppm=row.admitted_ppm,
         previous_ppm=row.previous_ppm,
-        canaries=row.canaries if row.step >= 0 else (),
+        # Sorted, so that the order says nothing of who is who.
+        named=tuple(
+            sorted(
+                device_tag(row.manifest_sha256, serial)
+                for ring in row.admitted_rings
+                for serial in ring.serials
+            )
+        ),
         withdrawn=known,
         check_interval_seconds=row.check_interval_seconds,
         issued_at=now,

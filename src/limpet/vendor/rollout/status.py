@@ -10,12 +10,12 @@ import msgspec
 from limpet.vendor.store import RolloutEvent, RolloutRow, Rollouts
 from limpet.wire.rollout import PlanState
 
-from .decision import Decision, Evidence, decide_step
+from .decision import Decision, decide_step
 from .engine import Rollout, evidence_of, signed_bounds
-from .health import HealthTest
+from .evidence import Evidence
 from .plan import make_plan
 
-__all__ = ["HistoryEntry", "RolloutStatus", "TestStatus", "status"]
+__all__ = ["HistoryEntry", "RingStatus", "RolloutStatus", "TestStatus", "status"]
 
 
 class TestStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +28,19 @@ class TestStatus(msgspec.Struct, frozen=True, kw_only=True):
     halt_at: float
     pass_at: float
     passed: int
+    tolerable: float
+    intolerable: float
+    alpha: float
+    beta: float
+    distrust: int
+
+
+class RingStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One ring of the rollout, in the order in which they go."""
+
+    name: str
+    serials: tuple[str, ...]
+    admitted: bool
 
 
 class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +63,8 @@ class RolloutStatus(msgspec.Struct, frozen=True, kw_only=True):
     step: int = 0  # counted from 1; 0: nothing is admitted yet
     steps: int = 0
     admitted_ppm: int = 0
-    canaries: tuple[str, ...] = ()
+    canaries: tuple[str, ...] = ()  # the members of all rings
+    rings: tuple[RingStatus, ...] = ()
     succeeded: int = 0
     failed: int = 0
     silent: int = 0
@@ -71,12 +85,12 @@ def status(rollout: Rollout) -> RolloutStatus:
         state = make_plan(rollout.model, row, withdrawn, now=now).state
         if row is None:
             return RolloutStatus(model=rollout.model, state=state, withdrawn=withdrawn)
-        evidence = evidence_of(rollout, connection, row, now)
+        evidence = evidence_of(connection, row, now)
         history = rollouts.history(row)
     decision = decide_step(row, evidence, signed_bounds(rollout, row), now=now)
     told = _describe(row, evidence, decision, history)
     return msgspec.structs.replace(
-        told, state=state, withdrawn=withdrawn, test=_test_status(evidence, rollout.test)
+        told, state=state, withdrawn=withdrawn, test=_test_status(evidence)
     )
 
 
@@ -93,6 +107,10 @@ def _describe(
         steps=len(row.steps),
         admitted_ppm=row.admitted_ppm,
         canaries=row.canaries,
+        rings=tuple(
+            RingStatus(name=ring.name, serials=ring.serials, admitted=number <= row.step)
+            for number, ring in enumerate(row.rings)
+        ),
         succeeded=evidence.succeeded,
         failed=evidence.failed,
         silent=evidence.silent,
@@ -106,12 +124,18 @@ def _describe(
     )
 
 
-def _test_status(evidence: Evidence, test: HealthTest) -> TestStatus:
+def _test_status(evidence: Evidence) -> TestStatus:
     verdict = evidence.verdict
+    test = verdict.test
     return TestStatus(
         health=verdict.health.value,
         evidence=round(verdict.evidence, 4),
-        halt_at=round(test.halt_at, 4),
+        halt_at=round(verdict.halt_at, 4),
         pass_at=round(test.pass_at, 4),
         passed=verdict.passed,
+        tolerable=test.tolerable,
+        intolerable=test.intolerable,
+        alpha=test.alpha,
+        beta=test.beta,
+        distrust=test.distrust,
     )

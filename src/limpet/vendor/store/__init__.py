@@ -7,7 +7,16 @@ decision: those who decide read rows and write rows.
 from ._database import Database
 from .devices import Certificate, DeviceRow, Devices
 from .outcomes import Attempt, Outcomes
-from .rollouts import RolloutEvent, RolloutRow, Rollouts, RolloutState, Step
+from .rings import Rings
+from .rollouts import (
+    ErrorRates,
+    Ring,
+    RolloutEvent,
+    RolloutRow,
+    Rollouts,
+    RolloutState,
+    Step,
+)
 
 __all__ = [
     "Attempt",
@@ -15,7 +24,10 @@ __all__ = [
     "Database",
     "DeviceRow",
     "Devices",
+    "ErrorRates",
     "Outcomes",
+    "Ring",
+    "Rings",
     "RolloutEvent",
     "RolloutRow",
     "RolloutState",

@@ -1,6 +1,6 @@
 """One SQLite file, opened with care: write-ahead log, durable commits, one clear error.
 
-Owns connections and transactions. A transaction takes the write lock at its
+Owns connections, transactions and migrations. A transaction takes the write lock at its
 start (BEGIN IMMEDIATE), so that two processes wait for each other instead of
 failing half-way. Never repairs a damaged file, and never makes a missing one
 unless told to.
@@ -19,6 +19,7 @@ from sqlalchemy.pool import NullPool
 from limpet.errors import Rejected, Unavailable
 from limpet.storage import sync_directory
 
+from ._migrations import MIGRATIONS
 from ._schema import SCHEMA_VERSION, metadata
 
 __all__ = ["BUSY_SECONDS", "Database"]
@@ -67,10 +68,10 @@ class Database:
 
     @classmethod
     def open(cls, file: Path) -> Self:
-        """Open and check the file.
+        """Open and check the file; one of an older schema is brought to this one, or left as it is.
 
         Raises `Unavailable` if there is none, `Rejected("bad-database")` if it is damaged or of
-        another version of the schema.
+        a version of the schema that this limpet does not know.
         """
         if not file.is_file():
             raise Unavailable(f"there is no database {file}", hint="restore it from a backup")
@@ -83,6 +84,8 @@ class Database:
         if verdict != "ok":
             found = " ".join(str(verdict).split())
             raise Rejected("bad-database", f"{file} is damaged: {found}", hint=ADVICE)
+        while version in MIGRATIONS:
+            version = database._migrate()
         if version != SCHEMA_VERSION:
             raise Rejected(
                 "bad-database",
@@ -106,6 +109,17 @@ class Database:
         except DatabaseError as error:
             message = f"{self._file} is damaged: {_cause(error)}"
             raise Rejected("bad-database", message, hint=ADVICE) from error
+
+    def _migrate(self) -> int:
+        """One step, all of it or nothing; the version now. Two processes at once do it once."""
+        with self.transaction() as connection:
+            version = int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
+            if version in MIGRATIONS:
+                for statement in MIGRATIONS[version]:
+                    connection.exec_driver_sql(statement)
+                version += 1
+                connection.exec_driver_sql(f"PRAGMA user_version = {version:d}")
+        return version
 
     def close(self) -> None:
         """Forget the engine; open files are closed with their transactions."""

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     MetaData,
@@ -28,12 +29,14 @@ __all__ = [
     "devices",
     "metadata",
     "reports",
+    "ring_members",
+    "rings",
     "rollout_events",
     "rollouts",
     "withdrawn",
 ]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
@@ -124,7 +127,7 @@ rollouts = Table(
     Column("version", String(32), nullable=False),
     Column("manifest_sha256", String(64), nullable=False),
     Column("state", String(16), nullable=False),
-    Column("canaries", Text, nullable=False),  # JSON
+    Column("rings", Text, nullable=False),  # JSON, in their order
     Column("steps", Text, nullable=False),  # JSON
     Column("step", Integer, nullable=False),  # index; -1: nothing is admitted yet
     Column("silent_seconds", Integer, nullable=False),
@@ -137,6 +140,25 @@ rollouts = Table(
     # A plan that reflects the row is published when these two agree:
     Column("revision", Integer, nullable=False),
     Column("published", Integer, nullable=False),
+    Column("test", Text, nullable=False),  # JSON: the health test's parameters
+)
+
+# Groups of devices that go first. A member may be named before it ever called: at its manufacture.
+rings = Table(
+    "rings",
+    metadata,
+    Column("model", String(63), primary_key=True),
+    Column("name", String(32), primary_key=True),
+    Column("rank", Integer, nullable=False),  # lower goes first
+)
+
+ring_members = Table(
+    "ring_members",
+    metadata,
+    Column("serial", String(32), primary_key=True),  # a device is in one ring, or in none
+    Column("model", String(63), nullable=False),
+    Column("ring", String(32), nullable=False),
+    ForeignKeyConstraint(["model", "ring"], ["rings.model", "rings.name"], ondelete="CASCADE"),
 )
 
 rollout_events = Table(

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from limpet.wire.report import Report
 
-from ._schema import attempts, devices, reports
+from ._schema import attempts, devices, reports, rollouts
 
 __all__ = ["REPORTS_PER_DEVICE", "Attempt", "Outcomes"]
 
@@ -78,8 +78,17 @@ class Outcomes:
         query = select(reports).where(reports.c.serial == serial).order_by(reports.c.id)
         return [dict(row._mapping) for row in self._connection.execute(query)]
 
-    def begin_attempt(self, manifest_sha256: str, serial: str, *, now: datetime) -> None:
-        """The device began to install: an earlier result of it no longer counts."""
+    def begin_attempt(
+        self, manifest_sha256: str, serial: str, *, since: datetime, now: datetime
+    ) -> None:
+        """The device began to install. An attempt from `since` on stands until its result comes.
+
+        Whoever begins again and again thus neither stays without a result for ever nor takes a
+        failure back.
+        """
+        found = self.find_attempt(manifest_sha256, serial)
+        if found is not None and found.started_at >= since:
+            return
         self._put(manifest_sha256, serial, started_at=now, ended_at=None, succeeded=None, reason="")
 
     def end_attempt(
@@ -110,6 +119,17 @@ class Outcomes:
             attempts.c.manifest_sha256 == manifest_sha256, attempts.c.started_at >= since
         )
         return [Attempt(**row._mapping) for row in self._connection.execute(query)]
+
+    def failures_elsewhere(self, manifest_sha256: str) -> dict[str, int]:
+        """By device: on how many other releases it failed whose rollout the fleet completed."""
+        healthy = select(rollouts.c.manifest_sha256).where(rollouts.c.completed_at.is_not(None))
+        query = select(attempts.c.serial, func.count()).where(
+            attempts.c.succeeded.is_(False),
+            attempts.c.manifest_sha256 != manifest_sha256,
+            attempts.c.manifest_sha256.in_(healthy),
+        )
+        found = self._connection.execute(query.group_by(attempts.c.serial))
+        return {row[0]: int(row[1]) for row in found}
 
     def count_reports(self) -> int:
         """All reports kept."""

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from ._schema import rollout_events, rollouts, withdrawn
 
-__all__ = ["RolloutEvent", "RolloutRow", "RolloutState", "Rollouts", "Step"]
+__all__ = ["ErrorRates", "Ring", "RolloutEvent", "RolloutRow", "RolloutState", "Rollouts", "Step"]
 
 
 class RolloutState(enum.Enum):
@@ -30,8 +30,25 @@ class RolloutState(enum.Enum):
 class Step(msgspec.Struct, frozen=True):
     """One step: the share admitted, and how long it lasts at least."""
 
-    ppm: int  # of the fleet, 0 to 1,000,000; 0 is the canary ring alone
+    ppm: int  # of the fleet, 0 to 1,000,000; 0 admits a ring and nobody else
     wait_seconds: int
+
+
+class Ring(msgspec.Struct, frozen=True):
+    """Named devices that go before any share; the n-th ring has the n-th step."""
+
+    name: str
+    serials: tuple[str, ...]
+
+
+class ErrorRates(msgspec.Struct, frozen=True, kw_only=True):
+    """The parameters of the rollout's health test, see `limpet.vendor.rollout.health`."""
+
+    tolerable: float
+    intolerable: float
+    alpha: float
+    beta: float
+    distrust: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +60,7 @@ class RolloutRow:
     version: str
     manifest_sha256: str
     state: RolloutState
-    canaries: tuple[str, ...]
+    rings: tuple[Ring, ...]
     steps: tuple[Step, ...]
     step: int  # index into steps; -1: nothing is admitted yet
     silent_seconds: int
@@ -55,11 +72,22 @@ class RolloutRow:
     reason: str
     revision: int
     published: int
+    test: ErrorRates
 
     @property
     def admitted_ppm(self) -> int:
         """The share admitted now."""
         return self.steps[self.step].ppm if self.step >= 0 else 0
+
+    @property
+    def canaries(self) -> tuple[str, ...]:
+        """The members of all rings."""
+        return tuple(serial for ring in self.rings for serial in ring.serials)
+
+    @property
+    def admitted_rings(self) -> tuple[Ring, ...]:
+        """The rings admitted now."""
+        return self.rings[: self.step + 1]
 
     @property
     def previous_ppm(self) -> int:
@@ -99,10 +127,11 @@ class Rollouts:
         row = self._connection.execute(query.order_by(rollouts.c.id.desc()).limit(1)).first()
         return None if row is None else _unpacked(row._mapping)
 
-    def knows(self, manifest_sha256: str) -> bool:
-        """Whether the release was ever rolled out."""
-        query = select(rollouts.c.id).where(rollouts.c.manifest_sha256 == manifest_sha256)
-        return self._connection.execute(query.limit(1)).first() is not None
+    def counted_from(self, manifest_sha256: str) -> datetime | None:
+        """From when on attempts at the release are evidence; None if it was never rolled out."""
+        query = select(rollouts.c.counted_from).where(rollouts.c.manifest_sha256 == manifest_sha256)
+        row = self._connection.execute(query.order_by(rollouts.c.id.desc()).limit(1)).first()
+        return None if row is None else row.counted_from
 
     def change(self, row: RolloutRow, **values: Any) -> RolloutRow:
         """Change a rollout; its plan has to be published anew."""
@@ -153,7 +182,7 @@ def _packed(values: dict[str, Any]) -> dict[str, Any]:
     packed = dict(values)
     if "state" in packed:
         packed["state"] = packed["state"].value
-    for name in ("canaries", "steps"):
+    for name in ("rings", "steps", "test"):
         if name in packed:
             packed[name] = msgspec.json.encode(packed[name]).decode()
     return packed
@@ -162,6 +191,7 @@ def _packed(values: dict[str, Any]) -> dict[str, Any]:
 def _unpacked(row: Any) -> RolloutRow:
     values = dict(row)
     values["state"] = RolloutState(values["state"])
-    values["canaries"] = msgspec.json.decode(values["canaries"], type=tuple[str, ...])
+    values["rings"] = msgspec.json.decode(values["rings"], type=tuple[Ring, ...])
     values["steps"] = msgspec.json.decode(values["steps"], type=tuple[Step, ...])
+    values["test"] = msgspec.json.decode(values["test"], type=ErrorRates)
     return RolloutRow(**values)

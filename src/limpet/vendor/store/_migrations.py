@@ -1,0 +1,26 @@
+"""From one version of the schema to the next, in one transaction each.
+
+Owns the steps. A step once released never changes; the newest ends at `SCHEMA_VERSION`.
+"""
+
+from collections.abc import Mapping, Sequence
+
+__all__ = ["MIGRATIONS"]
+
+_TO_2 = (
+    # Named rings; the canaries of before are the first.
+    "ALTER TABLE rollouts RENAME COLUMN canaries TO rings",
+    """UPDATE rollouts SET rings = '[{"name":"canaries","serials":' || rings || '}]'
+       WHERE rings != '[]'""",
+    # The health test belongs to its rollout; earlier ones ran under this.
+    """ALTER TABLE rollouts ADD COLUMN test TEXT NOT NULL DEFAULT
+       '{"tolerable":0.02,"intolerable":0.2,"alpha":0.01,"beta":0.1,"distrust":0}'""",
+    """CREATE TABLE rings (model VARCHAR(63) NOT NULL, name VARCHAR(32) NOT NULL,
+       rank INTEGER NOT NULL, PRIMARY KEY (model, name))""",
+    """CREATE TABLE ring_members (serial VARCHAR(32) NOT NULL PRIMARY KEY,
+       model VARCHAR(63) NOT NULL, ring VARCHAR(32) NOT NULL,
+       FOREIGN KEY (model, ring) REFERENCES rings (model, name) ON DELETE CASCADE)""",
+)
+
+MIGRATIONS: Mapping[int, Sequence[str]] = {1: _TO_2}
+"""By the version that a step starts from; it leads to the next."""
