@@ -175,6 +175,8 @@ def test_a_release_that_fails_its_health_check_falls_back_by_itself(world: World
         lambda: world.device.has_logged("update-fell-back", "1.3.0"), "no fall-back", world.device
     )
     until(lambda: world.reported("fell-back"), "the vendor does not know", world.device)
+    assert world.device.has_logged("trial-failed", "unhealthy: app: ")
+    assert world.device.has_logged("update-fell-back", "app: ")
     assert world.running_version() == good
     assert digest_tree(world.device.root / "slots" / world.device.state.good) == tree
     until(

@@ -49,6 +49,44 @@ def test_a_problem_is_one_line_with_a_hint_and_status_one(
     assert err == ""
 
 
+APP = """
+app = App(Lamp)
+
+@app.reading(summary="Brightness")
+def level(lamp) -> int: ...
+
+@app.reading(summary="The last hours")
+def past(lamp, hours: int = 3, *, unit: str = "h") -> int: ...
+
+@app.reading(summary="One hour")
+def hour(lamp, number: int) -> int: ...
+
+@app.action(summary="Light")
+def light(lamp) -> None: ...
+
+def secret(lamp) -> int: ...
+"""
+
+
+def test_a_health_check_asks_for_readings_of_the_app_that_need_no_argument(
+    product: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (product.parent / "app" / "lamp").mkdir(parents=True)
+    (product.parent / "app" / "lamp" / "__init__.py").write_text(APP)
+    (product.parent / "app" / "lamp" / "broken.py").write_text("def (")
+    whole = product.read_text(encoding="utf-8")
+    table = "[update.health]\nanswer_seconds = 1\nfunctions = "
+    product.write_text(f'{whole}\n{table}["level", "past"]\n', "utf-8")
+    assert run(["product", "check", str(product)]) == 0, capsys.readouterr().out
+    capsys.readouterr()
+    product.write_text(f'{whole}\n{table}["level", "hour", "light", "secret"]\n', "utf-8")
+    assert run(["product", "check", str(product)]) == 1
+    out = capsys.readouterr().out
+    for fault in ('"hour" needs an argument', '"light" is an action', '"secret" is no function'):
+        assert f"update.health.functions: {fault}" in out
+    assert '"level"' not in out
+
+
 def test_a_warning_alone_is_told_and_passes(
     product: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -22,10 +22,15 @@ def fault_of(pointer: str) -> str:
     return "" if pointer == "limpet.errors:Rejected" else "nothing there"
 
 
+def unreadable(function: str) -> str:
+    return "is no function that the app declares" if function == "explode" else ""
+
+
 CONTEXT = Context(
     statements=frozenset(statement.id for statement in load_statements()),
     today=TODAY,
     code_fault=fault_of,
+    reading_fault=unreadable,
 )
 BROKEN = sorted(path for path in HERE.glob("*.toml") if path.stem != "sound")
 

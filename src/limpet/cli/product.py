@@ -14,6 +14,7 @@ import typer
 from limpet.cli._frame import emit, make_app, show_examples
 from limpet.cli._product_egress import add_commands
 from limpet.cli._product_parts import DIRECTORY, JSON, find_product_file
+from limpet.cli._product_readings import reading_finder
 from limpet.errors import Rejected
 from limpet.product import (
     Context,
@@ -88,6 +89,7 @@ def _context(directory: Path) -> Context:
         statements=frozenset(statement.id for statement in load_statements()),
         today=_today(),
         code_fault=_code_finder(directory),
+        reading_fault=reading_finder(directory),
     )
 
 

@@ -10,11 +10,13 @@ from enum import StrEnum
 import msgspec
 
 from ._words import (
+    AnswerSeconds,
     Bandwidth,
     Bits,
     ClockTime,
     CodePointer,
     ContactUri,
+    FunctionName,
     HealthDeadline,
     HoldDays,
     Host,
@@ -45,6 +47,7 @@ __all__ = [
     "Decisions",
     "Deviation",
     "Direction",
+    "HealthCheck",
     "Interface",
     "Maker",
     "Measure",
@@ -269,6 +272,17 @@ class Window(_Part, frozen=True):
     end: ClockTime
 
 
+class HealthCheck(_Part, frozen=True):
+    """What a new firmware must show before it is kept (draft-moore, 2.4.4).
+
+    The app's own word and the vendor's answer are always asked for; `functions` are readings of
+    the app, without arguments, each of which must answer within `answer_seconds` as well.
+    """
+
+    functions: tuple[FunctionName, ...] = ()
+    answer_seconds: AnswerSeconds = 2
+
+
 class Update(_Part, frozen=True):
     """How a device of this product keeps itself up to date, until its owner says otherwise.
 
@@ -284,6 +298,7 @@ class Update(_Part, frozen=True):
     automatic: bool = True
     default_window: Window | None = None
     bandwidth_bytes_per_second: Bandwidth | None = None
+    health: HealthCheck = HealthCheck()
 
 
 class Ownership(_Part, frozen=True):

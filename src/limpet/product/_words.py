@@ -10,11 +10,13 @@ from typing import Annotated
 from msgspec import Meta
 
 __all__ = [
+    "AnswerSeconds",
     "Bandwidth",
     "Bits",
     "ClockTime",
     "CodePointer",
     "ContactUri",
+    "FunctionName",
     "HealthDeadline",
     "HoldDays",
     "Host",
@@ -130,6 +132,14 @@ Interval = Annotated[
 HealthDeadline = Annotated[int, Meta(ge=5, le=3600, description="seconds from 5 to 3600")]
 Bandwidth = Annotated[
     int, Meta(ge=8192, le=1 << 30, description="bytes a second from 8192 to 1073741824")
+]
+AnswerSeconds = Annotated[int, Meta(ge=1, le=10, description="seconds from 1 to 10")]
+FunctionName = Annotated[
+    str,
+    Meta(
+        pattern=r"\A[a-z][a-z0-9_]{0,63}\Z",
+        description="the name of one of the app's functions",
+    ),
 ]
 HoldDays = Annotated[int, Meta(ge=0, le=365, description="days from 0 to 365")]
 TakeoverWait = Annotated[int, Meta(ge=24, le=720, description="hours from 24 to 720 (thirty days)")]

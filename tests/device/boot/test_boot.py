@@ -330,4 +330,17 @@ def test_the_deadline_of_a_trial_is_the_design_files_unless_boot_was_told(tmp_pa
     make_slot(tmp_path / "a")
     assert decide_deadline(7.5, tmp_path / "a") == 7.5
     assert decide_deadline(None, tmp_path / "nothing") == DEFAULT_DEADLINE
-    assert decide_deadline(None, tmp_path / "a") > 0
+    assert decide_deadline(None, tmp_path / "a") == 60
+
+
+def test_a_design_file_of_a_later_limpet_still_says_its_deadline_to_an_old_boot(
+    tmp_path: Path,
+) -> None:
+    design = tmp_path / "product.toml"
+    design.write_text('[invented-later]\nword = "x"\n[update]\nhealth_deadline_seconds = 33\n')
+    assert decide_deadline(None, tmp_path) == 33
+    for nonsense in ("", "[", "update = 3", "[update]\nhealth_deadline_seconds = true",
+                     "[update]\nhealth_deadline_seconds = 10000000",
+                     "[update]\nhealth_deadline_seconds = 0", "x = " + "[" * 5000):  # fmt: skip
+        design.write_text(nonsense)
+        assert decide_deadline(None, tmp_path) == DEFAULT_DEADLINE

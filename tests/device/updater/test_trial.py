@@ -38,6 +38,27 @@ def test_lasting_illness_fails_soon_with_its_reason() -> None:
     assert (verdict.passed, verdict.reason, when) == (False, "unhealthy: ill", 10.0)
 
 
+def test_a_failed_slot_is_told_with_every_clause_that_fails() -> None:
+    trial = Trial(60, 0, vendor_fault="connection refused")
+    faults = "app: the sensor reads 300 degrees; function status: gave no answer in 2 s"
+    assert trial.observe(0, healthy=False, reason=faults) is None
+    assert trial.open_clauses == f"{faults}; vendor: connection refused"
+    verdict = trial.observe(10, healthy=False, reason=faults)
+    assert verdict is not None
+    assert verdict.reason == f"unhealthy: {faults}; vendor: connection refused"
+
+
+def test_a_clause_that_was_met_is_not_named() -> None:
+    trial = Trial(60, 0, reached=True)
+    trial.observe(0, healthy=True)
+    assert trial.open_clauses == ""
+    late = Trial(60, 0, vendor_fault="no route")
+    late.observe(0, healthy=True)
+    verdict = late.observe(55, healthy=True)
+    assert verdict is not None
+    assert verdict.reason == "vendor-unreachable: healthy, but vendor: no route"
+
+
 def test_flapping_fails_before_boots_deadline() -> None:
     verdict, when = judge(Trial(60, 0, reached=True), *[True, False] * 100)
     assert not verdict.passed

@@ -21,7 +21,7 @@ from limpet.wire.report import ReportKind
 
 HEALTHY = m.Health(healthy=True)
 
-SICK = m.Health(healthy=False, reason="the sensor reads 300 degrees")
+SICK = m.Health(healthy=False, reason="app: the sensor reads 300 degrees")
 
 
 def test_nothing_is_offered_and_the_device_says_what_it_runs(bench: Bench) -> None:
@@ -70,6 +70,8 @@ def test_an_unhealthy_release_falls_back_is_reported_and_not_tried_again(
     assert (bench.slot, bench.version) == ("a", "1.0.0")
     result = bench.check()
     assert (result.outcome, result.reason) == (Outcome.HELD, "failed-before")
+    said = bench.status_after_check().reason
+    assert said.startswith("failed-before: 1.1.0 failed: unhealthy: app: the sensor reads 300")
     [fell_back] = bench.told(ReportKind.FELL_BACK)
     assert "sensor reads 300 degrees" in fell_back.detail
     assert bench.told(ReportKind.CONFIRMED) == []

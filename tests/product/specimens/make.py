@@ -70,6 +70,28 @@ BROKEN: dict[str, tuple[tuple[str, str], ...]] = {
     "not-toml": (("[vendor]", "[vendor #! not TOML: "),),
     "key-twice": (('name = "lamp"', 'name = "lamp"\nname = "lamp" #! not TOML: cannot overwrite'),),
     "nested-too-deep": (("[vendor]", "[vendor]\na.b.c.d.e.f.g.h.i = 1 #! tables nested too deep"),),
+    "health-of-what-is-no-reading": (
+        (
+            "max_hold_days = 30",
+            'max_hold_days = 30\n\n[update.health]\nfunctions = [\n    "brightness",\n'
+            '    "explode", #! update.health.functions: "explode" is no function that the app\n'
+            '    "brightness", #! update.health.functions: "brightness" is named twice\n]',
+        ),
+    ),
+    "health-that-takes-too-long": (
+        (
+            "max_hold_days = 30",
+            "max_hold_days = 30\n\n[update.health]\nanswer_seconds = 10\nfunctions = ["
+            '"a", "b", "c"] #! update.health.functions: 3 functions of 10 s do not fit 3 times',
+        ),
+    ),
+    "health-of-too-many": (
+        (
+            "max_hold_days = 30",
+            "max_hold_days = 30\n\n[update.health]\nanswer_seconds = 1\nfunctions = ["
+            '"a", "b", "c", "d", "e", "f", "g", "h", "i"] #! update.health.functions: more than 8',
+        ),
+    ),
     "endless-number": (("max_hold_days = 30", f"max_hold_days = {'3' * 5000}"),),
     # references
     "id-twice": (

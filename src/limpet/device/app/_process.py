@@ -10,21 +10,22 @@ a hang does, because a thread cannot be ended otherwise, and used-up memory.
 import asyncio
 import functools
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import msgspec
 
 from limpet.device.app._context import Clock, Device, Log, SystemClock
-from limpet.device.app._declarations import Declaration
+from limpet.device.app._declarations import Declaration, Function
 from limpet.device.app._dialer import Dialer
 from limpet.device.app._guard import Guard
 from limpet.device.app._instance import Instance
 from limpet.device.app._loading import load_app
 from limpet.device.app._notices import Notices
 from limpet.device.app._outbound import Outbound, endpoints_of
+from limpet.device.app._proof import find_faults
 from limpet.device.app._worker import Worker
 from limpet.device.confine import (
     confine,
@@ -37,7 +38,7 @@ from limpet.device.link import spare
 from limpet.device.link.role import Bus
 from limpet.device.link.start import Start
 from limpet.errors import Rejected, Unavailable
-from limpet.product import PRODUCT_FILE, load_product
+from limpet.product import PRODUCT_FILE, HealthCheck, load_product
 from limpet.storage import make_directory
 
 __all__ = ["CALL_SECONDS", "HUNG_SECONDS", "Program", "serve"]
@@ -54,6 +55,7 @@ HOOK_SECONDS = 0.5
 WATCH_SECONDS = 0.5
 IDLE_SECONDS = 60.0
 BUSY_SECONDS = 0.1
+REASON_CHARACTERS = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +67,8 @@ class Program:
     worker: Worker
     clock: Clock
     declarations: tuple[Declaration, ...]
+    functions: Mapping[str, Function] = field(default_factory=dict)
+    check: HealthCheck = field(default_factory=HealthCheck)
     call_seconds: float = CALL_SECONDS
     hung_seconds: float = HUNG_SECONDS
 
@@ -97,13 +101,12 @@ class Program:
         return m.Done()
 
     async def check_health(self, request: m.CheckHealth) -> m.Reply:
-        """The product's health; an app that does not answer is not healthy."""
+        """The product's health by the clauses of its design file; silence is a fault."""
         del request
-        try:
-            healthy, reason = await self.worker.run(self.instance.health, seconds=self.call_seconds)
-        except Rejected as error:
-            return m.Health(healthy=False, reason=error.message)
-        return m.Health(healthy=healthy, reason=reason)
+        faults = await find_faults(
+            self.check, self.instance, self.functions, self.worker, call_seconds=self.call_seconds
+        )
+        return m.Health(healthy=not faults, reason="; ".join(faults)[:REASON_CHARACTERS])
 
     async def run(self) -> None:
         """Turn the loops until cancelled. Raises `Unavailable` if the product's code hangs."""
@@ -173,6 +176,8 @@ async def serve(
         worker=Worker(),
         clock=device.clock,
         declarations=app.declarations(),
+        functions=app.functions,
+        check=product.update.health,
         call_seconds=call_seconds,
         hung_seconds=hung_seconds,
     )

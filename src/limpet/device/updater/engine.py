@@ -108,6 +108,8 @@ class Engine:
             policy=self._memory.policy,
             state=self._state,
             result=self._result,
+            trial=self._judge.trial,
+            boot=self._memory.boot,
             support=self._support,
             last_check=self._memory.progress.last_check,
             next_check=self._timetable.next_check,

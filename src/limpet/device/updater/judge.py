@@ -14,6 +14,8 @@ from limpet.errors import LimpetError
 
 __all__ = ["Judge"]
 
+_FAULT_CHARACTERS = 240
+
 
 class Judge:
     """Judges the running slot. `look` reads the repository; it raises `LimpetError`."""
@@ -28,11 +30,12 @@ class Judge:
     ) -> None:
         self._device, self._around = device, around
         self._warn, self._look = warn, look
+        self.trial: Trial | None = None  # while it is under way
 
     async def judge(self) -> Verdict:
         """The verdict, once boot knows it."""
         around = self._around
-        trial = Trial(
+        trial = self.trial = Trial(
             deadline=float(self._device.product.update.health_deadline_seconds),
             begun=around.monotonic(),
         )
@@ -44,13 +47,15 @@ class Judge:
             sleep=around.sleep,
         )
         await hand_over(verdict, supervisor=around.supervisor, sleep=around.sleep, warn=self._warn)
+        if verdict.passed:
+            self.trial = None
         return verdict
 
-    async def _probe(self) -> bool:
-        """Whether this firmware reaches the vendor and believes its metadata."""
+    async def _probe(self) -> str:
+        """Why this firmware does not reach the vendor or believe its metadata, or ""."""
         try:
             await self._look()
         except LimpetError as error:
             self._warn("trial-vendor", str(error))
-            return False
-        return True
+            return error.message[:_FAULT_CHARACTERS] or "no answer"
+        return ""

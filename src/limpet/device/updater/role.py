@@ -134,6 +134,8 @@ class _Updater:
 
     def _surroundings(self) -> Surroundings:
         loop = asyncio.get_running_loop()
+        declared = self._device.product.update.health
+        patience = _HEALTH_SECONDS + len(declared.functions) * declared.answer_seconds
 
         def log(event: str, detail: str, level: Level) -> None:
             loop.call_soon_threadsafe(lambda: self._bus.log(event, detail[:1024], level=level))
@@ -142,7 +144,7 @@ class _Updater:
             source=self._source(),
             delivery=self._current_delivery,
             supervisor=lambda request: self._bus.call(Role.SUPERVISOR, request),
-            health=lambda: self._bus.call(Role.APP, m.CheckHealth(), timeout=_HEALTH_SECONDS),
+            health=lambda: self._bus.call(Role.APP, m.CheckHealth(), timeout=patience),
             log=log,
             wall=lambda: datetime.now(UTC),
             monotonic=time.monotonic,

@@ -9,6 +9,8 @@ from typing import Literal
 from limpet.device.link import messages as m
 from limpet.device.updater.check import CheckResult
 from limpet.device.updater.device import Device
+from limpet.device.updater.trial import Trial
+from limpet.firmware.decision import FAILED_BEFORE
 from limpet.wire.support import SupportStatement
 
 __all__ = ["State", "describe_standing"]
@@ -23,6 +25,8 @@ def describe_standing(
     policy: m.UpdatePolicy,
     state: State,
     result: CheckResult | None,
+    trial: Trial | None,
+    boot: m.BootRecord,
     support: SupportStatement | None,
     last_check: datetime | None,
     next_check: datetime | None,
@@ -40,7 +44,7 @@ def describe_standing(
         slot=device.slot,
         available=result.available if result else "",
         state=state,
-        reason=_reason(result),
+        reason=_reason(result, trial, boot)[:_REASON_CHARACTERS],
         last_check=last_check,
         next_check=next_check,
         support_until=until,
@@ -49,8 +53,12 @@ def describe_standing(
     )
 
 
-def _reason(result: CheckResult | None) -> str:
+def _reason(result: CheckResult | None, trial: Trial | None, boot: m.BootRecord) -> str:
+    if trial is not None:
+        return f"on trial: {trial.open_clauses or 'healthy, must stay so for a while'}"
+    fell_back = f"{boot.fell_back_from} failed: {boot.fell_back_reason}"
     if result is None or not (result.reason or result.detail):
-        return ""
-    text = f"{result.reason}: {result.detail}" if result.reason else result.detail
-    return text[:_REASON_CHARACTERS]
+        return fell_back if result is None and boot.fell_back_from else ""
+    if result.reason == FAILED_BEFORE and result.manifest_sha256 == boot.fell_back_manifest:
+        return f"{FAILED_BEFORE}: {fell_back}"
+    return f"{result.reason}: {result.detail}" if result.reason else result.detail

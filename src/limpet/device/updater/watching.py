@@ -21,15 +21,16 @@ async def watch_trial(
     trial: Trial,
     *,
     health: Callable[[], Awaitable[m.Reply]],
-    reach: Callable[[], Awaitable[bool]],
+    reach: Callable[[], Awaitable[str]],
     monotonic: Callable[[], float],
     sleep: Callable[[float], Awaitable[None]],
 ) -> Verdict:
-    """The verdict on the running slot. `reach` says whether the vendor can be reached."""
+    """The verdict on the running slot. `reach` says why the vendor cannot be reached, or ""."""
     next_probe = trial.begun
     while True:
         if not trial.reached and monotonic() >= next_probe:
-            trial.reached = await reach()
+            trial.vendor_fault = await reach()
+            trial.reached = not trial.vendor_fault
             next_probe = monotonic() + PROBE_SECONDS
         healthy, reason = await _ask(health)
         verdict = trial.observe(monotonic(), healthy=healthy, reason=reason)
@@ -63,7 +64,7 @@ async def _ask(health: Callable[[], Awaitable[m.Reply]]) -> tuple[bool, str]:
     try:
         reply = await health()
     except Unavailable as error:
-        return False, error.message
+        return False, f"app: {error.message}"
     if isinstance(reply, m.Health):
         return reply.healthy, reply.reason
-    return False, getattr(reply, "message", "") or "the app does not tell its health"
+    return False, f"app: {getattr(reply, 'message', '') or 'does not tell its health'}"

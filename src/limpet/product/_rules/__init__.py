@@ -12,6 +12,7 @@ from .._types import Product
 from ._context import Context
 from ._lifetime import (
     contact_is_current,
+    health_checks_fit,
     intervals_are_irregular,
     support_is_current,
     windows_are_not_empty,
@@ -66,6 +67,7 @@ RULES: tuple[Rule, ...] = (
     credentials_are_not_shared,
     intervals_are_irregular,
     windows_are_not_empty,
+    health_checks_fit,
     support_is_current,
     contact_is_current,
 )

@@ -2,16 +2,23 @@
 
 from collections.abc import Iterator
 
-from .._problem import Finding, Severity
+from .._problem import Finding, Severity, quote
 from .._types import Product
 from ._context import Context
 
 __all__ = [
+    "MAX_HEALTH_FUNCTIONS",
     "contact_is_current",
+    "health_checks_fit",
     "intervals_are_irregular",
     "support_is_current",
     "windows_are_not_empty",
 ]
+
+
+MAX_HEALTH_FUNCTIONS = 8
+HEALTH_ROUNDS = 3
+"""Rounds of a health check that must fit in the deadline, however slowly each function answers."""
 
 
 def intervals_are_irregular(product: Product, _: Context) -> Iterator[Finding]:
@@ -24,6 +31,23 @@ def intervals_are_irregular(product: Product, _: Context) -> Iterator[Finding]:
     if low >= high:
         message = "the bounds leave no room: checks would come at regular intervals"
         yield Finding(("update", "check_interval_max_seconds"), message)
+
+
+def health_checks_fit(product: Product, context: Context) -> Iterator[Finding]:
+    """A health check names each function once, has time for all, and asks for what can be read."""
+    health, at = product.update.health, ("update", "health", "functions")
+    count, seconds = len(health.functions), health.answer_seconds
+    if count > MAX_HEALTH_FUNCTIONS:
+        yield Finding(at, f"more than {MAX_HEALTH_FUNCTIONS} functions")
+    elif HEALTH_ROUNDS * count * seconds > product.update.health_deadline_seconds:
+        message = f"{count} functions of {seconds} s do not fit {HEALTH_ROUNDS} times"
+        hint = "name fewer functions, shorten answer_seconds or lengthen the deadline"
+        yield Finding(at, f"{message} in health_deadline_seconds", hint)
+    for place, name in enumerate(health.functions):
+        if name in health.functions[:place]:
+            yield Finding((*at, place), f"{quote(name)} is named twice")
+        elif context.reading_fault is not None and (fault := context.reading_fault(name)):
+            yield Finding((*at, place), f"{quote(name)} {fault}")
 
 
 def windows_are_not_empty(product: Product, _: Context) -> Iterator[Finding]:
