@@ -205,9 +205,15 @@ def running(
                 os.kill(pid, signal.SIGKILL)
 
 
-def until(condition: Callable[[], bool], otherwise: str, device: Running | None = None) -> None:
-    """Wait for `condition`, at most `PATIENCE` seconds."""
-    end = time.monotonic() + PATIENCE
+def until(
+    condition: Callable[[], bool],
+    otherwise: str,
+    device: Running | None = None,
+    *,
+    patience: float = PATIENCE,
+) -> None:
+    """Wait for `condition`, at most `patience` seconds."""
+    end = time.monotonic() + patience
     while time.monotonic() < end:
         if condition():
             return

@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,6 +54,7 @@ class World:
     home: Home
     device: Running
     product: Path
+    pristine: Path  # the product before a test changed it
 
     @property
     def repository(self) -> Repository:
@@ -108,14 +109,21 @@ def order(home: Home, product: Path, version: str) -> BuildOrder:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    base = tmp_path_factory.mktemp("update")
-    product = base / "product"
-    shutil.copytree(EXAMPLE, product, ignore=shutil.ignore_patterns(".*", "__pycache__", "tests"))
-    text = (product / "product.toml").read_text()
+    yield from make_world(tmp_path_factory.mktemp("update"))
+
+
+def make_world(
+    base: Path, *, change: Callable[[Path, Path], Path] | None = None
+) -> Iterator[World]:
+    """A vendor and a device of the example, which `change` may have made another product of."""
+    pristine = base / "product"
+    shutil.copytree(EXAMPLE, pristine, ignore=shutil.ignore_patterns(".*", "__pycache__", "tests"))
+    text = (pristine / "product.toml").read_text()
     for slow, fast in HASTE.items():
         assert slow in text
         text = text.replace(slow, fast)
-    (product / "product.toml").write_text(text)
+    (pristine / "product.toml").write_text(text)
+    product = change(pristine, base / "first") if change else pristine
     home = create(base / "vendor", product, now=NOW)
     build_release(order(home, product, "1.0.0"), base / "release-1.0.0")
     made = Station(home, clock=now).make(
@@ -130,7 +138,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         assert vendor.stdout is not None
         address = vendor.stdout.readline().rpartition("https://")[2].strip()
         with running(directory, "--resolve", f"vendor.example.com:443={address}") as device:
-            yield World(home, device, product)
+            yield World(home, device, product, pristine)
     finally:
         vendor.terminate()
         vendor.wait(10)

@@ -19,6 +19,8 @@ The file is kept twice, each copy with a check over its content, because a recor
 that a flash cell ate must not brick a device whose slots are sound.
 """
 
+import contextlib
+import errno
 import hashlib
 from pathlib import Path
 from typing import Annotated, Literal
@@ -27,7 +29,7 @@ import msgspec
 from msgspec import Meta
 
 from limpet.errors import LimpetError, Misuse, Rejected, Unavailable
-from limpet.storage import read_bounded, write_atomic
+from limpet.storage import read_bounded, remove_durably, write_atomic
 from limpet.wire.codec import Message, decode_json
 from limpet.wire.release import Count, Digest, Version
 
@@ -57,6 +59,7 @@ TRIES = 2
 BOOT_FILE = "boot.json"
 _COPY_SUFFIX = ".copy"
 _RECORD_BYTES = 16 << 10
+_RESERVE, _RESERVE_BYTES = "boot.reserve", 64 << 10
 SlotName = Literal["a", "b"]
 
 
@@ -235,7 +238,8 @@ def load_boot_state(path: Path) -> BootState:
 def save_boot_state(path: Path, state: BootState) -> BootState:
     """Make `state` the durable record, both copies; returns it as saved (newer generation).
 
-    A cut between the copies leaves the old record or the new one, both sound.
+    A cut between the copies leaves the old record or the new one, both sound. On a full disk the
+    record takes the room of a file that is kept for it.
     Raises `Unavailable`; the old record then still stands.
     """
     # Counted from the disk as well: a caller's older object must not lose to what it replaces.
@@ -243,8 +247,27 @@ def save_boot_state(path: Path, state: BootState) -> BootState:
     newest = max(on_disk, default=0)
     saved = msgspec.structs.replace(state, generation=max(state.generation, newest) + 1)
     for copy in _copies(path):
-        write_atomic(copy, _seal(saved), mode=0o644)
+        try:
+            write_atomic(copy, _seal(saved), mode=0o644)
+        except Unavailable as error:
+            if not _is_full(error) or not (path.parent / _RESERVE).exists():
+                raise
+            remove_durably(path.parent / _RESERVE)
+            write_atomic(copy, _seal(saved), mode=0o644)
+    _keep_reserve(path.parent / _RESERVE)
     return saved
+
+
+def _is_full(error: Unavailable) -> bool:
+    cause = error.__cause__
+    return isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def _keep_reserve(reserve: Path) -> None:
+    """Room for the record that no app can fill: a full disk must not stop a fall-back."""
+    if not reserve.exists():
+        with contextlib.suppress(Unavailable):
+            write_atomic(reserve, bytes(_RESERVE_BYTES), mode=0o644)
 
 
 def _copies(path: Path) -> tuple[Path, Path]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from limpet import storage
 from limpet.device.app import State
-from limpet.errors import Misuse, Unavailable
+from limpet.errors import Misuse, Rejected, Unavailable
 
 
 class One(msgspec.Struct, frozen=True):
@@ -120,3 +120,121 @@ def test_a_directory_that_cannot_be_read_is_not_taken_for_an_empty_one(tmp_path:
 def test_a_name_that_is_a_path_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(Misuse):
         State(tmp_path, name, One, default=One())
+
+
+def to_one(data: dict[str, Any]) -> dict[str, Any]:
+    return {"level": data["percent"] // 10}
+
+
+def open_both_ways(directory: Path, said: list[str] | None = None) -> State[Two]:
+    return State(
+        directory,
+        "lamp",
+        Two,
+        default=Two(),
+        schema=2,
+        migrations={1: to_two},
+        back={1: to_one},
+        warn=(said if said is not None else []).append,
+    )
+
+
+def test_with_a_way_back_the_old_program_finds_what_was_set_in_the_new_one(tmp_path: Path) -> None:
+    open_one(tmp_path).replace(One(7))
+    open_both_ways(tmp_path).replace(Two(50, "red"))
+    assert open_one(tmp_path).value == One(5)
+    assert open_both_ways(tmp_path).value == Two(50, "red"), "the newer form wins, not the copy"
+    open_one(tmp_path).replace(One(2))
+    assert open_both_ways(tmp_path).value == Two(20)
+
+
+def test_a_way_back_leads_over_several_schemas_as_far_as_it_is_declared(tmp_path: Path) -> None:
+    def grow(data: dict[str, Any]) -> dict[str, Any]:
+        return data
+
+    open_one(tmp_path).replace(One(7))
+    three: State[Two] = State(
+        tmp_path, "lamp", Two, default=Two(), schema=3,
+        migrations={1: to_two, 2: grow}, back={2: grow},
+    )  # fmt: skip
+    three.replace(Two(30))
+    assert open_two(tmp_path).value == Two(30)
+    assert open_one(tmp_path).value == One(7), "there is no way back to it"
+
+
+@pytest.mark.parametrize("broken", [{"percent": "x"}, {}], ids=["wrong", "missing"])
+def test_a_way_back_that_fails_costs_neither_the_setting_nor_the_old_file(
+    tmp_path: Path, broken: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_one(tmp_path).replace(One(7))
+    said: list[str] = []
+    state = open_both_ways(tmp_path, said)
+    monkeypatch.setitem(state._back, 1, lambda data: to_one(broken))
+    state.replace(Two(50))
+    state.replace(Two(60))
+    assert open_two(tmp_path).value == Two(60)
+    assert open_one(tmp_path).value == One(7)
+    assert len(said) == 1, "told once"
+    assert said[0].startswith("lamp: ")
+
+
+def test_a_migration_that_fails_stops_the_program_and_changes_nothing(tmp_path: Path) -> None:
+    def crash(data: dict[str, Any]) -> dict[str, Any]:
+        data.clear()
+        raise KeyError("colour")
+
+    open_one(tmp_path).replace(One(7))
+    before = (tmp_path / "lamp.1.json").read_bytes()
+    with pytest.raises(Rejected) as refused:
+        State(tmp_path, "lamp", Two, default=Two(), schema=2, migrations={1: crash})
+    assert refused.value.reason == "bad-migration"
+    assert "schema 1" in refused.value.message
+    assert "KeyError" in refused.value.message
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"lamp.1.json": before}
+
+
+def test_a_migration_whose_result_has_not_the_declared_form_stops_the_program_too(
+    tmp_path: Path,
+) -> None:
+    open_one(tmp_path).replace(One(7))
+    before = (tmp_path / "lamp.1.json").read_bytes()
+    wrong = {1: lambda data: {"percent": "seventy"}}
+    with pytest.raises(Rejected) as refused:
+        State(tmp_path, "lamp", Two, default=Two(), schema=2, migrations=wrong)
+    assert refused.value.reason == "bad-migration"
+    assert (tmp_path / "lamp.1.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("step", range(12))
+def test_a_cut_at_any_step_of_a_change_with_a_way_back_leaves_both_programs_a_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    open_one(tmp_path).replace(One(7))
+    new = open_both_ways(tmp_path)
+    new.replace(Two(60))
+    left = step
+    calls = {name: getattr(os, name) for name in ("fsync", "replace", "open")}
+
+    def cutting(name: str) -> Any:
+        def call(*given: Any, **named: Any) -> Any:
+            nonlocal left
+            if left == 0:
+                raise KeyboardInterrupt
+            left -= 1
+            return calls[name](*given, **named)
+
+        return call
+
+    for name in calls:
+        monkeypatch.setattr(os, name, cutting(name))
+    try:
+        new.replace(Two(50))
+    except KeyboardInterrupt:
+        acknowledged = False
+    else:
+        acknowledged = True
+    monkeypatch.undo()
+    now, before = open_both_ways(tmp_path), open_one(tmp_path)
+    assert now.value in ((Two(50),) if acknowledged else (Two(50), Two(60)))
+    assert before.value in ((One(5),) if acknowledged else (One(5), One(6)))
+    assert (now.damage, before.damage) == ("", "")

@@ -72,10 +72,18 @@ class Device:
         default: M,
         schema: int = 1,
         migrations: Mapping[int, Migration] | None = None,
+        back: Mapping[int, Migration] | None = None,
     ) -> State[M]:
         """The durable state `name`, loaded. See `State` for damage and for migrations."""
         state = State(
-            self.data, name, kind, default=default, schema=schema, migrations=migrations or {}
+            self.data,
+            name,
+            kind,
+            default=default,
+            schema=schema,
+            migrations=migrations,
+            back=back,
+            warn=lambda what: self.log("state-not-written-back", what, "warning"),
         )
         if state.damage:
             self.log("state-damaged", f"{name}: {state.damage}", "error")

@@ -45,6 +45,8 @@ def _of_root(users: Users) -> Mapping[str, _Owned]:
         "identity.json": public,
         "keystore.toml": _Owned(keeper, 0o700, 0o640, 0o440),
         "log": _Owned(ROOT, 0o700, 0o600),
+        "before": _Owned(ROOT, 0o700, 0o700),
+        "app.trial": _Owned(ROOT, 0o700, 0o700),
         "erase.pending": _Owned(ROOT, 0o700, 0o600),
         "random.seed": _Owned(ROOT, 0o700, 0o600),
     }

@@ -4,6 +4,7 @@ Owns the supervisor's side of trials: each answer is given after the record is
 durable. Never starts or stops anything; the outcome says whether to restart.
 """
 
+import contextlib
 import os
 import shutil
 import stat
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from limpet.device.link import messages as m
 from limpet.device.link.start import Start
+from limpet.device.supervisor._kept import KEPT_NAMES, Kept, let_go, settle_state
 from limpet.errors import Unavailable
 from limpet.firmware.installation import adopt_tree
 from limpet.firmware.slots import (
@@ -26,7 +28,7 @@ from limpet.storage import remove_durably, write_atomic
 
 __all__ = ["SlotKeeper", "begin_erasing", "finish_erasing"]
 
-ERASED = ("app", "gateway")
+ERASED = ("app", "gateway", *KEPT_NAMES)
 """Directories of roles that hold nothing but the owner's data and operational keys."""
 
 ERASED_SETTINGS = "settings"
@@ -39,6 +41,7 @@ class SlotKeeper:
     """Boot's record as the running slot sees it."""
 
     def __init__(self, start: Start) -> None:
+        self._root = start.root
         self._slots, self._staging = start.root / "slots", start.staging
         self._path = self._slots / BOOT_FILE
         self._running = start.slot
@@ -78,9 +81,30 @@ class SlotKeeper:
         adopt_tree(self._staging, self._slots / request.slot, tree_sha256=request.tree_sha256)
         save_boot_state(self._path, state)
 
+    def settle_state(self) -> Kept:
+        """Keep the app's state before a trial, or bring it back after one that failed.
+
+        To be called before any role runs. A trial whose way back cannot be kept has failed: the
+        record then says so, durably, on `Unavailable`.
+        """
+        record, on_trial = load_boot_state(self._path).record_of(self._running), self.is_on_trial()
+        if record is None:
+            return Kept.NOTHING
+        try:
+            return settle_state(self._root, record.manifest_sha256, on_trial=on_trial)
+        except Unavailable as error:
+            if on_trial:
+                self.reject(f"state-not-kept: {error.message}")
+            raise
+
     def confirm(self) -> None:
-        """The running slot is good; durable. Raises `Rejected("no-trial")`."""
+        """The running slot is good; durable. Raises `Rejected("no-trial")`.
+
+        Only then the app's state of before is let go; the next start does what fails here.
+        """
         save_boot_state(self._path, record_confirmation(load_boot_state(self._path)))
+        with contextlib.suppress(Unavailable):
+            let_go(self._root)
 
     def reject(self, reason: str) -> None:
         """The running slot is not; durable. Raises `Rejected("no-trial")`."""

@@ -25,6 +25,7 @@ from limpet.device.supervisor._child import Child
 from limpet.device.supervisor._door import Arrival, Door
 from limpet.device.supervisor._enclosures import enclosure_of, prepare_directories
 from limpet.device.supervisor._entropy import Entropy
+from limpet.device.supervisor._kept import Kept
 from limpet.device.supervisor._policy import (
     DISPENSABLE,
     FACTORY_ORDER,
@@ -104,6 +105,8 @@ class Supervision:
             forget_half_made(self._start.root)
         elif finish_erasing(self._start.root):
             self._log("data-erased", "the factory reset was finished")
+        if not self._start.factory and not self._settle_state():
+            return REBOOT
         prepare_directories(self._start.root, self._users, self._log)
         self._open_door()
         await self._entropy.prepare()
@@ -125,6 +128,19 @@ class Supervision:
         if not self._start.factory and finish_erasing(self._start.root):
             self._log("data-erased", "by the owner's factory reset")
         return status
+
+    def _settle_state(self) -> bool:
+        """Whether the app may run: before a trial, only once there is a way back."""
+        on_trial = self._slots.is_on_trial()
+        try:
+            done = self._slots.settle_state()
+        except Unavailable as error:
+            event = "state-not-kept" if on_trial else "state-not-brought-back"
+            self._log(event, error.message, level="error")
+            return not on_trial
+        if done is not Kept.NOTHING:
+            self._log(done.value, "the app's directory, as it was before the trial")
+        return True
 
     def _open_door(self) -> None:
         """Where a service manager starts the roles, let them in."""

@@ -1,0 +1,197 @@
+"""The app's directory as it was before a trial, and the way back to it.
+
+Owns `before/` (a whole copy, made before the app of a slot on trial runs for the first time) and
+the return to it when another slot than that one runs. Works while no role does. Parses nothing
+that the app wrote: what it leaves behind is moved by name, and judged by the app's own SDK.
+
+    before.part/            a copy that is being made; worth nothing
+    before/app, manifest    the whole copy, and for which release's trial it was made
+    app.trial/              what the trial made of the directory, on the way back
+    app/left-behind/        of that, the files that may hold a setting which the owner made meanwhile
+
+Every step is one rename; after a cut at any point the next start goes on from what it finds.
+"""
+
+import contextlib
+import enum
+import errno
+import os
+import re
+import shutil
+import stat
+from pathlib import Path
+
+from limpet.errors import LimpetError, Unavailable
+from limpet.storage import read_bounded, sync_directory, write_atomic
+
+__all__ = ["KEPT_NAMES", "LEFT_BEHIND", "Kept", "let_go", "settle_state"]
+
+KEPT_NAMES = ("before", "app.trial")
+"""Below the device's directory; the owner's data, as the app's own directory is."""
+
+LEFT_BEHIND = "left-behind"
+MOST_LEFT, LEFT_BYTES = 64, 256 << 10  # files that are worth keeping, each of them
+MAX_ENTRIES, MAX_DEPTH = 20_000, 32
+SPARE_BYTES = 4 << 20  # free space that a copy leaves for everybody else
+_COPY_BYTES = 1 << 20
+_MANIFEST = "manifest"
+_STATE_FILE = re.compile(r"[a-z][a-z0-9-]{0,31}\.[0-9]{1,6}\.json")
+
+
+class Kept(enum.Enum):
+    """What was done at a start."""
+
+    NOTHING = "nothing"
+    KEPT = "state-kept"
+    LET_GO = "state-let-go"
+    BROUGHT_BACK = "state-brought-back"
+
+
+def settle_state(root: Path, manifest_sha256: str, *, on_trial: bool) -> Kept:
+    """Keep a copy before a trial, or settle one that an ended trial left.
+
+    `manifest_sha256` is the running slot's. Raises `Unavailable` (no room, a disk that fails):
+    before a trial the app's directory is then what it was, and there is no copy; on the way back
+    the next start goes on.
+    """
+    try:
+        _remove(root / "before.part")
+        kept_for = _kept_for(root)
+        if on_trial:
+            if kept_for == manifest_sha256:
+                return Kept.NOTHING  # the second try: what the owner set in the first stays
+            let_go(root)
+            _remove(root / "app" / LEFT_BEHIND)  # of an earlier trial, and taken over long since
+            _keep(root, manifest_sha256)
+            return Kept.KEPT
+        if kept_for == manifest_sha256:
+            let_go(root)
+            return Kept.LET_GO
+        if not kept_for and not (root / "app.trial").is_dir():
+            let_go(root)  # an emptied or damaged one: it never counted
+            return Kept.NOTHING
+        _bring_back(root)
+    except OSError as error:
+        why = (error.strerror or "failed").lower()
+        raise Unavailable(f"cannot keep or bring back the app's state: {why}") from error
+    return Kept.BROUGHT_BACK
+
+
+def let_go(root: Path) -> None:
+    """Forget the copy: the trial's firmware was confirmed, durably. Raises `Unavailable`."""
+    try:
+        if (root / "before").is_dir():
+            (root / "before" / _MANIFEST).unlink(missing_ok=True)  # first: half a copy is none
+            sync_directory(root / "before")
+        _remove(root / "before")
+        sync_directory(root)
+    except OSError as error:
+        why = (error.strerror or "failed").lower()
+        raise Unavailable(f"cannot remove the copy of the app's state: {why}") from error
+
+
+def _kept_for(root: Path) -> str:
+    """The release before whose trial the whole copy was made, or ""."""
+    try:
+        return read_bounded(root / "before" / _MANIFEST, max_bytes=64).decode("ascii")
+    except (LimpetError, UnicodeDecodeError):
+        return ""
+
+
+def _keep(root: Path, manifest_sha256: str) -> None:
+    part = root / "before.part"
+    part.mkdir(mode=0o700)
+    try:
+        if (root / "app").is_dir():
+            _verify_room(root)
+            _copy(root / "app", part / "app")
+        else:
+            (part / "app").mkdir(mode=0o700)
+        write_atomic(part / _MANIFEST, manifest_sha256.encode())
+        sync_directory(part)
+        part.rename(root / "before")
+        sync_directory(root)
+    except (OSError, LimpetError):
+        with contextlib.suppress(OSError):
+            _remove(part)
+        raise
+
+
+def _bring_back(root: Path) -> None:
+    app, trial, before = root / "app", root / "app.trial", root / "before"
+    if (before / "app").is_dir():
+        if app.is_dir() and not trial.is_dir():
+            app.rename(trial)
+            sync_directory(root)
+        # What made another directory meanwhile (an older supervisor) had nothing in it to lose.
+        _remove(app)
+        (before / "app").rename(app)
+        sync_directory(root)
+        sync_directory(before)
+    if trial.is_dir():
+        _take_along(trial, app)
+        _remove(trial)
+    let_go(root)
+
+
+def _take_along(trial: Path, app: Path) -> None:
+    """The small files of `trial` that may be states, into a directory of their own in `app`."""
+    app.mkdir(mode=0o700, exist_ok=True)  # erased meanwhile, by the owner
+    place = app / LEFT_BEHIND
+    place.mkdir(mode=0o700, exist_ok=True)
+    taken = 0
+    for name in sorted(os.listdir(trial)):
+        status = os.lstat(trial / name)
+        fits = stat.S_ISREG(status.st_mode) and status.st_size <= LEFT_BYTES
+        if taken < MOST_LEFT and fits and _STATE_FILE.fullmatch(name):
+            (trial / name).rename(place / name)
+            taken += 1
+    sync_directory(place)
+    sync_directory(app)
+
+
+def _verify_room(root: Path) -> None:
+    needed, count = SPARE_BYTES, 0
+    for directory, names, files in os.walk(root / "app"):
+        count += len(names) + len(files)
+        depth = len(Path(directory).relative_to(root).parts)
+        if count > MAX_ENTRIES or depth > MAX_DEPTH:
+            raise Unavailable("the app's directory is larger or deeper than can be kept")
+        for name in files:
+            needed += os.lstat(os.path.join(directory, name)).st_size + 4096
+    free = os.statvfs(root)
+    if free.f_bavail * free.f_frsize < needed:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _copy(source: Path, target: Path) -> None:
+    """The directory `source` as `target`, durable. No link is followed; what is neither file,
+    link nor directory is left out."""
+    target.mkdir(mode=0o700)
+    with os.scandir(source) as entries:
+        found = sorted(entries, key=lambda entry: entry.name)
+    for entry in found:
+        if entry.is_symlink():
+            (target / entry.name).symlink_to(os.readlink(entry.path))
+        elif entry.is_dir(follow_symlinks=False):
+            _copy(Path(entry.path), target / entry.name)
+        elif entry.is_file(follow_symlinks=False):
+            _copy_file(Path(entry.path), target / entry.name)
+    sync_directory(target)
+
+
+def _copy_file(source: Path, target: Path) -> None:
+    opened = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(opened, "rb") as given, target.open("xb") as written:
+        os.fchmod(written.fileno(), stat.S_IMODE(os.fstat(given.fileno()).st_mode) & 0o700)
+        while block := given.read(_COPY_BYTES):
+            written.write(block)
+        written.flush()
+        os.fsync(written.fileno())
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
