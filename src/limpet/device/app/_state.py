@@ -52,8 +52,9 @@ class State(Generic[M]):
     """The value `kind` under `name` in `directory`.
 
     `default` is the value of a new device. `migrations[n]` turns the data of schema n into that
-    of n + 1, `back[n]` that of n + 1 into that of n. After damage the state is the best file that is left, else the default; `damage`
-    then says what was set aside (as `<file>.damaged`) and is empty otherwise.
+    of n + 1, `back[n]` that of n + 1 into that of n. After damage the state is the best file that
+    is left, else the default; `damage` then says what was set aside (as `<file>.damaged`) and is
+    empty otherwise.
     `warn` is told what went wrong with a way back, once; the state itself is durable all the same.
     Raises `Unavailable` if the directory cannot be read, `Misuse` for a gap in the migrations,
     `Rejected("bad-migration")` for one that fails: then every file is as it was.

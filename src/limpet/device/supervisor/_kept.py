@@ -7,7 +7,7 @@ that the app wrote: what it leaves behind is moved by name, and judged by the ap
     before.part/            a copy that is being made; worth nothing
     before/app, manifest    the whole copy, and for which release's trial it was made
     app.trial/              what the trial made of the directory, on the way back
-    app/left-behind/        of that, the files that may hold a setting which the owner made meanwhile
+    app/left-behind/        of that, the files that may hold a setting of the owner, made meanwhile
 
 Every step is one rename; after a cut at any point the next start goes on from what it finds.
 """
