@@ -107,6 +107,64 @@ def test_versions_are_remembered_even_when_the_plan_is_missing(
     assert floor["roles"]["timestamp"]["version"] == repository.timestamp.version
 
 
+def test_a_missing_floor_is_told_where_an_offer_was_seen_and_nowhere_else(
+    bench: Bench, repository: RepositorySimulator
+) -> None:
+    assert bench.check().outcome is Outcome.NOTHING
+    assert not any("floor" in event for event, _, _ in bench.logged), "a new device has none"
+    (bench.root / "updater" / "floor.json").unlink()
+    assert bench.check().outcome is Outcome.NOTHING
+    ((event, detail),) = [(event, detail) for event, detail, _ in bench.logged if "floor" in event]
+    assert event == "floor-damaged"
+    assert "missing" in detail
+    assert (bench.root / "updater" / "floor.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "named"),
+    [
+        ("metadata/{snapshot}.snapshot.json", "snapshot"),
+        ("metadata/{targets}.targets.json", "targets"),
+        ("metadata/timestamp.json", "timestamp"),
+        ("targets/rollout/thermostat/", "plan.json"),
+    ],
+)
+def test_a_refusal_of_metadata_names_the_file_at_which_it_was_noticed(
+    bench: Bench, repository: RepositorySimulator, spoil: str, named: str
+) -> None:
+    path = spoil.format(snapshot=repository.snapshot.version, targets=repository.targets.version)
+    (file,) = [name for name in repository.files if name.startswith(path)]
+    repository.files[file] = repository.files[file][:-1] + b" "
+    result = bench.check()
+    assert result.outcome is Outcome.REFUSED
+    assert named in result.detail
+
+
+def test_new_snapshot_keys_alone_do_not_lower_what_offline_keys_signed(
+    bench: Bench, repository: RepositorySimulator
+) -> None:
+    """TUF forgets all versions below a snapshot whose keys were replaced (1.0.33, 5.3.11). A device
+    does not: whoever holds the new online keys could bring an old delegation back with them."""
+    for _ in range(5):
+        repository.publish()
+    assert bench.check().outcome is Outcome.NOTHING
+    repository.root.revoke_key(repository.keys["snapshot"].public_key.keyid, "snapshot")
+    repository.keys["snapshot"] = CryptoSigner.generate_ed25519()
+    repository.root.add_key(repository.keys["snapshot"].public_key, "snapshot")
+    repository.root.version += 1
+    repository.publish_root()
+    repository.targets.version = 1
+    repository.publish()
+    bench.assert_refused(bench.check(), "rollback")
+    repository.root.revoke_key(repository.keys["targets"].public_key.keyid, "targets")
+    repository.keys["targets"] = CryptoSigner.generate_ed25519()
+    repository.root.add_key(repository.keys["targets"].public_key, "targets")
+    repository.root.version += 1
+    repository.publish_root()
+    repository.publish()
+    assert bench.check().outcome is Outcome.NOTHING, "the control: its own keys were replaced"
+
+
 @pytest.mark.parametrize("file", ["floor.json", "progress.json", "settings/policy.json"])
 def test_a_damaged_record_is_told_and_does_not_stop_updates(
     bench: Bench, repository: RepositorySimulator, work: Path, file: str

@@ -43,6 +43,11 @@ class Places:
         return self.own / "floor.json"
 
     @property
+    def targets(self) -> Path:
+        """Plan, manifest and support statement as they were last verified."""
+        return self.own / "targets"
+
+    @property
     def progress(self) -> Path:
         """What was under way."""
         return self.own / "progress.json"

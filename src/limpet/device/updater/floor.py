@@ -94,9 +94,12 @@ def raise_floor(
     )
 
 
-def load_floor(file: Path, *, built_at: datetime, security_counter: int) -> tuple[Floor, str]:
+def load_floor(
+    file: Path, *, built_at: datetime, security_counter: int, has_looked: bool = False
+) -> tuple[Floor, str]:
     """The floor, never below the firmware's own build time and boot's counter; and a warning.
 
+    `has_looked` says that something else remembers an offer: a missing record is then a lost one.
     A damaged record is set aside and begun anew (the warning says so): refusing all updates
     for ever would be worse, and boot's counter, TUF's cache and the plan's list of
     withdrawals still hold. Raises `Unavailable` if it cannot be read or set aside.
@@ -108,6 +111,8 @@ def load_floor(file: Path, *, built_at: datetime, security_counter: int) -> tupl
             floor = decode_json(data, Floor, max_bytes=_FLOOR_BYTES)
             if floor.time.tzinfo is None:
                 raise Rejected("malformed", "a time without a zone")
+        elif has_looked:
+            warning = f"{file.name} is missing, though offers were seen: it is begun anew"
     except Rejected as error:
         floor, warning = Floor(time=built_at), f"{file.name} was damaged: {error.message}"
         try:

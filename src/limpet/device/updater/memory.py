@@ -10,7 +10,7 @@ from datetime import datetime
 import msgspec
 
 from limpet.device.link import messages as m
-from limpet.device.updater.device import Device
+from limpet.device.updater.device import Device, Places
 from limpet.device.updater.floor import Floor, load_floor, raise_floor, save_floor
 from limpet.device.updater.policy import default_policy, load_policy, save_policy
 from limpet.device.updater.progress import (
@@ -46,12 +46,15 @@ class Memory:
     def load(self, boot: m.BootRecord, *, warn: Callable[[str, str], None]) -> None:
         """What was kept, under what boot knows. `warn(event, detail)` for what is damaged."""
         self.boot = boot
-        self.floor, warning = load_floor(
-            self._places.floor, built_at=self._built_at, security_counter=boot.security_counter
-        )
-        warn("floor-damaged", warning)
         self.progress, warning = load_progress(self._places.progress)
         warn("progress-damaged", warning)
+        self.floor, warning = load_floor(
+            self._places.floor,
+            built_at=self._built_at,
+            security_counter=boot.security_counter,
+            has_looked=_has_looked(self._places, self.progress),
+        )
+        warn("floor-damaged", warning)
         try:
             self.policy = load_policy(self._places.policy, default=self.policy)
         except Rejected as error:
@@ -103,3 +106,12 @@ class Memory:
                 save_floor(self._places.floor, self.floor)
         if after != self.progress:
             self.keep(after)  # after the report is queued: a cut repeats it, never loses it
+
+
+def _has_looked(places: Places, progress: Progress) -> bool:
+    """Whether a floor must have been kept: a plan was verified, or a release was tried."""
+    tried = progress.attempt is not None or progress.confirmed is not None or progress.failed
+    try:
+        return bool(tried) or any(places.targets.iterdir())
+    except OSError:
+        return False

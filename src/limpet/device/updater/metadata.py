@@ -1,0 +1,220 @@
+"""TUF metadata and the small files that it signs: what was refreshed, and what may be believed.
+
+Owns the use of python-tuf's client and what limpet adds to it: the root of trust
+always comes from the firmware, keys are of the suite's schemes only and each family of
+them has signed, expiry is judged by the clock that the caller gives, and every error names
+the file at which it was noticed. Knows no plan, release or model: `repository` does.
+
+Order: refresh (TUF 1.0.33, 5.3 to 5.6), then the suite's rules, then targets, each with the
+rules of the roles that sign it.
+"""
+
+import hashlib
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import IO
+from urllib.parse import quote
+
+from tuf.api import exceptions
+from tuf.api.metadata import Metadata, TargetFile, Targets
+from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
+
+from limpet.crypto.suites import CURRENT, Suite
+from limpet.device.updater.floor import SeenRole
+from limpet.device.updater.schemes import (
+    ROOT_BYTES,
+    verify_delegations,
+    verify_roots,
+    verify_targets,
+)
+from limpet.device.updater.source import NotFound, Source
+from limpet.errors import LimpetError, Rejected, Unavailable
+from limpet.storage import make_directory, read_bounded
+
+__all__ = ["METADATA_BYTES", "MetadataClient", "View"]
+
+METADATA_BYTES = 1 << 20
+"""Largest metadata of a role below root that is read."""
+
+_FETCHED_BYTES = 1 << 22
+_STRONG = frozenset({"sha256", "sha384", "sha512"})  # FIPS 180-4; python-tuf checks every one named
+_BASE = "https://repository.invalid/"  # names the fetcher's namespace; nothing resolves it
+_METADATA, _TARGETS = "metadata/", "targets/"
+
+_CONFIG = {
+    "max_root_rotations": 64,
+    "max_delegations": 8,
+    "root_max_length": ROOT_BYTES,
+    "timestamp_max_length": 16 << 10,
+    "snapshot_max_length": 64 << 10,
+    "targets_max_length": METADATA_BYTES,
+}
+
+_REASONS: tuple[tuple[type[Exception], str], ...] = (
+    (exceptions.ExpiredMetadataError, "expired-metadata"),
+    (exceptions.BadVersionNumberError, "rollback"),
+    (exceptions.UnsignedMetadataError, "bad-signature"),
+    (exceptions.LengthOrHashMismatchError, "bad-signature"),
+    (exceptions.RepositoryError, "malformed"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataClient:
+    """The client side of one repository.
+
+    `cache` and `targets` are directories of its own. `suite` says which schemes and families of
+    keys are believed.
+    """
+
+    source: Source
+    cache: Path
+    targets: Path
+    trusted_root: bytes
+    suite: Suite = CURRENT
+
+    def refresh(self, now: datetime) -> "View":
+        """The newest metadata of the top-level roles, verified at `now` (UTC).
+
+        Raises `Rejected` with `bad-signature`, `weak-key`, `expired-metadata`, `rollback`,
+        `malformed` or `too-large`, and `Unavailable`.
+        """
+        make_directory(self.cache)
+        make_directory(self.targets)
+        fetcher = _Fetcher(self.source)
+        with _tuf_errors(fetcher):
+            client = Updater(
+                str(self.cache),
+                _BASE + _METADATA,
+                target_dir=str(self.targets),
+                target_base_url=_BASE + _TARGETS,
+                fetcher=fetcher,
+                config=UpdaterConfig(**_CONFIG),  # type: ignore[arg-type]
+                bootstrap=self.trusted_root,
+            )
+            first = client._trusted_set.root.version
+            # python-tuf judges expiry by the system's clock alone. A test holds this attribute.
+            client._trusted_set.reference_time = now
+            client.refresh()
+            view = View(self, client, fetcher)
+            root = client._trusted_set.root
+            verify_roots(self.cache, first, root.version, self.suite)
+            verify_targets(root, view.verified, self.suite)
+        return view
+
+
+class View:
+    """One consistent state of the repository, as `MetadataClient.refresh` verified it."""
+
+    def __init__(self, of: MetadataClient, client: Updater, fetcher: "_Fetcher") -> None:
+        self._of, self._client, self._fetcher = of, client, fetcher
+
+    def info(self, path: str) -> TargetFile | None:
+        """What is signed of the target at `path`, as the suite asks; None if nothing is.
+
+        Raises as `MetadataClient.refresh`.
+        """
+        with _tuf_errors(self._fetcher):
+            info = self._client.get_targetinfo(path)
+            trusted = self._client._trusted_set
+            verify_delegations(trusted, path, self.verified, self._of.suite)
+            return info
+
+    def read(self, path: str, *, max_bytes: int) -> bytes | None:
+        """A target's content, from the cache if it still has its signed hash; None if there is no
+        such target. Raises as `MetadataClient.refresh`.
+        """
+        info = self.info(path)
+        if info is None:
+            return None
+        if info.length > max_bytes:
+            raise Rejected("too-large", f"{path} is larger than {max_bytes} bytes")
+        if _STRONG.isdisjoint(info.hashes):
+            raise Rejected("malformed", f"{path} is signed without a strong hash")
+        name = hashlib.sha256(path.encode()).hexdigest()
+        file = str(self._of.targets / name)
+        with _tuf_errors(self._fetcher):
+            cached = self._client.find_cached_target(info, file)
+            cached = cached or self._client.download_target(info, file)
+            data = read_bounded(Path(cached), max_bytes=max_bytes)
+        try:
+            info.verify_length_and_hashes(data)
+        except exceptions.LengthOrHashMismatchError as error:
+            raise Unavailable(f"{path} changed on disk while it was read") from error
+        return data
+
+    def seen(self) -> dict[str, SeenRole]:
+        """Version and keys of every role that was verified and that root or targets names."""
+        trusted = self._client._trusted_set
+        roles: dict[str, SeenRole] = {}
+        delegations = trusted.targets.delegations
+        below = delegations.roles if delegations is not None else None
+        for name, role in {**trusted.root.roles, **(below or {})}.items():
+            if name in trusted:
+                version = trusted[name].version
+                roles[name] = SeenRole(version, tuple(sorted(role.keyids)))
+        return roles
+
+    def verified(self, role: str) -> Metadata[Targets] | None:
+        """The file of a role that python-tuf has verified, with its signatures; None if it has
+        not looked at it."""
+        try:
+            signed = self._client._trusted_set[role]
+        except KeyError:
+            return None
+        data = read_bounded(self._of.cache / f"{quote(role, '')}.json", max_bytes=_FETCHED_BYTES)
+        metadata: Metadata[Targets] = Metadata.from_bytes(data)
+        if metadata.signed != signed:
+            raise Unavailable(f"{role} changed on disk while it was read")
+        return metadata
+
+
+class _Fetcher(FetcherInterface):
+    """python-tuf's fetcher over a `Source`: in memory, and bounded before it reads."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.last = "the root in the firmware"
+        """What was read last, for messages."""
+
+    def _fetch(self, url: str) -> Iterator[bytes]:
+        return iter([self._read(url, _FETCHED_BYTES)])
+
+    @contextmanager
+    def download_file(self, url: str, max_length: int) -> Iterator[IO[bytes]]:
+        """The file at `url`; the base class would write it to a temporary directory."""
+        yield io.BytesIO(self._read(url, max_length))
+
+    def _read(self, url: str, max_bytes: int) -> bytes:
+        self.last = url.removeprefix(_BASE)
+        try:
+            return self._source.get(self.last, max_bytes=max_bytes)
+        except NotFound as error:
+            raise exceptions.DownloadHTTPError(error.message, error.status) from error
+
+
+@contextmanager
+def _tuf_errors(fetcher: _Fetcher) -> Iterator[None]:
+    """Every error of python-tuf as one of ours, which names the file read last."""
+    try:
+        yield
+    except LimpetError:
+        raise
+    except exceptions.DownloadError as error:
+        cause = error.__cause__
+        if isinstance(cause, LimpetError):
+            raise Unavailable(cause.message) from error
+        raise Unavailable(f"the repository is not whole: {fetcher.last}: {error}") from error
+    except exceptions.RepositoryError as error:
+        reason = next(reason for kind, reason in _REASONS if isinstance(error, kind))
+        raise Rejected(reason, f"the repository's metadata, at {fetcher.last}: {error}") from error
+    except OSError as error:
+        raise Unavailable(f"cannot keep the metadata: {error.strerror or error}") from error
+    except ValueError as error:
+        raise Rejected(
+            "malformed", f"the repository's metadata, at {fetcher.last}: {error}"
+        ) from error
