@@ -49,9 +49,17 @@ class Rejected(LimpetError):
 
 
 class Unavailable(LimpetError):
-    """The environment lacks something: a file, a port, space, a peer's answer."""
+    """The environment lacks something: a file, a port, space, a peer's answer.
+
+    `reason` is a short stable word (kebab case) as a `Rejected` has it, for whoever sees only
+    the word; most need none.
+    """
 
     exit_code = 3
+
+    def __init__(self, message: str, *, hint: str = "", reason: str = "unavailable") -> None:
+        super().__init__(message, hint=hint)
+        self.reason = reason
 
 
 class Misuse(LimpetError):

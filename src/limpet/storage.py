@@ -18,9 +18,11 @@ from pathlib import Path
 from limpet.errors import Rejected, Unavailable
 
 __all__ = [
+    "DAMAGED_STORAGE",
     "advice_for",
     "make_directory",
     "read_bounded",
+    "reason_for",
     "remove_durably",
     "sync_directory",
     "write_atomic",
@@ -37,9 +39,27 @@ _ADVICE: Mapping[int, str] = {
 }
 
 
+DAMAGED_STORAGE = "storage"
+"""The reason of an error that no space and no right would mend: a directory where a file should
+be, a block that cannot be read."""
+
+_REASONS: Mapping[int, str] = {
+    errno.ENOSPC: "disk-full",
+    errno.EDQUOT: "disk-full",
+    errno.EACCES: "not-permitted",
+    errno.EPERM: "not-permitted",
+    errno.EROFS: "read-only",
+}
+
+
 def advice_for(error: OSError) -> str:
     """What a person can do about `error`; empty if the message says all."""
     return _ADVICE.get(error.errno or 0, "")
+
+
+def reason_for(error: OSError) -> str:
+    """The stable word for `error` of a file system; `DAMAGED_STORAGE` if there is none better."""
+    return _REASONS.get(error.errno or 0, DAMAGED_STORAGE)
 
 
 def sync_directory(path: Path) -> None:
@@ -112,4 +132,5 @@ def read_bounded(path: Path, *, max_bytes: int) -> bytes:
 
 def _unavailable(error: OSError, path: Path, doing: str) -> Unavailable:
     reason = (error.strerror or "failed").lower()
-    return Unavailable(f"cannot {doing} {path}: {reason}", hint=advice_for(error))
+    message = f"cannot {doing} {path}: {reason}"
+    return Unavailable(message, hint=advice_for(error), reason=reason_for(error))

@@ -27,7 +27,14 @@ from limpet.errors import LimpetError, Rejected, Unavailable
 from limpet.firmware.archive import ArchiveReader, Begin, ReaderState
 from limpet.firmware.image import PACKED_BYTES, ReadRange, open_group
 from limpet.firmware.tree import MAX_TREE_BYTES, Entry, Kind, digest_tree, walk_tree
-from limpet.storage import read_bounded, remove_durably, sync_directory, write_atomic
+from limpet.storage import (
+    advice_for,
+    read_bounded,
+    reason_for,
+    remove_durably,
+    sync_directory,
+    write_atomic,
+)
 from limpet.wire.codec import Message, decode_json
 from limpet.wire.release import Digest, Image
 
@@ -92,7 +99,9 @@ def install_image(
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             writer.discard()
         why = (error.strerror or "failed").lower()
-        raise Unavailable(f"cannot write {slot.name}: {why}", hint="free some space") from error
+        raise Unavailable(
+            f"cannot write {slot.name}: {why}", hint=advice_for(error), reason=reason_for(error)
+        ) from error
 
 
 def adopt_tree(staging: Path, slot: Path, *, tree_sha256: str) -> InstalledTree:
@@ -123,7 +132,11 @@ def adopt_tree(staging: Path, slot: Path, *, tree_sha256: str) -> InstalledTree:
         _put_in_place(incoming, slot)
     except OSError as error:
         why = (error.strerror or "failed").lower()
-        raise Unavailable(f"cannot take the new firmware into slot {slot.name}: {why}") from error
+        raise Unavailable(
+            f"cannot take the new firmware into slot {slot.name}: {why}",
+            hint=advice_for(error),
+            reason=reason_for(error),
+        ) from error
     return InstalledTree(slot, tree_sha256)
 
 
@@ -231,7 +244,8 @@ def _clear(part: Path, journal: Path) -> None:
         pass
     except OSError as error:
         raise Unavailable(
-            f"cannot remove {part}: {(error.strerror or 'failed').lower()}"
+            f"cannot remove {part}: {(error.strerror or 'failed').lower()}",
+            reason=reason_for(error),
         ) from error
 
 

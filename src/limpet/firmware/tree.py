@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from limpet.errors import Rejected, Unavailable
+from limpet.storage import reason_for
 
 __all__ = [
     "MAX_DEPTH",
@@ -176,4 +177,5 @@ def _digest_file(path: Path, size: int) -> bytes:
 
 
 def _unavailable(error: OSError, path: Path) -> Unavailable:
-    return Unavailable(f"cannot read {path}: {(error.strerror or 'failed').lower()}")
+    message = f"cannot read {path}: {(error.strerror or 'failed').lower()}"
+    return Unavailable(message, reason=reason_for(error))

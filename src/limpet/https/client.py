@@ -24,6 +24,9 @@ __all__ = ["ClientResponse", "HttpsClient", "StreamedResponse", "Timeouts"]
 _READ = 64 << 10
 _HEADER_BYTES = 32 << 10
 _PORT = 443
+UNREACHABLE, TOO_SLOW = "unreachable", "too-slow"
+"""The reasons of an `Unavailable` peer."""
+
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -211,7 +214,7 @@ class HttpsClient:
                 if isinstance(event, h11.Response):
                     return event
                 if not isinstance(event, h11.InformationalResponse):
-                    raise Unavailable(f"{self._host} closed the connection")
+                    raise Unavailable(f"{self._host} closed the connection", reason=UNREACHABLE)
 
     def _chunks(self, deadline_of: Callable[[], float]) -> Iterator[bytes]:
         with self._errors():
@@ -222,7 +225,7 @@ class HttpsClient:
                     yield bytes(event.data)
                     continue
                 if not isinstance(event, h11.EndOfMessage):
-                    raise Unavailable(f"{self._host} broke its answer off")
+                    raise Unavailable(f"{self._host} broke its answer off", reason=UNREACHABLE)
                 break
         if http is not None and http.our_state is h11.DONE and http.their_state is h11.DONE:
             http.start_next_cycle()
@@ -262,17 +265,19 @@ class HttpsClient:
                 return event
             data = self._bounded(deadline).recv(_READ)
             if not data and http.their_state is h11.SEND_RESPONSE:
-                raise Unavailable(f"{self._host} closed the connection")
+                raise Unavailable(f"{self._host} closed the connection", reason=UNREACHABLE)
             http.receive_data(data)
             if not data:
                 try:
                     return http.next_event()
                 except h11.RemoteProtocolError as error:
-                    raise Unavailable(f"{self._host} broke its answer off") from error
+                    raise Unavailable(
+                        f"{self._host} broke its answer off", reason=UNREACHABLE
+                    ) from error
 
     def _bounded(self, deadline: float) -> ssl.SSLSocket:
         if self._socket is None:
-            raise Unavailable(f"the connection to {self._host} is closed")
+            raise Unavailable(f"the connection to {self._host} is closed", reason=UNREACHABLE)
         self._socket.settimeout(_left(deadline))
         return self._socket
 
@@ -299,15 +304,15 @@ class HttpsClient:
             raise Misuse(f"a request that cannot be sent: {error}") from error
         except TimeoutError as error:
             self.close()
-            raise Unavailable(f"{where} did not answer in time") from error
+            raise Unavailable(f"{where} did not answer in time", reason=TOO_SLOW) from error
         except ssl.SSLError as error:
             self.close()
             reason = (error.reason or "failed").lower().replace("_", " ")
-            raise Unavailable(f"TLS with {where} failed: {reason}") from error
+            raise Unavailable(f"TLS with {where} failed: {reason}", reason=UNREACHABLE) from error
         except OSError as error:
             self.close()
             reason = (error.strerror or str(error) or "failed").lower()
-            raise Unavailable(f"cannot reach {where}: {reason}") from error
+            raise Unavailable(f"cannot reach {where}: {reason}", reason=UNREACHABLE) from error
 
 
 def _left(deadline: float) -> float:

@@ -132,8 +132,10 @@ def run_check(check: Check) -> CheckResult:
         return run.refused(error)
     except Unavailable as error:
         wait = error.retry_after if isinstance(error, Busy) else None
-        run.tell("update-check-failed", str(error), level="warning")
-        return run.result(Outcome.UNAVAILABLE, detail=error.message, retry_after=wait)
+        run.tell("update-check-failed", f"{error.reason}: {error}", level="warning")
+        return run.result(
+            Outcome.UNAVAILABLE, reason=error.reason, detail=error.message, retry_after=wait
+        )
 
 
 class _Run:

@@ -49,7 +49,7 @@ class NotFound(Unavailable):
     """The server has no such file. `status` is what it said."""
 
     def __init__(self, message: str, status: int) -> None:
-        super().__init__(message)
+        super().__init__(message, reason="missing-file")
         self.status = status
 
 
@@ -60,7 +60,7 @@ class FileRefused(Unavailable):
         words = _STATUS_WORDS.get(status, "a refusal")
         if 300 <= status < 400:
             words = "a redirect, which is never followed"
-        super().__init__(f"the vendor answers {status} ({words}) for {path}")
+        super().__init__(f"the vendor answers {status} ({words}) for {path}", reason="file-refused")
         self.status = status
 
 
@@ -68,7 +68,7 @@ class Busy(Unavailable):
     """The server asks for patience: `retry_after` seconds, or None."""
 
     def __init__(self, message: str, retry_after: float | None) -> None:
-        super().__init__(message)
+        super().__init__(message, reason="busy")
         self.retry_after = retry_after
 
 
@@ -164,7 +164,8 @@ def _verify_stream(answer: StreamedResponse, path: str, offset: int, end: int) -
     _verify_patience(answer, path)
     if 300 <= answer.status < 500 and answer.status not in _NOT_FINAL:
         raise FileRefused(path, answer.status)
-    raise Unavailable(f"the vendor answered {answer.status} for {path}")
+    message = f"the vendor answered {answer.status} for {path}"
+    raise Unavailable(message, reason="unexpected-answer")
 
 
 def _verify_status(answer: ClientResponse, path: str) -> None:
@@ -173,7 +174,8 @@ def _verify_status(answer: ClientResponse, path: str) -> None:
     if answer.status in _NOT_FOUND:
         raise NotFound(f"the vendor has no {path}", answer.status)
     _verify_patience(answer, path)
-    raise Unavailable(f"the vendor answered {answer.status} for {path}")
+    message = f"the vendor answered {answer.status} for {path}"
+    raise Unavailable(message, reason="unexpected-answer")
 
 
 def _verify_patience(answer: ClientResponse | StreamedResponse, path: str) -> None:
