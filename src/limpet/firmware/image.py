@@ -15,14 +15,23 @@ import secrets
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 from limpet.errors import Rejected, Unavailable
 from limpet.firmware.archive import END, MAGIC, frame_entry
 from limpet.firmware.tree import Kind, TreeHash, walk_tree
 from limpet.storage import sync_directory
-from limpet.wire.release import Group, Image
+from limpet.wire.release import Group, Image, Verity
 
-__all__ = ["GROUP_BYTES", "PACKED_BYTES", "ReadRange", "build_image", "open_group", "range_reader"]
+__all__ = [
+    "GROUP_BYTES",
+    "PACKED_BYTES",
+    "ReadRange",
+    "build_image",
+    "open_group",
+    "pack_file",
+    "range_reader",
+]
 
 GROUP_BYTES = 1 << 20
 PACKED_BYTES = GROUP_BYTES + (64 << 10)
@@ -41,12 +50,52 @@ def build_image(tree: Path, out: Path) -> Image:
     (With one version of zlib; the unpacked archive is the same with any.)
     Raises `Rejected("tampered-tree")` if `tree` holds what firmware cannot, `Unavailable`.
     """
-    digest, whole = TreeHash(), hashlib.sha256()
+    digest = TreeHash()
+    packed, size, groups = _pack(_archive(tree, digest), out)
+    return Image(
+        path=packed,
+        packed=sum(group.packed for group in groups),
+        size=size,
+        codec="zlib",
+        groups=groups,
+        tree_sha256=digest.hexdigest(),
+    )
+
+
+def pack_file(
+    source: Path, out: Path, *, kind: Literal["block", "bundle"], verity: Verity | None = None
+) -> Image:
+    """Pack the bytes of `source` as they are: a block image with its hash tree, or the bundle of
+    another updater. Raises `Unavailable`."""
+    whole = hashlib.sha256()
+
+    def read() -> Iterator[bytes]:
+        with source.open("rb") as file:
+            while block := file.read(_READ_BYTES):
+                whole.update(block)
+                yield block
+
+    path, size, groups = _pack(read(), out)
+    return Image(
+        path=path,
+        packed=sum(group.packed for group in groups),
+        size=size,
+        codec="zlib",
+        groups=groups,
+        tree_sha256=whole.hexdigest(),
+        kind=kind,
+        verity=verity,
+    )
+
+
+def _pack(pieces: Iterator[bytes], out: Path) -> tuple[str, int, tuple[Group, ...]]:
+    """Write the groups of `pieces` to `out`, durably: path, size unpacked, groups."""
+    whole = hashlib.sha256()
     groups: list[Group] = []
     part = out.with_name(f".{out.name}.{secrets.token_hex(4)}.part")
     try:
         with part.open("xb") as file:
-            for data in _grouped(_archive(tree, digest)):
+            for data in _grouped(pieces):
                 packed = zlib.compress(data, _LEVEL)
                 whole.update(packed)
                 file.write(packed)
@@ -60,14 +109,7 @@ def build_image(tree: Path, out: Path) -> Image:
         part.unlink(missing_ok=True)
         why = (error.strerror or "failed").lower()
         raise Unavailable(f"cannot write the image {out}: {why}") from error
-    return Image(
-        path=f"images/{whole.hexdigest()}.img",
-        packed=sum(group.packed for group in groups),
-        size=sum(group.size for group in groups),
-        codec="zlib",
-        groups=tuple(groups),
-        tree_sha256=digest.hexdigest(),
-    )
+    return f"images/{whole.hexdigest()}.img", sum(group.size for group in groups), tuple(groups)
 
 
 def open_group(packed: bytes, group: Group) -> bytes:

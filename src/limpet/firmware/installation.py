@@ -38,7 +38,14 @@ from limpet.storage import (
 from limpet.wire.codec import Message, decode_json
 from limpet.wire.release import Digest, Image
 
-__all__ = ["InstalledTree", "adopt_tree", "discard_partial", "install_image"]
+__all__ = [
+    "InstalledTree",
+    "Progress",
+    "adopt_tree",
+    "discard_partial",
+    "install_image",
+    "verify_description",
+]
 
 _JOURNAL_BYTES = 16 << 10
 _COPY_BYTES = 1 << 20
@@ -77,7 +84,9 @@ def install_image(
     Raises `Rejected("tampered-image" | "tampered-tree" | "malformed")` and `Unavailable` (disk
     full, peer gone); after `Unavailable` a later call goes on.
     """
-    _verify_description(image)
+    verify_description(image)
+    if image.kind != "tree":
+        raise Rejected("malformed", "not an image for a slot that is a directory")
     if _is_tree(slot, image.tree_sha256):
         _clear(_part_of(slot), journal)
         return InstalledTree(slot, image.tree_sha256)
@@ -145,7 +154,8 @@ def discard_partial(slot: Path, *, journal: Path) -> None:
     _clear(_part_of(slot), journal)
 
 
-def _verify_description(image: Image) -> None:
+def verify_description(image: Image) -> None:
+    """That sizes add up and stay in their bounds. Raises `Rejected("malformed")`."""
     if any(group.packed > PACKED_BYTES for group in image.groups):
         raise Rejected("malformed", "a group of the image is larger than allowed")
     packed, size = sum(g.packed for g in image.groups), sum(g.size for g in image.groups)

@@ -22,6 +22,7 @@ __all__ = [
     "ModelName",
     "PartsPerMillion",
     "ReleaseManifest",
+    "Verity",
     "Version",
     "manifest_path",
     "version_key",
@@ -47,7 +48,15 @@ class Group(Message, frozen=True, kw_only=True):
     sha256: Digest  # of the unpacked bytes
 
 
-class Image(Message, frozen=True, kw_only=True):
+class Verity(Message, frozen=True, kw_only=True):
+    """The hash tree of a block image (dm-verity), see limpet.firmware.verity."""
+
+    root_sha256: Digest
+    salt: Digest
+    data_blocks: Annotated[int, Meta(gt=0, le=1 << 21)]  # of 4096 bytes; the tree follows
+
+
+class Image(Message, frozen=True, kw_only=True, omit_defaults=True):
     """Where the image lies and what it must be."""
 
     path: Annotated[str, Meta(pattern="^images/[0-9a-f]{64}\\.img$")]  # below the repository's URL
@@ -55,7 +64,9 @@ class Image(Message, frozen=True, kw_only=True):
     size: Count  # bytes unpacked
     codec: Literal["zlib"]
     groups: tuple[Group, ...]
-    tree_sha256: Digest  # of the installed tree, see limpet.firmware.tree
+    tree_sha256: Digest  # of the installed tree, see limpet.firmware.tree; else of all its bytes
+    kind: Literal["tree", "block", "bundle"] = "tree"
+    verity: Verity | None = None  # of a block image
 
 
 class Bounds(Message, frozen=True, kw_only=True):

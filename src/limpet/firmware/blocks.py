@@ -1,0 +1,160 @@
+"""Writing a block image onto a slot that is a device, group by group, resumed after any cut.
+
+Owns the journal and the order: verify, write, fsync, journal; at the end everything is read
+back from the medium and compared group by group. A slot is a block device, or a file in its
+place. The old firmware of *this* slot is gone from the first group on: the other slot is what
+runs meanwhile. A device that is in use (mounted, mapped) is never opened.
+"""
+
+import errno
+import hashlib
+import os
+import stat
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from limpet.errors import Rejected, Unavailable
+from limpet.firmware.image import ReadRange, open_group
+from limpet.firmware.installation import Progress, verify_description
+from limpet.firmware.verity import BLOCK, hash_offset
+from limpet.storage import read_bounded, remove_durably, write_atomic
+from limpet.wire.codec import Message, decode_json
+from limpet.wire.release import Digest, Group, Image
+
+__all__ = ["install_blocks", "verify_device"]
+
+_JOURNAL_BYTES = 4 << 10
+
+
+class _Journal(Message, frozen=True, kw_only=True):
+    blocks_sha256: Digest  # of the signed description, so that a journal fits one image only
+    groups: Annotated[int, Meta(ge=0)]
+
+
+def install_blocks(
+    image: Image,
+    read_range: ReadRange,
+    device: Path,
+    *,
+    journal: Path,
+    on_progress: Progress | None = None,
+) -> None:
+    """Make `device` begin with exactly the bytes of `image`, going on from `journal` if it fits.
+
+    `image` must come from a verified manifest. Raises `Rejected("tampered-image" |
+    "tampered-blocks" | "malformed" | "slot-too-small")` and `Unavailable`; a later call goes on.
+    """
+    verify_description(image)
+    _verify_kind(image)
+    try:
+        descriptor = _open(device, os.O_RDWR)
+        try:
+            _verify_size(descriptor, image, device)
+            done = _journalled(journal, image)
+            _write(descriptor, image, read_range, done, journal, on_progress)
+            _read_back(descriptor, image, device)
+        except Rejected as error:
+            if error.reason == "tampered-blocks":
+                remove_durably(journal)  # it lied, or the medium does: begin anew next time
+            raise
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        why = (error.strerror or "failed").lower()
+        raise Unavailable(f"cannot write slot {device.name}: {why}") from error
+
+
+def verify_device(device: Path, image: Image) -> None:
+    """That `device` begins with the bytes of `image`, as they lie on the medium. Raises
+    `Rejected("tampered-blocks")`, `Unavailable`."""
+    try:
+        descriptor = _open(device, os.O_RDONLY)
+        try:
+            _verify_size(descriptor, image, device)
+            _read_back(descriptor, image, device)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise Unavailable(f"cannot read slot {device.name}: {error.strerror}") from error
+
+
+def _verify_kind(image: Image) -> None:
+    verity = image.verity
+    if image.kind != "block" or verity is None:
+        raise Rejected("malformed", "not an image for a slot of blocks")
+    if image.size % BLOCK or hash_offset(verity) >= image.size:
+        raise Rejected("malformed", "the image has no room for its hash tree")
+
+
+def _open(device: Path, flags: int) -> int:
+    """A block device only if nobody uses it (open(2), O_EXCL); a file as it is."""
+    blocks = stat.S_ISBLK(os.stat(device).st_mode)
+    return os.open(device, flags | os.O_CLOEXEC | (os.O_EXCL if blocks else 0))
+
+
+def _verify_size(descriptor: int, image: Image, device: Path) -> None:
+    room = os.lseek(descriptor, 0, os.SEEK_END)
+    if room < image.size:
+        message = f"slot {device.name} has {room} bytes, the firmware {image.size}"
+        raise Rejected("slot-too-small", message, hint="build a smaller image")
+
+
+def _key(image: Image) -> str:
+    return hashlib.sha256(msgspec.json.encode(image, order="sorted")).hexdigest()
+
+
+def _journalled(journal: Path, image: Image) -> int:
+    try:
+        data = read_bounded(journal, max_bytes=_JOURNAL_BYTES)
+        found = decode_json(data, _Journal, max_bytes=_JOURNAL_BYTES)
+    except (Rejected, Unavailable):
+        return 0
+    fits = found.blocks_sha256 == _key(image) and found.groups <= len(image.groups)
+    return found.groups if fits else 0
+
+
+def _write(
+    descriptor: int,
+    image: Image,
+    read_range: ReadRange,
+    done: int,
+    journal: Path,
+    on_progress: Progress | None,
+) -> None:
+    packed = sum(group.packed for group in image.groups[:done])
+    offset = sum(group.size for group in image.groups[:done])
+    for number, group in enumerate(image.groups[done:], start=done + 1):
+        data = open_group(read_range(packed, group.packed), group)
+        _put(descriptor, data, offset)
+        os.fsync(descriptor)
+        record = _Journal(blocks_sha256=_key(image), groups=number)
+        write_atomic(journal, msgspec.json.encode(record))
+        packed, offset = packed + group.packed, offset + group.size
+        if on_progress is not None:
+            on_progress(number, len(image.groups))
+
+
+def _put(descriptor: int, data: bytes, offset: int) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(descriptor, view, offset)
+        if written == 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        view, offset = view[written:], offset + written
+
+
+def _read_back(descriptor: int, image: Image, device: Path) -> None:
+    os.fsync(descriptor)
+    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    offset = 0
+    for group in image.groups:
+        if not _holds(descriptor, group, offset):
+            raise Rejected("tampered-blocks", f"slot {device.name} does not hold what was signed")
+        offset += group.size
+
+
+def _holds(descriptor: int, group: Group, offset: int) -> bool:
+    return hashlib.sha256(os.pread(descriptor, group.size, offset)).hexdigest() == group.sha256
