@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from limpet.errors import Rejected, Unavailable
-from limpet.storage import read_bounded, remove_durably, write_atomic
+from limpet.storage import make_directory, read_bounded, remove_durably, write_atomic
 
 
 def test_a_write_replaces_the_content_and_sets_the_mode(tmp_path: Path) -> None:
@@ -58,6 +58,20 @@ def test_the_content_is_synced_before_it_gets_its_name_and_the_directory_after(
     monkeypatch.setattr(Path, "replace", record_replace)
     write_atomic(tmp_path / "record.json", b"new")
     assert seen == ["file", "rename", "directory"]
+
+
+def test_a_new_directory_is_durable_itself_with_every_parent_that_was_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was written into it would go with its name; `./run cuts` found it so."""
+    synced: list[Path] = []
+    monkeypatch.setattr(
+        os, "fsync", lambda fd: synced.append(Path(f"/proc/self/fd/{fd}").readlink())
+    )
+    make_directory(tmp_path / "own" / "settings")
+    assert synced == [tmp_path, tmp_path / "own"]
+    make_directory(tmp_path / "own" / "settings")
+    assert len(synced) == 2
 
 
 def test_a_missing_directory_is_named(tmp_path: Path) -> None:

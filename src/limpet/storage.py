@@ -72,9 +72,15 @@ def sync_directory(path: Path) -> None:
 
 
 def make_directory(path: Path, *, mode: int = 0o700) -> Path:
-    """Make `path` and its parents where missing; a new one gets `mode`. Raises `Unavailable`."""
+    """Make `path` and its parents where missing; a new one gets `mode`. Raises `Unavailable`.
+
+    Durable on return: what is then written into a new directory must not go with its name.
+    """
+    missing = [one for one in (path, *path.parents) if not one.exists()]
     try:
         path.mkdir(mode=mode, parents=True, exist_ok=True)
+        for one in reversed(missing):
+            sync_directory(one.parent)
     except FileExistsError as error:
         message = f"cannot create {path}: there is a file of this name"
         raise Unavailable(message, hint="choose another name, or remove the file") from error
