@@ -5,17 +5,17 @@ service if there is one.
 """
 
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
+from limpet.cli import _simulate
 from limpet.cli._frame import emit, make_app, show_examples
-from limpet.errors import Misuse, Rejected
+from limpet.cli._shares import PPM_PER_PERCENT, make_test, ppm
 
 if TYPE_CHECKING:
-    from limpet.vendor.rollout import HealthTest, Rollout, RolloutStatus
+    from limpet.vendor.rollout import Rollout, RolloutStatus
     from limpet.vendor.store import Ring
 
 __all__ = ["app"]
@@ -24,9 +24,6 @@ app = make_app(
     "Phase a release in; pause, resume or withdraw it.",
     examples=["limpet rollout start 1.2.0 --vendor vendor --steps 1,10,25,50,75,100 --wait 3600"],
 )
-
-PPM_PER_PERCENT = 10_000
-WHOLE_PPM = 1_000_000
 
 _vendor = typer.Option(..., "--vendor", metavar="DIR", help="The vendor's directory.")
 _json_option = typer.Option(False, "--json", help="Print JSON.")
@@ -75,11 +72,11 @@ def start(
     status = rollout.start(
         _open(vendor),
         version,
-        shares_ppm=[_ppm(share) for share in steps.split(",")],
+        shares_ppm=[ppm(part) for part in steps.split(",")],
         wait_seconds=wait,
         canaries=canary,
         rings=ring,
-        test=_test(tolerable, intolerable, alpha, beta, distrust),
+        test=make_test(tolerable, intolerable, alpha, beta, distrust),
         silent_seconds=silent_after,
         check_interval_seconds=check_interval or None,
     )
@@ -155,6 +152,9 @@ def rings(vendor: Path = _vendor, json: bool = _json_option) -> None:
     emit(rollout.list_rings(opened.database, opened.model), json=json, human=_print_rings)
 
 
+app.command(epilog=show_examples(_simulate.EXAMPLE))(_simulate.simulate)
+
+
 def _print_rings(rings: "tuple[Ring, ...]") -> None:
     for ring in rings:
         print(f"{ring.name}: {', '.join(ring.serials) or 'nobody'}")
@@ -177,39 +177,6 @@ def _open(directory: Path) -> "Rollout":
         database=Database.open(home.database),
         repository=Repository(home, clock),
         clock=clock,
-    )
-
-
-def _test(tolerable: str, intolerable: str, alpha: str, beta: str, distrust: int) -> "HealthTest":
-    from limpet.vendor.rollout import HealthTest
-
-    rates = [_ppm(text) / WHOLE_PPM for text in (tolerable, intolerable, alpha, beta)]
-    try:
-        return HealthTest(
-            tolerable=rates[0],
-            intolerable=rates[1],
-            alpha=rates[2],
-            beta=rates[3],
-            distrust=distrust,
-        )
-    except Misuse as error:
-        raise Rejected(
-            "bad-test", error.message, hint="as --tolerable 0.5% --intolerable 2%"
-        ) from (error)
-
-
-def _ppm(text: str) -> int:
-    """Parts per million from a share in percent, exactly."""
-    try:
-        ppm = Decimal(text.strip().removesuffix("%").strip()) * PPM_PER_PERCENT
-        if ppm == ppm.to_integral_value():
-            return int(ppm)
-    except (InvalidOperation, ValueError, OverflowError):
-        pass
-    raise Rejected(
-        "bad-steps",
-        f"{text!r} is not a share in percent",
-        hint="say --steps 1,10,25,50,75,100",
     )
 
 

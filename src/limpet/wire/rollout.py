@@ -109,9 +109,9 @@ def is_admitted(plan: Plan, device_id: str) -> bool:
     """Whether the plan lets this device install the planned release now."""
     if plan.release is None or plan.state is not PlanState.RUNNING:
         return False
-    if is_named(plan, device_id):
+    if position(plan.release.manifest_sha256, device_id) < plan.admitted_ppm:
         return True
-    return position(plan.release.manifest_sha256, device_id) < plan.admitted_ppm
+    return is_named(plan, device_id)
 
 
 def earliest_installation(bounds: Bounds, place: int) -> datetime:

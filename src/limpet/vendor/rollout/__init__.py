@@ -19,25 +19,40 @@ from .decision import (
 )
 from .engine import Rollout, tick
 from .evidence import Evidence, weigh
+from .forecast import Breach, Forecast, Limits, Outlook, Spread, find_breaches, forecast
 from .health import DEFAULT_TEST, HealthTest, Verdict, expected_reports, run_test
+from .picture import draw_forecast
 from .rings import list_rings, remove_ring, set_ring
+from .simulation import Course, Fleet, Run, Schedule, simulate
 from .status import RolloutStatus, status
 
 __all__ = [
     "DEFAULT_TEST",
     "Advance",
+    "Breach",
     "Complete",
+    "Course",
     "Evidence",
+    "Fleet",
+    "Forecast",
     "Halt",
     "HealthTest",
+    "Limits",
+    "Outlook",
     "Rollout",
     "RolloutStatus",
+    "Run",
+    "Schedule",
+    "Spread",
     "Stay",
     "Step",
     "Verdict",
     "decide_step",
     "decide_steps",
+    "draw_forecast",
     "expected_reports",
+    "find_breaches",
+    "forecast",
     "list_rings",
     "pause",
     "remove_ring",
@@ -45,6 +60,7 @@ __all__ = [
     "ring_limit",
     "run_test",
     "set_ring",
+    "simulate",
     "start",
     "status",
     "tick",

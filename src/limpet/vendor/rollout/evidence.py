@@ -8,22 +8,28 @@ Owns the rules by which attempts become evidence. Pure.
    of its permanent identity: whoever has devices cannot choose that they are asked early.
 3. A failure of a device that failed on k other releases, which the fleet completed, counts
    1 / (1 + k): its reports say more of the device than of the release.
-4. What is left goes through a test that is told how many devices may lie
+4. Votes are taken in the order in which attempts began. Those that end silent are known last: in
+   the order of results, a step's few bricked devices would come all at once after its successes,
+   which looks like a release that has turned bad.
+5. What is left goes through a test that is told how many devices may lie
    (`limpet.vendor.rollout.health`).
 
 A success never counts for more than one success: it takes dozens to outweigh one failure.
 """
 
+import bisect
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from limpet.vendor.store import Attempt, Ring, RolloutRow
+from limpet.vendor.store import Attempt, RolloutRow
 from limpet.wire.rollout import position
 
 from .health import HealthTest, Verdict, take_outcome, verdict_before
 
-__all__ = ["Evidence", "RingEvidence", "is_counted", "test_of", "weigh"]
+__all__ = ["Evidence", "RingEvidence", "Tally", "is_counted", "test_of", "weigh"]
+
+_STRIDE = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +71,69 @@ def is_counted(row: RolloutRow, serial: str, named: frozenset[str]) -> bool:
     return serial in named or position(row.manifest_sha256, serial) < row.admitted_ppm
 
 
+class Tally:
+    """Votes as they come in: `weigh` and the simulation count with this, and nothing else does."""
+
+    def __init__(self, row: RolloutRow) -> None:
+        self.succeeded = self.failed = self.silent = self.pending = 0
+        self._votes: list[tuple[datetime, str, bool, float]] = []
+        self._marks = [verdict_before(test_of(row))]  # the verdict after each `_STRIDE` votes
+        self._ring_of = {serial: ring.name for ring in row.rings for serial in ring.serials}
+        self._shown = {ring.name: (0, 0) for ring in row.rings}
+
+    def end(
+        self,
+        serial: str,
+        succeeded: bool,
+        *,
+        begun: datetime,
+        silent: bool = False,
+        weight: float = 1.0,
+    ) -> None:
+        """One device's result, of the attempt that began then; never twice for a device."""
+        if succeeded:
+            self.succeeded += 1
+        elif silent:
+            self.silent += 1
+        else:
+            self.failed += 1
+        vote = (begun, serial, succeeded, weight)
+        place = bisect.bisect_left(self._votes, vote)
+        self._votes.insert(place, vote)
+        del self._marks[place // _STRIDE + 1 :]
+        if (ring := self._ring_of.get(serial)) is not None:
+            good, bad = self._shown[ring]
+            self._shown[ring] = (good + succeeded, bad + (not succeeded))
+
+    @property
+    def verdict(self) -> Verdict:
+        """The health test's, over all votes in the order in which attempts began."""
+        known = (len(self._marks) - 1) * _STRIDE
+        verdict = self._marks[-1]
+        for number, (_, _, succeeded, weight) in enumerate(self._votes[known:], known + 1):
+            verdict = take_outcome(verdict, succeeded, weight)
+            if number % _STRIDE == 0:
+                self._marks.append(verdict)
+        return verdict
+
+    def evidence(self, row: RolloutRow) -> Evidence:
+        """All of it so far, with the rings that `row` admits."""
+        rings = []
+        for ring in row.admitted_rings:
+            good, bad = self._shown[ring.name]
+            rings.append(
+                RingEvidence(name=ring.name, devices=len(ring.serials), succeeded=good, failed=bad)
+            )
+        return Evidence(
+            succeeded=self.succeeded,
+            failed=self.failed,
+            silent=self.silent,
+            pending=self.pending,
+            rings=tuple(rings),
+            verdict=self.verdict,
+        )
+
+
 def weigh(
     attempts: Iterable[Attempt],
     row: RolloutRow,
@@ -72,46 +141,22 @@ def weigh(
     now: datetime,
     failures_elsewhere: Mapping[str, int] | None = None,
 ) -> Evidence:
-    """Count each device's latest attempt, and run the health test over them as they ended."""
+    """Count each device's latest attempt, and run the health test over them as they began."""
     patience, elsewhere = timedelta(seconds=row.silent_seconds), failures_elsewhere or {}
     named = frozenset(serial for ring in row.admitted_rings for serial in ring.serials)
-    ended: list[tuple[datetime, str, bool]] = []
-    succeeded = failed = silent = pending = 0
+    tally = Tally(row)
     for attempt in attempts:
         if not is_counted(row, attempt.serial, named):
             continue
-        outcome, at = attempt.succeeded, attempt.ended_at
-        if outcome is None or at is None:
-            at = attempt.started_at + patience
-            if at > now:
-                pending += 1
-                continue
-            outcome, silent = False, silent + 1
-        elif outcome:
-            succeeded += 1
-        else:
-            failed += 1
-        ended.append((at, attempt.serial, outcome))
-    ended.sort()
-    verdict = verdict_before(test_of(row))
-    for _, serial, outcome in ended:
-        verdict = take_outcome(verdict, outcome, 1 / (1 + elsewhere.get(serial, 0)))
-    results = {serial: outcome for _, serial, outcome in ended}
-    return Evidence(
-        succeeded=succeeded,
-        failed=failed,
-        silent=silent,
-        pending=pending,
-        rings=tuple(_ring(ring, results) for ring in row.admitted_rings),
-        verdict=verdict,
-    )
-
-
-def _ring(ring: Ring, results: Mapping[str, bool]) -> RingEvidence:
-    shown = [results[serial] for serial in ring.serials if serial in results]
-    return RingEvidence(
-        name=ring.name,
-        devices=len(ring.serials),
-        succeeded=sum(shown),
-        failed=len(shown) - sum(shown),
-    )
+        silent = attempt.succeeded is None
+        if silent and attempt.started_at + patience > now:
+            tally.pending += 1
+            continue
+        tally.end(
+            attempt.serial,
+            bool(attempt.succeeded),
+            begun=attempt.started_at,
+            silent=silent,
+            weight=1 / (1 + elsewhere.get(attempt.serial, 0)),
+        )
+    return tally.evidence(row)

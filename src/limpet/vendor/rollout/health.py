@@ -43,8 +43,8 @@ __all__ = [
 ]
 
 SMALL_SAMPLE_SHARE = 0.2
-"""More failures than this share of the running test's outcomes lean against a release, even where
-distrust could explain them: two failures of two devices are no reason to go on."""
+"""Before a test has passed, more failures than this share of the outcomes lean against a release,
+even where distrust could explain them: two failures of two devices are no reason to go on."""
 
 
 class Health(enum.Enum):
@@ -123,10 +123,16 @@ class Verdict:
 
     @property
     def leans(self) -> bool:
-        """Whether the evidence is against the release, and more than distrust explains."""
-        explained = self.test.distrust * self.test.failure_weight
-        share = self.failures > SMALL_SAMPLE_SHARE * (self.failures + self.successes)
-        return self.evidence > 0 and (self.evidence > explained or share)
+        """Whether a person should look: a test that believes everybody would halt, and the devices
+        that may lie do not explain it alone; or most of the first few devices fail.
+
+        A tolerable release ever leans with a probability of at most alpha, but for the first few.
+        """
+        liars = self.test.distrust * self.test.failure_weight
+        if self.evidence > liars and self.evidence >= self.halt_at - liars:
+            return True
+        few = self.failures > SMALL_SAMPLE_SHARE * (self.failures + self.successes)
+        return self.evidence > 0 and not self.passed and few
 
 
 def verdict_before(test: HealthTest) -> Verdict:
