@@ -70,7 +70,7 @@ class Ledger:
         return value if value else {}
 
     def _change_policy(self) -> None:
-        wanted = self.dice.randint(3600, 86400)
+        wanted = self.dice.randint(14400, 86400)
         done = self._ask("PUT", "/v1/update/policy", {"interval_seconds": wanted})
         self.interval = {wanted} if done is not None else {*self.interval, wanted}
 

@@ -17,6 +17,7 @@ from limpet.firmware.decision import (
     Hold,
     Install,
     Nothing,
+    Opening,
     OwnerPolicy,
     VerifiedRelease,
     decide_installation,
@@ -219,6 +220,56 @@ def test_the_owner_holds_by_switch_and_window_and_releases_by_consent() -> None:
     assert held_reason(policy(automatic=False)) == "automatic-off"
     assert held_reason(policy(in_window=never)) == "outside-window"
     assert held_reason(policy(automatic=False, in_window=never, consent=True)) == "Install"
+
+
+ASKING: dict[str, Any] = {"ask": True, "hold_days": 30, "security_hold_days": 7}
+POSTPONED: dict[str, Any] = {**ASKING, "ask": False, "postponed_until": NOW + timedelta(days=400)}
+
+
+@pytest.mark.parametrize(
+    ("choice", "reason"), [(ASKING, "needs-consent"), (POSTPONED, "postponed")]
+)
+def test_an_owners_hold_ends_at_the_products_bound_then_in_the_next_window(
+    choice: dict[str, Any], reason: str
+) -> None:
+    just_within = policy(**choice, waiting_since=NOW - timedelta(days=30, seconds=-1))
+    assert held_reason(just_within) == reason
+    over = policy(**choice, waiting_since=NOW - timedelta(days=30))
+    assert held_reason(over) == "Install"
+    shut = policy(**choice, waiting_since=NOW - timedelta(days=30), in_window=never)
+    assert held_reason(shut) == "outside-window"
+    assert held_reason(policy(**choice, consent=True)) == "Install"
+
+
+@pytest.mark.parametrize("choice", [ASKING, POSTPONED])
+def test_a_release_that_closes_a_hole_is_held_back_for_less(choice: dict[str, Any]) -> None:
+    """The mark is the raised security counter, signed offline."""
+    fix = FACTS.security_counter + 1
+    since = NOW - timedelta(days=7)
+    assert held_reason(policy(**choice, waiting_since=since), security_counter=fix) == "Install"
+    assert held_reason(policy(**choice, waiting_since=since)) != "Install"
+
+
+def test_an_owner_holds_nothing_back_where_the_product_lets_nobody() -> None:
+    for choice in (ASKING, POSTPONED):
+        none = {**choice, "hold_days": 0, "security_hold_days": 0}
+        assert held_reason(policy(**none)) == "Install"
+
+
+def test_a_hold_says_when_it_ends() -> None:
+    opens = NOW + timedelta(hours=3)
+    opening = Opening(opens=opens, closes=opens + timedelta(hours=1), text="02:00 (UTC)")
+    cases = (
+        (policy(**POSTPONED), NOW + timedelta(days=30)),
+        (policy(**{**POSTPONED, "postponed_until": opens}), opens),
+        (policy(in_window=never, opening=lambda _: opening), opens),
+        (policy(automatic=False), None),
+    )
+    for choice, until in cases:
+        release, plan = verified()
+        held = decide_installation(release, plan, choice, FACTS, NOW)
+        assert isinstance(held, Hold)
+        assert held.until == until
 
 
 def test_a_changed_interface_waits_for_consent_even_when_automatic() -> None:

@@ -220,6 +220,7 @@ def test_the_update_policy_changes_only_what_is_given(mine: Running, owner: Owne
     assert owner.types("update", "policy", "--automatic", "--json") == 0
     assert mine.device.policy == {
         "automatic": True,
+        "ask": False,
         "window": {"days": [5, 6], "start_minute": 1320, "end_minute": 360, "zone": "UTC"},
         "interval_seconds": 3600,
     }

@@ -208,7 +208,10 @@ def policy_text(update: UpdateAnswer) -> str:
     )
     every_day = len(window.days) == len(DAYS)
     days = "" if every_day else " on " + ",".join(DAYS[day] for day in window.days)
-    return f"{'automatic' if policy.automatic else 'on your word'}, {hours}{days}"
+    how = (
+        "on your word" if not policy.automatic else "asks you first" if policy.ask else "automatic"
+    )
+    return f"{how}, {hours}{days}"
 
 
 def print_value(value: Any) -> None:

@@ -21,7 +21,7 @@ from limpet.owner.client import DeviceClient
 
 __all__ = ["app"]
 
-MAX_INTERVAL_SECONDS = 7 * 86400
+MAX_INTERVAL_SECONDS = 4 * 86400
 
 app = make_app(
     "See and decide when a device updates.",
@@ -45,6 +45,9 @@ def policy(
     client: DeviceClient,
     automatic: Annotated[
         bool | None, typer.Option("--automatic/--manual", help="Install without asking?")
+    ] = None,
+    ask: Annotated[
+        bool | None, typer.Option("--ask/--no-ask", help="Ask before each release?")
     ] = None,
     window: Annotated[
         str | None, typer.Option("--window", metavar="HH:MM-HH:MM", help="When, or `always`.")
@@ -70,6 +73,7 @@ def policy(
     wanted = flows.merge_policy(
         client.update().policy,
         automatic=automatic,
+        ask=ask,
         window=parsed_window,
         days=parsed_days,
         zone=zone,
@@ -103,14 +107,31 @@ def install(
     emit(update, json=json, human=_print_update)
 
 
+@app.command(epilog=show_examples("limpet owner update postpone 7"))
+@on_device
+def postpone(
+    client: DeviceClient,
+    days: Annotated[int, typer.Argument(min=0, max=365, help="Days from now; 0 ends it.")],
+    json: JsonOption = False,
+) -> None:
+    """Install nothing for some days, as far as the product lets you hold updates back."""
+    client.request("POST", "/v1/update/postpone", {"days": days})
+    emit(client.update(), json=json, human=_print_update)
+
+
 def _print_update(update: UpdateAnswer) -> None:
     support = "over" if update.support_over else f"until {when(update.support_until)}"
+    held = update.held
     print_value(
         {
             "running": update.running,
             "available": update.available or "-",
             "state": update.state,
-            "because": update.reason or "-",
+            "because": (held.text if held else update.reason) or "-",
+            **({"held since": when(held.since)} if held else {}),
+            **({"held until": when(held.until)} if held and held.until else {}),
+            **({"postponed until": when(update.postponed_until)} if update.postponed_until else {}),
+            **({"you can hold it until": when(update.hold_until)} if update.hold_until else {}),
             "policy": policy_text(update),
             "last check": when(update.last_check),
             "next check": when(update.next_check),

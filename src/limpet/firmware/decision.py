@@ -17,7 +17,9 @@ are compared with the manifest while they are written.
     5 not withdrawn                    13 and is not too early (offline ramp)
     6 not behind this device           14 it did not fail here before
     7 this device is not too old       15 it keeps the interface, or the owner agrees
-    8 the plan keeps the bounds        16 the owner's switch and window allow it
+    8 the plan keeps the bounds        16 the owner has not switched updates off
+                                       17 nor holds them back, within the product's bound
+                                       18 and the owner's window is open
 """
 
 import hashlib
@@ -41,10 +43,12 @@ from limpet.wire.rollout import (
 
 __all__ = [
     "FAILED_BEFORE",
+    "OWNER_HOLDS",
     "DeviceFacts",
     "Hold",
     "Install",
     "Nothing",
+    "Opening",
     "OwnerPolicy",
     "VerifiedRelease",
     "decide_installation",
@@ -53,6 +57,9 @@ __all__ = [
 
 FAILED_BEFORE = "failed-before"
 """Why a release is held that fell back on this device."""
+
+OWNER_HOLDS = frozenset({"automatic-off", "needs-consent", "postponed", "outside-window"})
+"""Why a release is held when only its owner's choice stands in the way."""
 
 _PERCENT = 10_000  # parts per million in one percent
 
@@ -74,17 +81,35 @@ class DeviceFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """A window's next opening (UTC), and how a person reads its begin."""
+
+    opens: datetime
+    closes: datetime
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OwnerPolicy:
     """The owner's choice, as far as it decides.
 
-    `in_window(now)` says whether an installation may begin; `window_text` is how a person
-    reads the window. `consent` is the owner's word for this release, once.
+    `in_window(now)` says whether an installation may begin, `opening(now)` when it may next, if
+    it may not; `window_text` is how a person reads the window. `consent` is the owner's word for
+    this release, once. `ask` wants that word for each release, and `postponed_until` holds all
+    back; both hold for `hold_days` at most (`security_hold_days` for a release that raises the
+    security counter), counted from `waiting_since`, when first only the owner stood in the way.
     """
 
     automatic: bool
     in_window: Callable[[datetime], bool]
     window_text: str
+    opening: Callable[[datetime], Opening | None] = lambda _: None
     consent: bool = False
+    ask: bool = False
+    postponed_until: datetime | None = None
+    waiting_since: datetime | None = None
+    hold_days: int = 0
+    security_hold_days: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +129,16 @@ class Install:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Not now: `reason` is a stable word, `detail` is for the owner."""
+    """Not now: `reason` is a stable word, `detail` is for the owner.
+
+    `until` (UTC) is when this reason ends by itself, if that is known; `ends` is when that ends
+    again what it opens (a window).
+    """
 
     reason: str
     detail: str
+    until: datetime | None = None
+    ends: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +197,7 @@ def verify_release(manifest: bytes, plan: Plan, facts: DeviceFacts) -> VerifiedR
 def decide_installation(
     verified: VerifiedRelease, plan: Plan, policy: OwnerPolicy, facts: DeviceFacts, now: datetime
 ) -> Install | Hold | Nothing:
-    """Whether to install `verified` at `now` (UTC) (rules 9 to 16)."""
+    """Whether to install `verified` at `now` (UTC) (rules 9 to 18)."""
     manifest, digest = verified.manifest, verified.manifest_sha256
     # 9, 10
     if plan.state is PlanState.IDLE or plan.release is None or manifest.version == facts.version:
@@ -185,19 +216,43 @@ def decide_installation(
     ahead = 0 if is_named(plan, facts.device_id) else place
     earliest = earliest_installation(manifest.bounds, ahead)
     if now < earliest:
-        return Hold("ramp", f"not before {_time(earliest)}")
+        return Hold("ramp", f"not before {_time(earliest)}", until=earliest)
     # 14
     if digest in facts.failed and not policy.consent:
         return Hold(FAILED_BEFORE, f"{manifest.version} failed its health check on this device")
     # 15: a feature release that changes the interface is never installed automatically.
     if manifest.interface_version != facts.interface_version and not policy.consent:
         return Hold("interface-change", f"{manifest.version} changes how the device is used")
+    held = None if policy.consent else _decide_owner(verified.manifest, policy, facts, now)
+    return held or Install(verified)
+
+
+def _decide_owner(
+    manifest: ReleaseManifest, policy: OwnerPolicy, facts: DeviceFacts, now: datetime
+) -> Hold | None:
+    """Whether the owner's choice holds a release that everybody else admits (rules 16 to 18)."""
     # 16
-    if not policy.automatic and not policy.consent:
+    if not policy.automatic:
         return Hold("automatic-off", "automatic updates are switched off")
-    if not policy.consent and not policy.in_window(now):
+    # 17
+    security = manifest.security_counter > facts.security_counter
+    days = policy.security_hold_days if security else policy.hold_days
+    limit = (policy.waiting_since or now) + timedelta(days=days)
+    if now < limit:
+        if policy.ask:
+            detail = f"without it, {manifest.version} is installed after {_time(limit)}"
+            return Hold("needs-consent", detail, until=limit)
+        if policy.postponed_until is not None and now < policy.postponed_until:
+            until = min(policy.postponed_until, limit)
+            return Hold("postponed", f"by you until {_time(until)}", until=until)
+    # 18
+    if policy.in_window(now):
+        return None
+    opening = policy.opening(now)
+    if opening is None:
         return Hold("outside-window", f"installed {policy.window_text}")
-    return Install(verified)
+    detail = f"until {opening.text}, installed {policy.window_text}"
+    return Hold("outside-window", detail, until=opening.opens, ends=opening.closes)
 
 
 def _planned(plan: Plan) -> PlannedRelease:

@@ -105,8 +105,18 @@ class Policy(_Answer, frozen=True):
     """The owner's choice about updates."""
 
     automatic: bool = True
+    ask: bool = False
     window: WindowAnswer = WindowAnswer()
     interval_seconds: int | None = None
+
+
+class HeldAnswer(_Answer, frozen=True):
+    """Why a release waits, since and until when."""
+
+    reason: str
+    text: str
+    since: datetime
+    until: datetime | None = None
 
 
 class UpdateAnswer(_Answer, frozen=True):
@@ -117,6 +127,9 @@ class UpdateAnswer(_Answer, frozen=True):
     available: str = ""
     state: str = "idle"
     reason: str = ""
+    held: HeldAnswer | None = None
+    postponed_until: datetime | None = None
+    hold_until: datetime | None = None
     last_check: datetime | None = None
     next_check: datetime | None = None
     support_until: datetime | None = None

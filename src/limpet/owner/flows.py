@@ -291,6 +291,7 @@ def merge_policy(
     policy: Policy,
     *,
     automatic: bool | None = None,
+    ask: bool | None = None,
     window: tuple[int, int] | None = None,
     days: tuple[int, ...] | None = None,
     zone: str | None = None,
@@ -302,6 +303,7 @@ def merge_policy(
     interval = policy.interval_seconds if interval_seconds is None else interval_seconds or None
     return Policy(
         automatic=policy.automatic if automatic is None else automatic,
+        ask=policy.ask if ask is None else ask,
         window=WindowAnswer(
             days=old.days if days is None else days,
             start_minute=start,

@@ -287,7 +287,9 @@ class Update(_Part, frozen=True):
     """How a device of this product keeps itself up to date, until its owner says otherwise.
 
     An interval between two checks is drawn from `check_interval_min_seconds` to
-    `check_interval_max_seconds`, around `check_interval_seconds` (draft-moore, 2.4.1).
+    `check_interval_max_seconds`, around `check_interval_seconds` (draft-moore, 2.4.1). An owner
+    may hold a release back for `max_hold_days`, one that raises the security counter for
+    `max_security_hold_days` (None: no less).
     """
 
     check_interval_seconds: Interval
@@ -295,6 +297,7 @@ class Update(_Part, frozen=True):
     check_interval_max_seconds: Interval
     health_deadline_seconds: HealthDeadline
     max_hold_days: HoldDays
+    max_security_hold_days: HoldDays | None = None
     automatic: bool = True
     default_window: Window | None = None
     bandwidth_bytes_per_second: Bandwidth | None = None

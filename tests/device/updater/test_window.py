@@ -4,11 +4,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from limpet.device.link import messages as m
-from limpet.device.updater.policy import describe_window, is_in_window, verify_policy
+from limpet.device.updater.policy import verify_policy
+from limpet.device.updater.window import describe_window, is_in_window, next_opening
 from limpet.errors import Rejected
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)  # a Sunday
@@ -58,6 +59,61 @@ def test_a_window_that_never_opens_is_refused(bad: m.Window) -> None:
     with pytest.raises(Rejected) as refused:
         verify_policy(m.UpdatePolicy(window=bad))
     assert refused.value.reason == "empty-window"
+
+
+ZONES = ("UTC", "Europe/Berlin", "America/St_Johns", "Australia/Lord_Howe", "Pacific/Apia")
+
+
+@given(
+    st.integers(0, 1439),
+    st.integers(0, 1440),
+    st.sets(st.integers(0, 6), min_size=1),
+    st.sampled_from(ZONES),
+    st.integers(0, 500 * 86400),
+)
+@settings(max_examples=60, deadline=None)
+def test_the_next_opening_is_the_first_minute_that_is_open(
+    start: int, end: int, days: set[int], zone: str, offset: int
+) -> None:
+    """Against a look at each minute, through every change of the clock."""
+    if start == end:
+        return
+    some = m.Window(days=tuple(days), start_minute=start, end_minute=end, zone=zone)
+    now = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=offset)
+    found = next_opening(some, now)
+    if is_in_window(some, now):
+        assert found is None
+        return
+    assert found is not None
+    minute = now.replace(second=0, microsecond=0)
+    while not is_in_window(some, minute):
+        minute += timedelta(minutes=1)
+    assert found.opens == minute
+    while is_in_window(some, minute) and minute - found.opens < timedelta(days=1):
+        minute += timedelta(minutes=1)
+    assert found.closes == minute
+
+
+def test_an_hour_that_is_left_out_opens_nothing_and_one_that_comes_twice_opens_twice() -> None:
+    night = window("02:00", "03:00", zone="Europe/Berlin")
+    spring = datetime(2026, 3, 28, 23, 0, tzinfo=UTC)  # midnight; at 02:00 it is 03:00
+    opening = next_opening(night, spring)
+    assert opening is not None
+    assert opening.opens == datetime(2026, 3, 30, 0, 0, tzinfo=UTC), "Monday, 02:00 in summer"
+    assert opening.text == "Monday 02:00 (Europe/Berlin)"
+    autumn = datetime(2026, 10, 24, 22, 30, tzinfo=UTC)
+    opening = next_opening(night, autumn)
+    assert opening is not None
+    assert opening.closes - opening.opens == timedelta(hours=2)
+
+
+def test_the_text_names_the_day_only_where_it_is_another() -> None:
+    night = window("02:00", "05:00")
+    shown = [next_opening(night, at(t)) for t in ("01:00", "05:00")]
+    assert [one.text for one in shown if one] == ["02:00 (UTC)", "Monday 02:00 (UTC)"]
+    weekly = next_opening(window("02:00", "05:00", days=(6,)), at("05:00"))
+    assert weekly is not None
+    assert weekly.text == "2026-11-29 02:00 (UTC)"
 
 
 @given(

@@ -288,6 +288,13 @@ BROKEN: dict[str, tuple[tuple[str, str], ...]] = {
             " #! update.default_window.end: the window never opens",
         ),
     ),
+    "fix-held-longer-than-the-rest": (
+        (
+            "max_hold_days = 30",
+            "max_hold_days = 30\nmax_security_hold_days = 31"
+            " #! update.max_security_hold_days: longer than max_hold_days, which is 30",
+        ),
+    ),
     "button-without-interface": (
         (
             "[support]\n",

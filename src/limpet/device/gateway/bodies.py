@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from limpet.device.link.entropy import RandomnessReport
-from limpet.device.link.messages import Access, Notice, UpdatePolicy
+from limpet.device.link.messages import Access, Held, Notice, UpdatePolicy
 from limpet.wire.codec import Message
 
 __all__ = [
@@ -196,11 +196,20 @@ class UpdateBody(Message, frozen=True, kw_only=True):
     available: str
     state: str
     reason: str
+    held: Held | None
+    postponed_until: datetime | None
+    hold_until: datetime | None
     last_check: datetime | None
     next_check: datetime | None
     support_until: datetime | None
     support_over: bool
     support_text: str
+
+
+class PostponeBody(Message, frozen=True, kw_only=True):
+    """For how many days from now no update is installed; 0 ends it."""
+
+    days: Annotated[int, Meta(ge=0, le=365)]
 
 
 class FunctionBody(Message, frozen=True, kw_only=True):

@@ -78,6 +78,7 @@ class Operations:
             Operation.SET_UPDATE_POLICY: self.set_update_policy,
             Operation.CHECK_UPDATE: self.check_update,
             Operation.INSTALL_UPDATE: self.install_update,
+            Operation.POSTPONE_UPDATE: self.postpone_update,
             Operation.READ_DEVICE: self.read_device,
             Operation.OPENAPI: self.openapi,
             Operation.STREAM: self.stream,
@@ -162,6 +163,10 @@ class Operations:
     async def install_update(self, asked: Asked) -> Response:
         """Consent."""
         return await self._done(Role.UPDATER, m.InstallNow(), timeout=CHECK_SECONDS)
+
+    async def postpone_update(self, asked: Asked) -> Response:
+        """Durable before the answer."""
+        return await self._done(Role.UPDATER, m.PostponeUpdates(days=asked.body.days))
 
     async def read_device(self, asked: Asked) -> Response:
         """Versions, how each role is confined, the links that the code permits, randomness."""

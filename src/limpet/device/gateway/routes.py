@@ -54,6 +54,7 @@ class Operation(enum.Enum):
     SET_UPDATE_POLICY = "set-update-policy"
     CHECK_UPDATE = "check-update"
     INSTALL_UPDATE = "install-update"
+    POSTPONE_UPDATE = "postpone-update"
     READ_EVENTS = "read-events"
     READ_DEVICE = "read-device"
     RESET = "reset"
@@ -184,6 +185,9 @@ ROUTES: Sequence[Route] = (
            status=204),
     _route(_O.INSTALL_UPDATE, "POST", "/v1/update/install", _OWNER,
            "Consent to the release that is held", status=204),
+    _route(_O.POSTPONE_UPDATE, "POST", "/v1/update/postpone", _OWNER,
+           "Hold updates back for some days, within the product's bound; 0 ends it",
+           reads=b.PostponeBody, status=204),
     _route(_O.READ_EVENTS, "GET", "/v1/events", _OWNER, "The security log",
            answers=b.EventsBody,
            query={"after": {"type": "integer", "minimum": 0, "maximum": 1 << 53},

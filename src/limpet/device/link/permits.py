@@ -42,7 +42,10 @@ PERMITS: Mapping[tuple[Role, Role], frozenset[type]] = {
         {m.DescribeFunctions, m.CallFunction, m.ListNotices, m.AcknowledgeNotice}
     ),
     (Role.GATEWAY, Role.UPDATER): frozenset(
-        {m.ReadUpdateStatus, m.SetUpdatePolicy, m.CheckNow, m.InstallNow, m.EnrollCertificate}
+        {
+            m.ReadUpdateStatus, m.SetUpdatePolicy, m.PostponeUpdates, m.CheckNow, m.InstallNow,
+            m.EnrollCertificate,
+        }
     ),
     (Role.GATEWAY, Role.ANNOUNCER): frozenset({m.Announce}),
     (Role.UPDATER, Role.KEEPER): frozenset({m.EnrollStart, m.EnrollFeed}),

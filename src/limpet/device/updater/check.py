@@ -36,6 +36,7 @@ from limpet.device.updater.transfer import Account, DaySpent, Line, Transfer
 from limpet.errors import Rejected, Unavailable
 from limpet.firmware.decision import (
     FAILED_BEFORE,
+    OWNER_HOLDS,
     DeviceFacts,
     Hold,
     Install,
@@ -101,6 +102,7 @@ class CheckResult:
     support: SupportStatement | None = None
     planned_interval: int | None = None
     retry_after: float | None = None
+    hold: Hold | None = None
     activation: m.Activate | None = None
 
     @property
@@ -191,8 +193,14 @@ class _Run:
         """Tell the hold; the end of this check."""
         # Of a release that failed here the vendor knows; "held" would hide it.
         report = None if hold.reason == FAILED_BEFORE else ReportKind.HELD
-        self.tell(HELD_EVENT, f"{hold.reason}: {hold.detail}", report=report, reason=hold.reason)
-        return _Ended(self.result(Outcome.HELD, reason=hold.reason, detail=hold.detail))
+        self.tell(
+            HELD_EVENT,
+            f"{hold.reason}: {hold.detail}",
+            report=report,
+            reason=hold.reason,
+            private=hold.reason in OWNER_HOLDS,
+        )
+        return _Ended(self.result(Outcome.HELD, reason=hold.reason, detail=hold.detail, hold=hold))
 
     def _verify_transfer(self, verified: VerifiedRelease) -> None:
         check, image = self._check, verified.manifest.image
@@ -302,6 +310,7 @@ class _Run:
         level: Level = "info",
         report: ReportKind | None = None,
         reason: str = "",
+        private: bool = False,
     ) -> None:
         """Tell the log, and the vendor where there is a report."""
         planned = self._offer.plan.release if self._offer is not None else None
@@ -314,6 +323,7 @@ class _Run:
                 version=planned.version if planned else None,
                 manifest_sha256=planned.manifest_sha256 if planned else None,
                 reason=reason,
+                private=private,
             )
         )
 
@@ -324,6 +334,7 @@ class _Run:
         reason: str = "",
         detail: str = "",
         retry_after: float | None = None,
+        hold: Hold | None = None,
         activation: m.Activate | None = None,
     ) -> CheckResult:
         """The result with what is known so far."""
@@ -340,5 +351,6 @@ class _Run:
             support=offer.support if offer is not None else None,
             planned_interval=offer.plan.check_interval_seconds if offer is not None else None,
             retry_after=retry_after,
+            hold=hold,
             activation=activation,
         )

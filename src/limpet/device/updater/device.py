@@ -33,6 +33,11 @@ class Places:
         return self.own / "settings" / "policy.json"
 
     @property
+    def postponed(self) -> Path:
+        """The owner's word to hold updates back; erased with the policy."""
+        return self.own / "settings" / "postponed.json"
+
+    @property
     def rest(self) -> Path:
         """What a process leaves to the next one while the updater rests."""
         return self.own / "rest.json"

@@ -20,7 +20,6 @@ from limpet.device.updater.device import Device
 from limpet.device.updater.facts import device_facts
 from limpet.device.updater.judge import Judge
 from limpet.device.updater.memory import Memory
-from limpet.device.updater.policy import owner_policy
 from limpet.device.updater.reports import ReportQueue
 from limpet.device.updater.repository import Repository
 from limpet.device.updater.rest import (
@@ -37,6 +36,7 @@ from limpet.device.updater.timetable import Timetable
 from limpet.device.updater.transfer import Account, Line
 from limpet.device.updater.trial import Verdict
 from limpet.errors import LimpetError, Rejected, Unavailable
+from limpet.firmware.decision import OWNER_HOLDS
 from limpet.wire.support import SupportStatement
 
 __all__ = ["Engine"]
@@ -74,7 +74,7 @@ class Engine:
         self._state: State = "idle"
         self._result: CheckResult | None = None
         self._support: SupportStatement | None = None
-        self._consent = ""
+        self._consent, self._hurry = "", False
         self._one_check = asyncio.Lock()
 
     # --- what the role serves
@@ -92,7 +92,15 @@ class Engine:
     def set_policy(self, policy: m.UpdatePolicy) -> None:
         """Keep another policy, durable on return; it holds from the next decision on."""
         self._memory.set_policy(policy)
-        self._timetable.wake()
+        self._reconsider()
+
+    def postpone(self, days: int) -> None:
+        """Hold updates back for `days` from now, durable on return; 0 ends it.
+
+        Raises `Rejected("no-holding" | "hold-too-long")`.
+        """
+        self._memory.postpone(days, now=self.now())
+        self._reconsider()
 
     def consent(self) -> None:
         """The owner agrees to the release that is held. Raises `Rejected("nothing-held")`."""
@@ -106,12 +114,13 @@ class Engine:
         return describe_standing(
             self._device,
             policy=self._memory.policy,
+            postponement=self._memory.postponement,
+            progress=self._memory.progress,
             state=self._state,
             result=self._result,
             trial=self._judge.trial,
             boot=self._memory.boot,
             support=self._support,
-            last_check=self._memory.progress.last_check,
             next_check=self._timetable.next_check,
             now=self.now(),
         )
@@ -146,9 +155,9 @@ class Engine:
             await self.judge_trial()
         while True:
             await self._timetable.wait_until_due(
-                lambda: self._timetable.draw(self.policy, self._result),
+                lambda: self._timetable.draw(self.policy, self._result, now=self.now()),
                 now=self.now,
-                is_hurried=lambda: bool(self._consent),
+                is_hurried=self._take_hurry,
             )
             try:
                 await self.check()
@@ -229,7 +238,7 @@ class Engine:
                 floor=self._memory.floor,
                 progress=self._memory.progress,
             ),
-            policy=owner_policy(self._memory.policy),
+            policy=self._memory.owner_policy(),
             consented=self._consent,
             floor=self._memory.floor,
             keep_floor=self._memory.keep_floor,
@@ -259,7 +268,7 @@ class Engine:
         self._support = result.support or self._support
         self._timetable.count(failed=result.outcome is Outcome.UNAVAILABLE)
         self._enter("held" if result.outcome is Outcome.HELD else "idle")
-        self._memory.note_check(self.now())
+        self._memory.note_check(result, self.now())
         if result.outcome not in (Outcome.HELD, Outcome.UNAVAILABLE):
             self._consent = ""
         if result.outcome is Outcome.NOTHING:
@@ -284,6 +293,16 @@ class Engine:
 
     def _settle(self) -> None:
         self._memory.settle(lambda settled: self._teller.tell(tell_settled(settled)))
+
+    def _reconsider(self) -> None:
+        """The owner chose otherwise: what only the owner held is looked at again at once."""
+        held = self._result.hold if self._result else None
+        self._hurry = held is not None and held.reason in OWNER_HOLDS
+        self._timetable.wake()
+
+    def _take_hurry(self) -> bool:
+        hurry, self._hurry = self._hurry or bool(self._consent), False
+        return hurry
 
     async def _look(self) -> None:
         memory = self._memory

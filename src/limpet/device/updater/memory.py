@@ -10,20 +10,34 @@ from datetime import datetime
 import msgspec
 
 from limpet.device.link import messages as m
+from limpet.device.updater.check import CheckResult, Outcome
 from limpet.device.updater.device import Device, Places
 from limpet.device.updater.floor import Floor, load_floor, raise_floor, save_floor
-from limpet.device.updater.policy import default_policy, load_policy, save_policy
+from limpet.device.updater.policy import (
+    Postponement,
+    decide_postponement,
+    default_policy,
+    load_policy,
+    load_postponement,
+    owner_policy,
+    save_policy,
+    save_postponement,
+    verify_product_bounds,
+)
 from limpet.device.updater.progress import (
     MAX_REPORTED,
     Attempt,
     Progress,
     Settled,
+    Waiting,
+    after_check,
     begin_attempt,
     load_progress,
     save_progress,
     settle,
 )
 from limpet.errors import Rejected
+from limpet.firmware.decision import OWNER_HOLDS, OwnerPolicy
 
 __all__ = ["Memory"]
 
@@ -33,9 +47,11 @@ class Memory:
 
     def __init__(self, device: Device) -> None:
         self._places = device.places
+        self._update = device.product.update
         self._built_at = device.description.built_at
         self.floor, self.progress = Floor(time=self._built_at), Progress()
-        self.policy = default_policy(device.product.update)
+        self.policy = default_policy(self._update)
+        self.postponement: Postponement | None = None
         self.boot = m.BootRecord(
             running=device.slot,
             on_trial=False,
@@ -59,11 +75,36 @@ class Memory:
             self.policy = load_policy(self._places.policy, default=self.policy)
         except Rejected as error:
             warn("policy-damaged", f"{error.message}; the product's own policy holds")
+        try:
+            self.postponement = load_postponement(self._places.postponed)
+        except Rejected as error:
+            warn("policy-damaged", f"{error.message}; nothing is postponed")
 
     def set_policy(self, policy: m.UpdatePolicy) -> None:
-        """Keep another policy, durable on return. Raises as `save_policy`."""
+        """Keep another policy, durable on return.
+
+        Raises as `verify_product_bounds` and `save_policy`.
+        """
+        verify_product_bounds(policy, self._update)
         save_policy(self._places.policy, policy)
         self.policy = policy
+
+    def postpone(self, days: int, *, now: datetime) -> None:
+        """Hold updates back for `days`, durable on return. Raises as `decide_postponement`."""
+        wanted = decide_postponement(
+            days, update=self._update, waiting_since=self.progress.waiting_since, now=now
+        )
+        save_postponement(self._places.postponed, wanted)
+        self.postponement = wanted
+
+    def owner_policy(self) -> OwnerPolicy:
+        """The owner's choice as the decision about a release takes it."""
+        return owner_policy(
+            self.policy,
+            update=self._update,
+            postponement=self.postponement,
+            waiting_since=self.progress.waiting_since,
+        )
 
     def keep_floor(self, floor: Floor) -> None:
         """Make a floor durable; the engine takes it over with the check's result."""
@@ -83,9 +124,25 @@ class Memory:
         reported = (*self.progress.reported, key)[-MAX_REPORTED:]
         self.keep(msgspec.structs.replace(self.progress, reported=reported))
 
-    def note_check(self, at: datetime) -> None:
-        """That a check ended."""
-        self.keep(msgspec.structs.replace(self.progress, last_check=at))
+    def note_check(self, result: CheckResult, at: datetime) -> None:
+        """That a check ended, and how."""
+        hold, waiting = result.hold, None
+        if hold is not None:
+            waiting = Waiting(
+                version=result.available,
+                manifest_sha256=result.manifest_sha256,
+                reason=hold.reason,
+                since=at,
+            )
+        self.keep(
+            after_check(
+                self.progress,
+                at,
+                waiting=waiting,
+                by_owner=hold is not None and hold.reason in OWNER_HOLDS,
+                nothing=result.outcome is Outcome.NOTHING,
+            )
+        )
 
     def begin(self, attempt: Attempt) -> None:
         """Remember an attempt before it is asked for."""

@@ -1,36 +1,51 @@
-"""The owner's choice about updates: read, kept, and applied to a moment.
+"""The owner's choice about updates: read, kept, and handed to the decision about a release.
 
-Owns `settings/policy.json` and the meaning of a window. The times of day are in
-the window's own zone; a zone that this device does not know is refused when it is
-set, because the owner is there then. UTC needs no data and always works.
+Owns `settings/policy.json` and `settings/postponed.json`: what a factory reset erases. A choice
+that can never be followed is refused when it is made, because the owner is there then.
 """
 
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Literal
 
 import msgspec
 
 from limpet.device.link.messages import UpdatePolicy, Window
+from limpet.device.updater.schedule import LONGEST_OWNER_SECONDS
+from limpet.device.updater.window import (
+    describe_window,
+    is_in_window,
+    next_opening,
+    verify_window,
+)
 from limpet.errors import Rejected, Unavailable
 from limpet.firmware.decision import OwnerPolicy
 from limpet.product import Update
-from limpet.storage import make_directory, read_bounded, write_atomic
-from limpet.wire.codec import decode_json, encode_json
+from limpet.storage import make_directory, read_bounded, remove_durably, write_atomic
+from limpet.wire.codec import Message, Moment, decode_json, encode_json
 
 __all__ = [
+    "Postponement",
+    "decide_postponement",
     "default_policy",
-    "describe_window",
-    "is_in_window",
+    "hold_limit",
     "load_policy",
+    "load_postponement",
     "owner_policy",
     "save_policy",
+    "save_postponement",
     "verify_policy",
+    "verify_product_bounds",
 ]
 
 _POLICY_BYTES = 16 << 10
-_DAY_MINUTES = 1440
-_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+class Postponement(Message, frozen=True, kw_only=True):
+    """The owner's word to hold every installation back until then."""
+
+    spec: Literal["limpet-postponement-1"] = "limpet-postponement-1"
+    until: Moment  # UTC
 
 
 def default_policy(update: Update) -> UpdatePolicy:
@@ -46,44 +61,78 @@ def default_policy(update: Update) -> UpdatePolicy:
 
 def verify_policy(policy: UpdatePolicy) -> None:
     """That the policy can ever be followed. Raises `Rejected("unknown-zone" | "empty-window")`."""
-    _zone(policy.window.zone)
-    if not policy.window.days or policy.window.start_minute == policy.window.end_minute:
-        raise Rejected("empty-window", "the window never opens", hint="name days and two times")
+    verify_window(policy.window)
 
 
-def owner_policy(policy: UpdatePolicy) -> OwnerPolicy:
+def verify_product_bounds(policy: UpdatePolicy, update: Update) -> None:
+    """That it lies within what the product leaves to its owner.
+
+    Not more often than its maker's server is made for, not so seldom that it is forgotten, and
+    no holding back where the maker grants none. Raises `Rejected("interval-out-of-bounds" |
+    "no-holding")`.
+    """
+    asked, least = policy.interval_seconds, update.check_interval_min_seconds
+    most = max(LONGEST_OWNER_SECONDS, least)
+    if asked is not None and not least <= asked <= most:
+        raise Rejected(
+            "interval-out-of-bounds",
+            f"between two checks of this product lie {least} to {most} s, not {asked}",
+            hint=f"an interval from {least} to {most} s, or none for the maker's",
+        )
+    if policy.ask and update.max_hold_days == 0:
+        raise _no_holding()
+
+
+def decide_postponement(
+    days: int, *, update: Update, waiting_since: datetime | None, now: datetime
+) -> Postponement | None:
+    """The owner's word to hold updates back for `days` from `now` (UTC); None for no days.
+
+    The product's bound counts from the first day on which a release waited for the owner only:
+    whoever postpones again and again gains nothing. Raises `Rejected("no-holding" |
+    "hold-too-long")`.
+    """
+    if days == 0:
+        return None
+    if update.max_hold_days == 0:
+        raise _no_holding()
+    until, limit = now + timedelta(days=days), hold_limit(update, waiting_since or now)
+    if until > limit:
+        left = max((limit - now).days, 0)
+        raise Rejected(
+            "hold-too-long",
+            f"this product's updates can be held back for {update.max_hold_days} days at most,"
+            f" until {limit:%Y-%m-%d %H:%M} UTC",
+            hint=f"at most {left} days from now" if left else "the next window installs it",
+        )
+    return Postponement(until=until)
+
+
+def hold_limit(update: Update, since: datetime) -> datetime:
+    """UTC: when the owner's holds end that began at `since`."""
+    return since + timedelta(days=update.max_hold_days)
+
+
+def owner_policy(
+    policy: UpdatePolicy,
+    *,
+    update: Update,
+    postponement: Postponement | None,
+    waiting_since: datetime | None,
+) -> OwnerPolicy:
     """The choice as the decision about a release takes it."""
     window = policy.window
+    security = update.max_security_hold_days
     return OwnerPolicy(
         automatic=policy.automatic,
         in_window=lambda now: is_in_window(window, now),
         window_text=describe_window(window),
-    )
-
-
-def is_in_window(window: Window, now: datetime) -> bool:
-    """Whether an installation may begin at `now` (UTC).
-
-    A window that spans midnight belongs to the day on which it opens. A zone that became
-    unknown (a new firmware without its data) is read as UTC, so that updates never stop.
-    """
-    local = now.astimezone(_zone_or_utc(window.zone))
-    minute = local.hour * 60 + local.minute
-    opened_today = local.weekday() in window.days
-    opened_yesterday = (local - timedelta(days=1)).weekday() in window.days
-    if window.start_minute < window.end_minute:
-        return opened_today and window.start_minute <= minute < window.end_minute
-    if minute >= window.start_minute:
-        return opened_today
-    return opened_yesterday and minute < window.end_minute
-
-
-def describe_window(window: Window) -> str:
-    """The window for a person: "on Saturday, Sunday between 02:00 and 05:00 (UTC)"."""
-    days = "every day" if len(set(window.days)) == len(_DAYS) else ""
-    days = days or "on " + ", ".join(_DAYS[day] for day in sorted(set(window.days)))
-    return f"{days} between {_clock(window.start_minute)} and {_clock(window.end_minute)}" + (
-        f" ({window.zone})"
+        opening=lambda now: next_opening(window, now),
+        ask=policy.ask,
+        postponed_until=postponement.until if postponement else None,
+        waiting_since=waiting_since,
+        hold_days=update.max_hold_days,
+        security_hold_days=update.max_hold_days if security is None else security,
     )
 
 
@@ -103,28 +152,31 @@ def save_policy(file: Path, policy: UpdatePolicy) -> None:
     write_atomic(file, encode_json(msgspec.to_builtins(policy)))
 
 
-def _zone(name: str) -> tzinfo:
-    if name == "UTC":
-        return UTC
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise Rejected(
-            "unknown-zone", f"this device does not know the time zone {name!a}", hint="use UTC"
-        ) from error
+def load_postponement(file: Path) -> Postponement | None:
+    """The owner's word, if there is one. Raises `Rejected("malformed")`."""
+    if not file.exists():
+        return None
+    data = read_bounded(file, max_bytes=_POLICY_BYTES)
+    return decode_json(data, Postponement, max_bytes=_POLICY_BYTES)
 
 
-def _zone_or_utc(name: str) -> tzinfo:
-    try:
-        return _zone(name)
-    except Rejected:
-        return UTC
+def save_postponement(file: Path, postponement: Postponement | None) -> None:
+    """Keep it, or forget it; durable on return. Raises `Unavailable`."""
+    make_directory(file.parent)
+    if postponement is None:
+        remove_durably(file)
+    else:
+        write_atomic(file, encode_json(postponement))
+
+
+def _no_holding() -> Rejected:
+    return Rejected(
+        "no-holding",
+        "this product's updates cannot be held back",
+        hint="a window says at which time of day they are installed",
+    )
 
 
 def _minute(clock: str) -> int:
     hours, minutes = clock.split(":")
     return int(hours) * 60 + int(minutes)
-
-
-def _clock(minute: int) -> str:
-    return "24:00" if minute == _DAY_MINUTES else f"{minute // 60:02d}:{minute % 60:02d}"

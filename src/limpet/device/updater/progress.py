@@ -6,6 +6,7 @@ here and is durable before it is acted on. It decides nothing: the rules are in
 `limpet.firmware.decision`.
 """
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -23,6 +24,8 @@ __all__ = [
     "Attempt",
     "Progress",
     "Settled",
+    "Waiting",
+    "after_check",
     "begin_attempt",
     "failed_manifests",
     "load_progress",
@@ -55,6 +58,16 @@ class FailedRelease(Message, frozen=True, kw_only=True):
     final: bool = True  # never again by itself
 
 
+class Waiting(Message, frozen=True, kw_only=True):
+    """A release that is held, since when, and why in one word: the owner's times of day, which
+    the sentence would tell, are not kept where a factory reset leaves them."""
+
+    version: Version
+    manifest_sha256: Digest
+    reason: Annotated[str, Meta(max_length=64)]
+    since: Moment
+
+
 class Progress(Message, frozen=True, kw_only=True):
     """The whole record."""
 
@@ -64,6 +77,8 @@ class Progress(Message, frozen=True, kw_only=True):
     failed: Annotated[tuple[FailedRelease, ...], Meta(max_length=MAX_FAILED)] = ()
     reported: Annotated[tuple[str, ...], Meta(max_length=MAX_REPORTED)] = ()
     last_check: Moment | None = None
+    waiting: Waiting | None = None  # the release that was held last
+    waiting_since: Moment | None = None  # since when only the owner's choice has held releases
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +106,27 @@ def load_progress(file: Path) -> tuple[Progress, str]:
 def save_progress(file: Path, progress: Progress) -> None:
     """Make the record durable. Raises `Unavailable`."""
     write_atomic(file, encode_json(progress))
+
+
+def after_check(
+    progress: Progress, at: datetime, *, waiting: Waiting | None, by_owner: bool, nothing: bool
+) -> Progress:
+    """The record after a check at `at` (UTC), which held a release (`by_owner`: only the owner's
+    choice did) or found `nothing` to install.
+
+    The same reason for the same release lasts since it began. The owner's holds last together,
+    whichever release they held, until nothing is offered any more.
+    """
+    before, since = progress.waiting, progress.waiting_since
+    if waiting is not None and before is not None:
+        began = msgspec.structs.replace(before, since=waiting.since)
+        if began == waiting:
+            waiting = msgspec.structs.replace(waiting, since=min(before.since, at))
+    if nothing:
+        since = None
+    elif by_owner:
+        since = min(since or at, at)
+    return msgspec.structs.replace(progress, last_check=at, waiting=waiting, waiting_since=since)
 
 
 def begin_attempt(progress: Progress, attempt: Attempt) -> Progress:

@@ -5,7 +5,7 @@ renewal of the updater's own certificate. Decides nothing about releases.
 """
 
 import asyncio
-import random
+import os
 import threading
 import time
 from datetime import UTC, datetime
@@ -33,6 +33,7 @@ from limpet.device.updater.engine import Engine
 from limpet.device.updater.enrollment import Errand
 from limpet.device.updater.reports import Delivery, deliver
 from limpet.device.updater.rest import LEAST_SECONDS
+from limpet.device.updater.schedule import seeded_random
 from limpet.device.updater.source import HTTPS_PORT, HttpsSource, make_client, vendor_host
 from limpet.device.updater.surroundings import Surroundings
 from limpet.device.updater.telling import Level
@@ -65,7 +66,7 @@ class _Updater:
 
     def __init__(self, start: Start, bus: Bus, device: Device) -> None:
         self._bus, self._device, self._start = bus, device, start
-        self._random = random.SystemRandom()
+        self._random = seeded_random(device.identity.serial, os.urandom(32))
         self._key: TlsKey = load_key(start.private)
         self._certificate = load_certificate(start.private, self._key)
         self._host = vendor_host(device.product.vendor.hosts)
@@ -82,6 +83,7 @@ class _Updater:
         """Serve the gateway's requests."""
         self._bus.on(m.ReadUpdateStatus, self._read_status)
         self._bus.on(m.SetUpdatePolicy, self._set_policy)
+        self._bus.on(m.PostponeUpdates, self._postpone)
         self._bus.on(m.CheckNow, self._check_now)
         self._bus.on(m.InstallNow, self._install_now)
         self._bus.on(m.EnrollCertificate, self._enroll_for_gateway)
@@ -108,6 +110,10 @@ class _Updater:
 
     async def _set_policy(self, request: m.SetUpdatePolicy) -> m.Reply:
         self._engine.set_policy(request.policy)
+        return m.Done()
+
+    async def _postpone(self, request: m.PostponeUpdates) -> m.Reply:
+        self._engine.postpone(request.days)
         return m.Done()
 
     async def _check_now(self, request: m.CheckNow) -> m.Reply:
@@ -149,7 +155,7 @@ class _Updater:
             wall=lambda: datetime.now(UTC),
             monotonic=time.monotonic,
             sleep=asyncio.sleep,
-            random=self._random.random,
+            random=self._random,
             pause=self._pause,
         )
 
@@ -202,7 +208,7 @@ class _Updater:
         failures = 0
         while True:
             pause = min(shortest * 2.0 ** min(failures, 16), longest)
-            await asyncio.sleep(pause * (0.5 + self._random.random()))
+            await asyncio.sleep(pause * (0.5 + self._random()))
             failures = 0 if await self._engine.flush() else failures + 1
 
     def _may_rest(self) -> float | None:
@@ -224,7 +230,7 @@ class _Updater:
 
     async def _keep_certificate(self) -> None:
         """Enroll, and renew at two thirds of the life; for ever."""
-        wait = self._random.random() * _FIRST_ENROLLMENT_SECONDS
+        wait = self._random() * _FIRST_ENROLLMENT_SECONDS
         failures = 0
         if self._certificate is not None:
             await self._wait_for_renewal(self._certificate, fresh=False)
@@ -239,7 +245,7 @@ class _Updater:
                 self._bus.log("enrollment-failed", str(error)[:1024], level="warning")
                 shortest, longest = _ENROLLMENT_BACKOFF
                 wait = min(shortest * 2.0 ** min(failures, 16), longest)
-                wait *= 0.5 + self._random.random()
+                wait *= 0.5 + self._random()
                 failures += 1
 
     async def _wait_for_renewal(self, certificate: OwnCertificate, *, fresh: bool) -> None:
@@ -248,7 +254,7 @@ class _Updater:
             certificate.not_after,
             fresh=fresh,
             clock=lambda: datetime.now(UTC),
-            draw=self._random.random(),
+            draw=self._random(),
             sleep=asyncio.sleep,
         )
 

@@ -7,9 +7,12 @@ from datetime import UTC, datetime, time
 from typing import Literal
 
 from limpet.device.link import messages as m
-from limpet.device.updater.check import CheckResult
+from limpet.device.updater.check import CheckResult, Outcome
 from limpet.device.updater.device import Device
+from limpet.device.updater.policy import Postponement, hold_limit
+from limpet.device.updater.progress import Progress
 from limpet.device.updater.trial import Trial
+from limpet.device.updater.words import describe_waiting
 from limpet.firmware.decision import FAILED_BEFORE
 from limpet.wire.support import SupportStatement
 
@@ -23,12 +26,13 @@ def describe_standing(
     device: Device,
     *,
     policy: m.UpdatePolicy,
+    postponement: Postponement | None,
+    progress: Progress,
     state: State,
     result: CheckResult | None,
     trial: Trial | None,
     boot: m.BootRecord,
     support: SupportStatement | None,
-    last_check: datetime | None,
     next_check: datetime | None,
     now: datetime,
 ) -> m.UpdateStatus:
@@ -38,14 +42,23 @@ def describe_standing(
     text = promised.text
     if support is not None:
         until, text = support.until, support.text
+    # What was held before a start is held until the first check says otherwise.
+    waiting = progress.waiting if state in ("idle", "held") else None
+    if result is not None and result.outcome is not Outcome.HELD:
+        waiting = None
+    postponed = postponement.until if postponement is not None else None
+    since = progress.waiting_since
     return m.UpdateStatus(
         policy=policy,
         running=device.description.version,
         slot=device.slot,
-        available=result.available if result else "",
-        state=state,
+        available=result.available if result else waiting.version if waiting else "",
+        state="held" if waiting else state,
         reason=_reason(result, trial, boot)[:_REASON_CHARACTERS],
-        last_check=last_check,
+        held=describe_waiting(waiting, result.hold if result else None) if waiting else None,
+        postponed_until=postponed if postponed is not None and postponed > now else None,
+        hold_until=hold_limit(device.product.update, since) if since is not None else None,
+        last_check=progress.last_check,
         next_check=next_check,
         support_until=until,
         support_over=now > until,

@@ -39,6 +39,7 @@ class Happening:
     version: str | None = None
     manifest_sha256: str | None = None
     reason: str = ""
+    private: bool = False  # the detail is the owner's, and no report's
 
     @property
     def held_key(self) -> str:
@@ -93,7 +94,7 @@ class Teller:
                 version=happening.version,
                 manifest_sha256=happening.manifest_sha256,
                 reason=happening.reason,
-                detail=happening.detail,
+                detail="" if happening.private else happening.detail,
             )
         except Unavailable as error:
             self._write("report-lost", str(error), "error")

@@ -11,7 +11,13 @@ from datetime import datetime, timedelta
 
 from limpet.device.link import messages as m
 from limpet.device.updater.check import CheckResult
-from limpet.device.updater.schedule import Random, choose_interval, decide_wait
+from limpet.device.updater.schedule import (
+    Random,
+    choose_interval,
+    decide_first_wait,
+    decide_recheck,
+    decide_wait,
+)
 from limpet.product import Update
 
 __all__ = ["Timetable"]
@@ -46,9 +52,9 @@ class Timetable:
         """Something changed: check at once, or draw another wait."""
         self._wake.set()
 
-    def draw(self, policy: m.UpdatePolicy, result: CheckResult | None) -> float:
+    def draw(self, policy: m.UpdatePolicy, result: CheckResult | None, *, now: datetime) -> float:
         """Seconds to wait after `result` under the owner's `policy`."""
-        update = self._update
+        update, random = self._update, self._random
         interval = choose_interval(
             owner_seconds=policy.interval_seconds,
             planned_seconds=result.planned_interval if result else None,
@@ -58,8 +64,16 @@ class Timetable:
                 update.check_interval_max_seconds,
             ),
         )
+        if result is None and not self.failures:
+            return decide_first_wait(interval, random)
         after = result.retry_after if result else None
-        return decide_wait(interval, failures=self.failures, retry_after=after, random=self._random)
+        wait = decide_wait(interval, failures=self.failures, retry_after=after, random=random)
+        hold = result.hold if result else None
+        if hold is not None and hold.until is not None and not self.failures:
+            at, ends = hold.until, hold.ends
+            recheck = decide_recheck(at, ends, now=now, interval=interval, random=random)
+            wait = min(wait, recheck)
+        return wait
 
     async def wait_until_due(
         self,

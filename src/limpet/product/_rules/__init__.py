@@ -13,6 +13,7 @@ from ._context import Context
 from ._lifetime import (
     contact_is_current,
     health_checks_fit,
+    holds_are_ordered,
     intervals_are_irregular,
     support_is_current,
     windows_are_not_empty,
@@ -68,6 +69,7 @@ RULES: tuple[Rule, ...] = (
     intervals_are_irregular,
     windows_are_not_empty,
     health_checks_fit,
+    holds_are_ordered,
     support_is_current,
     contact_is_current,
 )

@@ -10,6 +10,7 @@ __all__ = [
     "MAX_HEALTH_FUNCTIONS",
     "contact_is_current",
     "health_checks_fit",
+    "holds_are_ordered",
     "intervals_are_irregular",
     "support_is_current",
     "windows_are_not_empty",
@@ -48,6 +49,14 @@ def health_checks_fit(product: Product, context: Context) -> Iterator[Finding]:
             yield Finding((*at, place), f"{quote(name)} is named twice")
         elif context.reading_fault is not None and (fault := context.reading_fault(name)):
             yield Finding((*at, place), f"{quote(name)} {fault}")
+
+
+def holds_are_ordered(product: Product, _: Context) -> Iterator[Finding]:
+    """A fix of a hole is not held back longer than anything else."""
+    update = product.update
+    if (update.max_security_hold_days or 0) > update.max_hold_days:
+        message = f"longer than max_hold_days, which is {update.max_hold_days}"
+        yield Finding(("update", "max_security_hold_days"), message)
 
 
 def windows_are_not_empty(product: Product, _: Context) -> Iterator[Finding]:

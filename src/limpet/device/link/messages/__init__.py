@@ -100,7 +100,9 @@ from limpet.device.link.messages.terms import (
 )
 from limpet.device.link.messages.updates import (
     CheckNow,
+    Held,
     InstallNow,
+    PostponeUpdates,
     ReadUpdateStatus,
     SetUpdatePolicy,
     UpdatePolicy,
@@ -152,6 +154,7 @@ __all__ = [
     "Functions",
     "GenerateIdentity",
     "Health",
+    "Held",
     "IdentityRequest",
     "InstallNow",
     "InvitePerson",
@@ -167,6 +170,7 @@ __all__ = [
     "Notices",
     "OfferTransfer",
     "Ping",
+    "PostponeUpdates",
     "PressButton",
     "Principal",
     "ReadBootRecord",
@@ -205,7 +209,8 @@ Request = (
     | DescribeOwnership | OfferTransfer | CancelTransfer | AcceptTransfer | TakeOver
     | CancelTakeover | PressButton
     | DescribeFunctions | CallFunction | CheckHealth | ListNotices | AcknowledgeNotice
-    | ReadUpdateStatus | SetUpdatePolicy | CheckNow | InstallNow | EnrollCertificate
+    | ReadUpdateStatus | SetUpdatePolicy | PostponeUpdates | CheckNow | InstallNow
+    | EnrollCertificate
     | EnrollStart | EnrollFeed | GenerateIdentity | StoreIdentity
     | Announce
     | Activate | ConfirmTrial | RejectTrial | ReadBootRecord | EraseData | MintClaimCode

@@ -11,7 +11,9 @@ from limpet.wire.codec import Message
 __all__ = [
     "LEAST_BANDWIDTH",
     "CheckNow",
+    "Held",
     "InstallNow",
+    "PostponeUpdates",
     "ReadUpdateStatus",
     "SetUpdatePolicy",
     "UpdatePolicy",
@@ -36,6 +38,7 @@ class UpdatePolicy(Message, frozen=True, kw_only=True):
     """The owner's choice; automatic by default (draft-moore, 2.4.2)."""
 
     automatic: bool = True
+    ask: bool = False  # consent before each release, as long as the product lets an owner hold
     window: Window = Window()
     interval_seconds: Annotated[int, Meta(ge=1, le=7 * 86400)] | None = None  # None: product's
     metered: bool = False  # the network costs by the byte: images wait for the owner's word
@@ -60,6 +63,21 @@ class InstallNow(Message, frozen=True, kw_only=True, tag=True):
     """The owner's consent: ignore window and automatic=off, once, for the held release."""
 
 
+class PostponeUpdates(Message, frozen=True, kw_only=True, tag=True):
+    """Hold every installation back for so many days from now; 0 ends it. Durable before `Done`."""
+
+    days: Annotated[int, Meta(ge=0, le=365)]
+
+
+class Held(Message, frozen=True, kw_only=True):
+    """Why a release waits: a stable word, a sentence with its figures, since and until when."""
+
+    reason: Name
+    text: Text  # "held: outside window until 02:00 (UTC)"
+    since: datetime
+    until: datetime | None = None  # when this reason ends by itself, if that is known
+
+
 class UpdateStatus(Message, frozen=True, kw_only=True, tag=True):
     """Where the updater stands; times in UTC."""
 
@@ -69,6 +87,9 @@ class UpdateStatus(Message, frozen=True, kw_only=True, tag=True):
     available: str = ""  # version offered
     state: Literal["idle", "checking", "held", "downloading", "installing", "trial"] = "idle"
     reason: Text = ""  # why a release is held or was refused last
+    held: Held | None = None
+    postponed_until: datetime | None = None
+    hold_until: datetime | None = None  # the end of the owner's holds, once one has begun
     last_check: datetime | None = None
     next_check: datetime | None = None
     support_until: datetime | None = None

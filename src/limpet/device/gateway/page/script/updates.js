@@ -14,15 +14,20 @@ async function updatesView() {
   show(update);
   listen("update", "", show);
   const cards = [card("Firmware", place, session.has("owner") ? updateButtons() : null)];
-  if (session.has("owner")) cards.push(policyCard(update.policy));
+  if (session.has("owner")) cards.push(postponeCard(), policyCard(update.policy));
   return cards;
 }
 
 function updateState(value) {
   const parts = [make("p", { class: "state" }, make("strong", {}, STATES[value.state] || value.state))];
-  if (value.reason) parts.push(make("p", { id: "why" }, shorten(value.reason)));
+  const why = value.held ? value.held.text : value.reason;
+  if (why) parts.push(make("p", { id: "why" }, shorten(why)));
   parts.push(facts([
     ["Running", value.running], ["Waiting", value.available],
+    ["Held since", value.held ? when(value.held.since) : ""],
+    ["Held until", value.held && value.held.until ? when(value.held.until) : ""],
+    ["Postponed until", value.postponed_until ? when(value.postponed_until) : ""],
+    ["You can hold it until", value.hold_until ? when(value.hold_until) : ""],
     ["Last check", value.last_check ? when(value.last_check) : "not yet"],
     ["Next check", value.next_check ? when(value.next_check) : ""],
     ["Supported until", value.support_until ? day(value.support_until) : ""],
@@ -43,6 +48,16 @@ function updateButtons() {
     }, ""));
 }
 
+function postponeCard() {
+  const days = make("input", { type: "number", required: true, min: 0, max: 365, step: 1, value: 7 });
+  return card("Not now", form([
+    field("Install nothing for", days, "0 ends it; how long at most is up to the product", "days"),
+  ], "Postpone", async () => {
+    await ask("POST", "/v1/update/postpone", { days: Number(days.value) });
+    say(Number(days.value) ? "Postponed." : "Nothing is postponed any more.");
+  }));
+}
+
 function clock(minute) {
   const two = (part) => String(part).padStart(2, "0");
   return `${two(Math.floor(minute / 60) % 24)}:${two(minute % 60)}`;
@@ -55,6 +70,7 @@ function minutes(text) {
 
 function policyCard(policy) {
   const automatic = tick("Install updates by themselves", policy.automatic, { id: "automatic" });
+  const first = tick("Ask me before each one", policy.ask, { id: "ask" });
   const start = make("input", { type: "time", required: true, value: clock(policy.window.start_minute) });
   const end = make("input", { type: "time", required: true, value: clock(policy.window.end_minute) });
   const zone = make("input", {
@@ -63,7 +79,7 @@ function policyCard(policy) {
   const days = DAYS.map((name, index) => tick(name, policy.window.days.includes(index)));
   const here = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
   return card("When updates are installed", form([
-    automatic.line,
+    automatic.line, first.line,
     make("fieldset", {}, make("legend", {}, "On these days"), make("div", { class: "days" }, ...days.map((one) => one.line))),
     make("div", { class: "pair" }, field("From", start), field("To", end, "the same time as From: all day")),
     field("Time zone", zone, `this browser's: ${here}`),
@@ -71,7 +87,7 @@ function policyCard(policy) {
     const from = minutes(start.value);
     const to = minutes(end.value);
     await ask("PUT", "/v1/update/policy", {
-      automatic: automatic.control.checked,
+      automatic: automatic.control.checked, ask: first.control.checked,
       window: {
         days: days.flatMap((one, index) => (one.control.checked ? [index] : [])),
         start_minute: from === to ? 0 : from, end_minute: from === to ? 1440 : to, zone: zone.value.trim(),
