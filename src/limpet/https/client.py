@@ -19,7 +19,14 @@ import h11
 
 from limpet.errors import Misuse, Rejected, Unavailable
 
-__all__ = ["ClientResponse", "HttpsClient", "StreamedResponse", "Timeouts"]
+__all__ = [
+    "TOO_SLOW",
+    "UNREACHABLE",
+    "ClientResponse",
+    "HttpsClient",
+    "StreamedResponse",
+    "Timeouts",
+]
 
 _READ = 64 << 10
 _HEADER_BYTES = 32 << 10

@@ -48,6 +48,7 @@ from limpet.firmware.decision import (
 )
 from limpet.firmware.installation import install_image
 from limpet.firmware.slots import SlotName, other_slot
+from limpet.storage import reason_for
 from limpet.wire.report import ReportKind
 from limpet.wire.support import SupportStatement
 
@@ -159,7 +160,9 @@ class _Run:
         again = self._look()  # 5
         if again.manifest_sha256 != verified.manifest_sha256:
             raise Unavailable(
-                "the plan names another release now", hint="the next check sees to it"
+                "the plan names another release now",
+                hint="the next check sees to it",
+                reason="plan-changed",
             )
         self.tell(
             "update-installed",
@@ -226,7 +229,8 @@ class _Run:
             return measure_room(staging, part)
         except OSError as error:
             why = (error.strerror or "failed").lower()
-            raise Unavailable(f"cannot measure the free disk: {why}") from error
+            message = f"cannot measure the free disk: {why}"
+            raise Unavailable(message, reason=reason_for(error)) from error
 
     def _metadata(self) -> str:
         """What is in force of what the vendor says about releases."""

@@ -21,15 +21,15 @@ import msgspec
 from msgspec import Meta
 
 from limpet.errors import Rejected, Unavailable
-from limpet.storage import read_bounded, write_atomic
+from limpet.storage import DAMAGED_STORAGE, read_bounded, write_atomic
 from limpet.wire.codec import Message, Moment, decode_json, encode_json
 from limpet.wire.release import Count, Digest
 
 __all__ = ["Floor", "RoleFloor", "SeenRole", "load_floor", "raise_floor", "save_floor"]
 
-_FLOOR_BYTES = 256 << 10
-MAX_WITHDRAWN = 1024
-"""Withdrawn releases that are remembered; the oldest are forgotten (the counter covers them)."""
+_FLOOR_BYTES = 512 << 10
+MAX_WITHDRAWN = 4096
+"""Withdrawn releases that are remembered, all of them signed: decades of weekly releases."""
 
 _DAMAGED_SUFFIX = ".damaged"
 
@@ -67,12 +67,16 @@ def raise_floor(
     *,
     roles: Mapping[str, SeenRole] = _NO_ROLES,
     withdrawn: tuple[str, ...] = (),
+    signed: frozenset[str] | None = None,
     security_counter: int = 0,
     signed_time: datetime | None = None,
 ) -> Floor:
     """The floor after these sightings. Raises `Rejected("rollback")` for a role behind it.
 
-    `signed_time` must come from an offline signature.
+    `signed_time` must come from an offline signature, and so must `signed`, all releases that
+    exist now. A withdrawal of anything else is not remembered, and forgotten first: the online
+    key that withdraws could otherwise fill the memory, until the withdrawal that it must hide
+    falls out of it.
     """
     kept = dict(floor.roles)
     for name, seen in roles.items():
@@ -84,11 +88,18 @@ def raise_floor(
                 f" this device has seen {known.version}",
             )
         kept[name] = RoleFloor(version=seen.version, keys=seen.keys)
-    fresh = tuple(digest for digest in withdrawn if digest not in floor.withdrawn)
+    fresh = tuple(
+        digest
+        for digest in dict.fromkeys(withdrawn)
+        if digest not in floor.withdrawn and (signed is None or digest in signed)
+    )
+    remembered = (*floor.withdrawn, *fresh)
+    if signed is not None and len(remembered) > MAX_WITHDRAWN:
+        remembered = tuple(digest for digest in remembered if digest in signed)
     return msgspec.structs.replace(
         floor,
         roles=kept,
-        withdrawn=(*floor.withdrawn, *fresh)[-MAX_WITHDRAWN:],
+        withdrawn=remembered[-MAX_WITHDRAWN:],
         security_counter=max(floor.security_counter, security_counter),
         time=max(floor.time, signed_time) if signed_time else floor.time,
     )
@@ -113,7 +124,9 @@ def load_floor(
                 raise Rejected("malformed", "a time without a zone")
         elif has_looked:
             warning = f"{file.name} is missing, though offers were seen: it is begun anew"
-    except Rejected as error:
+    except (Rejected, Unavailable) as error:
+        if isinstance(error, Unavailable) and error.reason != DAMAGED_STORAGE:
+            raise
         floor, warning = Floor(time=built_at), f"{file.name} was damaged: {error.message}"
         try:
             file.replace(file.with_name(file.name + _DAMAGED_SUFFIX))

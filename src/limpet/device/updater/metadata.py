@@ -11,6 +11,8 @@ rules of the roles that sign it.
 
 import hashlib
 import io
+import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,17 +35,22 @@ from limpet.device.updater.schemes import (
 )
 from limpet.device.updater.source import NotFound, Source
 from limpet.errors import LimpetError, Rejected, Unavailable
-from limpet.storage import make_directory, read_bounded
+from limpet.storage import advice_for, make_directory, read_bounded, reason_for
 
 __all__ = ["METADATA_BYTES", "MetadataClient", "View"]
 
 METADATA_BYTES = 1 << 20
 """Largest metadata of a role below root that is read."""
 
+TARGET_BYTES = 1 << 20
+"""Largest target that is read: a manifest."""
+
 _FETCHED_BYTES = 1 << 22
 _STRONG = frozenset({"sha256", "sha384", "sha512"})  # FIPS 180-4; python-tuf checks every one named
 _BASE = "https://repository.invalid/"  # names the fetcher's namespace; nothing resolves it
 _METADATA, _TARGETS = "metadata/", "targets/"
+_PATH = re.compile(r"[!-~]{1,2048}")  # what a request can hold (RFC 9112, 3.2)
+_SAID_CHARACTERS = 300
 
 _CONFIG = {
     "max_root_rotations": 64,
@@ -61,6 +68,9 @@ _REASONS: tuple[tuple[type[Exception], str], ...] = (
     (exceptions.LengthOrHashMismatchError, "bad-signature"),
     (exceptions.RepositoryError, "malformed"),
 )
+
+_UNFORESEEN = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError)
+"""What python-tuf raises for signed metadata of a shape that it did not foresee."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +115,18 @@ class MetadataClient:
             verify_roots(self.cache, first, root.version, self.suite)
             verify_targets(root, view.verified, self.suite)
         return view
+
+
+    def forget(self) -> None:
+        """Empty the cache, whatever lies in its place. Raises `Unavailable`."""
+        for directory in (self.cache, self.targets):
+            try:
+                if directory.is_dir():
+                    shutil.rmtree(directory)
+                else:
+                    directory.unlink(missing_ok=True)
+            except OSError as error:
+                raise _cannot_keep(error) from error
 
 
 class View:
@@ -159,6 +181,13 @@ class View:
                 roles[name] = SeenRole(version, tuple(sorted(role.keyids)))
         return roles
 
+    def signed_by(self, role: str) -> frozenset[str]:
+        """The SHA-256 of every target that `role` signs now; none if it was not looked at."""
+        trusted = self._client._trusted_set
+        signed = trusted[role] if role in trusted else None
+        files = signed.targets.values() if isinstance(signed, Targets) else ()
+        return frozenset(file.hashes.get("sha256", "") for file in files)
+
     def verified(self, role: str) -> Metadata[Targets] | None:
         """The file of a role that python-tuf has verified, with its signatures; None if it has
         not looked at it."""
@@ -190,9 +219,14 @@ class _Fetcher(FetcherInterface):
         yield io.BytesIO(self._read(url, max_length))
 
     def _read(self, url: str, max_bytes: int) -> bytes:
-        self.last = url.removeprefix(_BASE)
+        path = url.removeprefix(_BASE)
+        if not _PATH.fullmatch(path) or ".." in path.split("/"):
+            raise Rejected("malformed", "the metadata names a file that cannot be asked for")
+        self.last = path
+        # Whoever signs a length with an online key may sign any: the bound is ours.
+        bound = min(max_bytes, _longest(path))
         try:
-            return self._source.get(self.last, max_bytes=max_bytes)
+            return self._source.get(path, max_bytes=bound)
         except NotFound as error:
             raise exceptions.DownloadHTTPError(error.message, error.status) from error
 
@@ -206,15 +240,42 @@ def _tuf_errors(fetcher: _Fetcher) -> Iterator[None]:
         raise
     except exceptions.DownloadError as error:
         cause = error.__cause__
-        if isinstance(cause, LimpetError):
-            raise Unavailable(cause.message) from error
-        raise Unavailable(f"the repository is not whole: {fetcher.last}: {error}") from error
+        if isinstance(cause, Rejected | Unavailable):
+            raise Unavailable(cause.message, reason=cause.reason) from error
+        raise Unavailable(
+            f"the repository is not whole: {fetcher.last}: {_printable(error)}",
+            reason="missing-file",
+        ) from error
     except exceptions.RepositoryError as error:
         reason = next(reason for kind, reason in _REASONS if isinstance(error, kind))
-        raise Rejected(reason, f"the repository's metadata, at {fetcher.last}: {error}") from error
+        raise Rejected(reason, _about(fetcher, error)) from error
     except OSError as error:
-        raise Unavailable(f"cannot keep the metadata: {error.strerror or error}") from error
-    except ValueError as error:
-        raise Rejected(
-            "malformed", f"the repository's metadata, at {fetcher.last}: {error}"
-        ) from error
+        raise _cannot_keep(error) from error
+    except _UNFORESEEN as error:
+        raise Rejected("malformed", _about(fetcher, error)) from error
+
+
+def _about(fetcher: _Fetcher, error: Exception) -> str:
+    return f"the repository's metadata, at {fetcher.last}: {_printable(error)}"
+
+
+def _cannot_keep(error: OSError) -> Unavailable:
+    return Unavailable(
+        f"cannot keep the metadata: {(error.strerror or str(error)).lower()}",
+        hint=advice_for(error),
+        reason=reason_for(error),
+    )
+
+
+def _longest(path: str) -> int:
+    """The most bytes that are ever read of the file at `path`."""
+    if not path.startswith(_METADATA):
+        return TARGET_BYTES
+    role = path.removesuffix(".json").rpartition("/")[2].rpartition(".")[2]
+    return _CONFIG.get(f"{role}_max_length", METADATA_BYTES)
+
+
+def _printable(error: Exception) -> str:
+    """What python-tuf says, which may quote what a peer wrote: for a log, and not for ever."""
+    text = "".join(sign if sign.isprintable() else "?" for sign in str(error)[:_SAID_CHARACTERS])
+    return text.encode("ascii", "replace").decode("ascii")

@@ -15,10 +15,11 @@ from limpet.crypto.suites import CURRENT, Suite
 from limpet.device.updater.floor import Floor, raise_floor
 from limpet.device.updater.metadata import MetadataClient, View
 from limpet.device.updater.source import Source
-from limpet.errors import Rejected
+from limpet.errors import Rejected, Unavailable
+from limpet.storage import DAMAGED_STORAGE
 from limpet.wire.codec import Message, decode_json
 from limpet.wire.release import MANIFEST_BYTES, manifest_path
-from limpet.wire.rollout import PLAN_BYTES, Plan, PlannedRelease, plan_path
+from limpet.wire.rollout import PLAN_BYTES, Plan, PlannedRelease, PlanState, plan_path
 from limpet.wire.support import SUPPORT_BYTES, SupportStatement, support_path
 
 __all__ = ["Offer", "Repository"]
@@ -68,6 +69,15 @@ class Repository:
         `bad-signature`, `weak-key`, `expired-metadata`, `rollback`, `malformed`, `too-large` or
         `unsigned-release`, and `Unavailable`.
         """
+        try:
+            return self._look(floor, now=now, keep=keep)
+        except Unavailable as error:
+            if error.reason != DAMAGED_STORAGE:
+                raise
+        self._client.forget()  # a cache that cannot be used: fetched anew, against the floor
+        return self._look(floor, now=now, keep=keep)
+
+    def _look(self, floor: Floor, *, now: datetime, keep: Callable[[Floor], None]) -> Offer:
         view = self._client.refresh(now)
         plan = _read(view, plan_path(self._model), Plan, PLAN_BYTES)
         support = _read(view, support_path(self._model), SupportStatement, SUPPORT_BYTES)
@@ -81,7 +91,8 @@ class Repository:
             raise Rejected("malformed", f"the repository has no plan for {self._model}")
         if plan.model != self._model:
             raise Rejected("wrong-model", f"the plan is for {plan.model}")
-        seen = raise_floor(seen, withdrawn=plan.withdrawn)
+        signed = view.signed_by(f"releases/{self._model}")
+        seen = raise_floor(seen, withdrawn=_withdrawn(plan), signed=signed)
         keep(seen)
         manifest = None
         if plan.release is not None:
@@ -97,6 +108,12 @@ class Repository:
                 f"releases/{self._model} has not signed what the plan calls {planned.version}",
             )
         return view.read(path, max_bytes=MANIFEST_BYTES) or b""
+
+
+def _withdrawn(plan: Plan) -> tuple[str, ...]:
+    """Every manifest that the plan takes back, by its list or by its state."""
+    named = (plan.release.manifest_sha256,) if plan.release is not None else ()
+    return (*plan.withdrawn, *(named if plan.state is PlanState.WITHDRAWN else ()))
 
 
 def _read(view: View, path: str, kind: type[T], max_bytes: int) -> T | None:

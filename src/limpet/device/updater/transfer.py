@@ -37,6 +37,7 @@ from limpet.device.updater.pacing import (
 )
 from limpet.device.updater.source import Busy, FileRefused, Source
 from limpet.errors import Unavailable
+from limpet.https.client import TOO_SLOW, UNREACHABLE
 
 __all__ = ["Account", "DaySpent", "Line", "Transfer"]
 
@@ -91,7 +92,7 @@ class Account:
     def _lease(self, path: str, now: datetime, *, tries: int) -> int:
         allowed = decide_allowance(self.ledger, path, now)
         if isinstance(allowed, Spent):
-            raise DaySpent(allowed.text)
+            raise DaySpent(allowed.text, reason="day-spent")
         count = min(LEASE_BYTES, allowed)
         today = begin_day(self.ledger, now)
         self._keep(lease(today, path, count, now, tries=tries))
@@ -215,16 +216,18 @@ class Transfer:
         try:
             chunk = next(answer.chunks, b"")
         except TimeoutError as error:
-            raise Unavailable("the vendor's server is too slow") from error
+            raise Unavailable("the vendor's server is too slow", reason=TOO_SLOW) from error
         waited = line.monotonic() - began
         if not chunk:
-            raise Unavailable("the answer ended before the file did")
+            raise Unavailable("the answer ended before the file did", reason=UNREACHABLE)
         answer.came += len(chunk)
         answer.lease -= len(chunk)
         self.fetched += len(chunk)
         if not answer.patience.heard(len(chunk), waited):
             raise Unavailable(
-                "the vendor's server is too slow", hint="it must bring 1 KiB a second"
+                "the vendor's server is too slow",
+                hint="it must bring 1 KiB a second",
+                reason=TOO_SLOW,
             )
         line.pause(self._bandwidth.took(len(chunk), line.monotonic()))
         return chunk
