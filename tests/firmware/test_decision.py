@@ -24,7 +24,7 @@ from limpet.firmware.decision import (
     verify_release,
 )
 from limpet.wire.codec import encode_json
-from limpet.wire.release import Bounds, Group, Image, ReleaseManifest
+from limpet.wire.release import Bounds, Group, Image, ReleaseManifest, ahead_tag
 from limpet.wire.rollout import Plan, PlannedRelease, PlanState, device_tag, position
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -179,16 +179,35 @@ def test_the_phase_in_is_told_with_position_and_share() -> None:
     assert held.detail.endswith("admitted 0 %")
 
 
-def test_a_canary_goes_first_but_never_before_not_before() -> None:
+def test_whom_the_offline_keys_let_go_ahead_waits_for_not_before_alone() -> None:
     later = NOW + timedelta(hours=1)
-    bounds = Bounds(not_before=later, minimum_duration_seconds=86400, largest_step_ppm=10)
-    digest = verified({"admitted_ppm": 0}, bounds=bounds)[0].manifest_sha256
-    named = (device_tag(digest, FACTS.device_id),)
-    release, plan = verified({"admitted_ppm": 0, "named": named}, bounds=bounds)
+    bounds = Bounds(
+        not_before=later,
+        minimum_duration_seconds=86400,
+        largest_step_ppm=1_000_000,
+        ahead=(ahead_tag("1.1.0", FACTS.device_id),),
+    )
+    release, plan = verified(bounds=bounds)
     held = decide_installation(release, plan, ALWAYS, FACTS, NOW)
     assert isinstance(held, Hold)
     assert held.reason == "ramp"
     assert isinstance(decide_installation(release, plan, ALWAYS, FACTS, later), Install)
+
+
+def test_whom_a_plan_names_still_waits_for_its_place() -> None:
+    """Whoever holds the online key can name every device there is."""
+    year = 86400 * 365
+    bounds = Bounds(not_before=NOW, minimum_duration_seconds=year, largest_step_ppm=1_000_000)
+    digest = verified({"admitted_ppm": 0}, bounds=bounds)[0].manifest_sha256
+    named = {"admitted_ppm": 0, "named": (device_tag(digest, FACTS.device_id),)}
+    release, plan = verified(named, bounds=bounds)
+    held = decide_installation(release, plan, ALWAYS, FACTS, NOW + timedelta(minutes=1))
+    assert isinstance(held, Hold)
+    assert held.reason == "ramp"
+    other = ahead_tag("1.0.9", FACTS.device_id)  # of another version: says nothing of this one
+    release, plan = verified(bounds=msgspec.structs.replace(bounds, ahead=(other,)))
+    again = decide_installation(release, plan, ALWAYS, FACTS, NOW + timedelta(minutes=1))
+    assert isinstance(again, Hold)
 
 
 def test_the_offline_ramp_holds_each_device_until_its_own_time() -> None:
@@ -307,6 +326,7 @@ def test_what_runs_already_is_nothing_whatever_the_plan_says() -> None:
     state=st.sampled_from(PlanState),
     hours=st.integers(-48, 48),
     canary=st.booleans(),
+    ahead=st.booleans(),
 )
 def test_no_plan_makes_a_device_install_outside_what_was_signed_offline(
     counter: int,
@@ -317,8 +337,14 @@ def test_no_plan_makes_a_device_install_outside_what_was_signed_offline(
     state: PlanState,
     hours: int,
     canary: bool,
+    ahead: bool,
 ) -> None:
-    bounds = Bounds(not_before=NOW, minimum_duration_seconds=86400, largest_step_ppm=largest)
+    bounds = Bounds(
+        not_before=NOW,
+        minimum_duration_seconds=86400,
+        largest_step_ppm=largest,
+        ahead=(ahead_tag(version, FACTS.device_id),) if ahead else (),
+    )
     data = encode_json(manifest(security_counter=counter, version=version, bounds=bounds))
     plan = plan_for(
         data,
@@ -340,4 +366,4 @@ def test_no_plan_makes_a_device_install_outside_what_was_signed_offline(
         assert now >= NOW
         assert state is PlanState.RUNNING
         place = position(release.manifest_sha256, FACTS.device_id)
-        assert canary or now >= NOW + timedelta(seconds=86400 * place / 1_000_000)
+        assert ahead or now >= NOW + timedelta(seconds=86400 * place / 1_000_000)

@@ -4,6 +4,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from tests.vendor.rollout_bench import BAD, GOOD, Bench
 from tests.vendor.test_repository_cuts import Cut, CutAfter
 from tests.vendor.workshop import (
@@ -21,7 +22,7 @@ from limpet.vendor.repository import Repository
 from limpet.vendor.rollout import Rollout
 from limpet.vendor.store import Devices
 from limpet.wire.codec import decode_json
-from limpet.wire.release import Bounds
+from limpet.wire.release import Bounds, ahead_tag
 from limpet.wire.report import ReportKind
 from limpet.wire.rollout import PLAN_BYTES, Plan, PlanState, device_tag, plan_path
 
@@ -186,6 +187,25 @@ def test_an_unpublished_version_and_a_leap_are_refused(
         bench.start(version="1.2.0")
     assert caught.value.reason == "out-of-bounds"
     assert rollouts.status(bench.rollout).version is None
+
+
+def test_a_ring_that_the_offline_keys_make_wait_starts_no_rollout(
+    bench: Bench, home: Home, tmp_path: Path
+) -> None:
+    """The plan that names it is signed online: only `ahead`, signed offline, lets it go first."""
+    ramp = Bounds(not_before=NOW, minimum_duration_seconds=90 * 86400, largest_step_ppm=10**6)
+    ahead = (ahead_tag("1.3.0", "TH-CANARY"),)
+    for version, bounds in (("1.2.0", ramp), ("1.3.0", replace(ramp, ahead=ahead))):
+        release = make_release(home, tmp_path, version, bounds=bounds)
+        bench.rollout.repository.add_release(release)
+    with pytest.raises(Rejected) as refused:
+        bench.start(version="1.2.0", canaries=["TH-CANARY"])
+    assert (refused.value.reason, refused.value.hint) == (
+        "out-of-bounds",
+        "build it with --ahead TH-CANARY",
+    )
+    assert rollouts.status(bench.rollout).version is None
+    assert bench.start(version="1.3.0", canaries=["TH-CANARY"]).state is PlanState.RUNNING
 
 
 @pytest.mark.parametrize("writes", [1, 2, 3, 4])

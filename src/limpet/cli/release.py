@@ -26,7 +26,7 @@ from limpet.release import (
     sign_release,
     sign_support,
 )
-from limpet.wire.release import Bounds
+from limpet.wire.release import MAX_AHEAD, Bounds, ahead_tag
 from limpet.wire.support import AfterSupport, SupportStatement
 
 __all__ = ["app"]
@@ -43,6 +43,10 @@ app = make_app(
 _DAY = 86400
 _PPM = 10_000  # parts per million in one percent
 _json = typer.Option(False, "--json", help="Print JSON.")
+_ahead = typer.Option(
+    None, help="Serial number of a device that need not wait in that row (repeatable)."
+)
+_suite = typer.Option(None, help="Algorithms that it goes by; suite.toml of --trust by default.")
 _out_argument = typer.Argument(..., metavar="OUT", help="The release's directory.")
 _offline = typer.Option(..., "--offline", help="The drawer with the release keys.")
 _repository = typer.Option(..., "--repository", help="The current public/repository.")
@@ -117,13 +121,12 @@ def build(
     largest_step: float = typer.Option(
         25.0, min=0.0, max=100.0, help="Percent of the fleet that one step may add."
     ),
+    ahead: list[str] | None = _ahead,
     built_at: datetime | None = typer.Option(
         None, help="UTC; or SOURCE_DATE_EPOCH; the same time gives the same image."
     ),
     source_commit: str = typer.Option("", help="What it was built from."),
-    suite: str | None = typer.Option(
-        None, help="Algorithms that it goes by; suite.toml of --trust by default."
-    ),
+    suite: str | None = _suite,
     json: bool = _json,
 ) -> None:
     """Build the image and its manifest; nothing is signed yet."""
@@ -139,7 +142,7 @@ def build(
         built_at=at,
         source_commit=source_commit,
         suite=find_suite(suite) if suite else None,
-        bounds=_bounds(_utc(not_before) or at, minimum_days, largest_step),
+        bounds=_bounds(_utc(not_before) or at, minimum_days, largest_step, _tags(version, ahead)),
     )
     with progress(f"building {version}"):
         built = build_release(order, out)
@@ -216,11 +219,21 @@ def show(out: Path = _out_argument, json: bool = _json) -> None:
     emit(_shown(load_built(out)), json=json, human=_print_release)
 
 
-def _bounds(not_before: datetime, days: float, step_percent: float) -> Bounds:
+def _tags(version: str, serials: list[str] | None) -> tuple[str, ...]:
+    tags = {ahead_tag(version, serial) for serial in serials or ()}
+    if len(tags) > MAX_AHEAD:
+        raise Rejected("out-of-bounds", f"at most {MAX_AHEAD} devices can go ahead")
+    return tuple(sorted(tags))
+
+
+def _bounds(
+    not_before: datetime, days: float, step_percent: float, ahead: tuple[str, ...]
+) -> Bounds:
     return Bounds(
         not_before=not_before,
         minimum_duration_seconds=round(days * _DAY),
         largest_step_ppm=round(step_percent * _PPM),
+        ahead=ahead,
     )
 
 
@@ -324,7 +337,8 @@ def _print_release(shown: _Shown) -> None:
     print(
         f"  bounds            not before {bounds.not_before:%Y-%m-%d %H:%M:%S} UTC,"
         f" at least {bounds.minimum_duration_seconds / _DAY:g} days,"
-        f" at most {bounds.largest_step_ppm / _PPM:g} % a step"
+        f" at most {bounds.largest_step_ppm / _PPM:g} % a step,"
+        f" {len(bounds.ahead)} devices may go ahead"
     )
 
 

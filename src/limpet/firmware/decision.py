@@ -30,14 +30,19 @@ from datetime import datetime, timedelta
 from limpet.crypto.suites import SuiteId
 from limpet.errors import Rejected
 from limpet.wire.codec import decode_json
-from limpet.wire.release import FIRST_SUITE, MANIFEST_BYTES, ReleaseManifest, version_key
+from limpet.wire.release import (
+    FIRST_SUITE,
+    MANIFEST_BYTES,
+    ReleaseManifest,
+    ahead_tag,
+    version_key,
+)
 from limpet.wire.rollout import (
     Plan,
     PlannedRelease,
     PlanState,
     earliest_installation,
     is_admitted,
-    is_named,
     position,
 )
 
@@ -212,9 +217,10 @@ def decide_installation(
         return Hold(
             "phase-in", f"position {_percent(place)}, admitted {_percent(plan.admitted_ppm)}"
         )
-    # 13: a ring's devices are named by hand and stand at the front; all wait for `not_before`.
-    ahead = 0 if is_named(plan, facts.device_id) else place
-    earliest = earliest_installation(manifest.bounds, ahead)
+    # 13: whom a plan names is admitted first, but only the offline keys let a device go ahead of
+    # its place: whoever holds the online key could name them all. Everybody waits for `not_before`.
+    is_ahead = ahead_tag(manifest.version, facts.device_id) in manifest.bounds.ahead
+    earliest = earliest_installation(manifest.bounds, 0 if is_ahead else place)
     if now < earliest:
         return Hold("ramp", f"not before {_time(earliest)}", until=earliest)
     # 14

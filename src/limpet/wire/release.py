@@ -5,6 +5,7 @@ firmware exists and how fast it may spread at most; it never says when a device
 shall install it (that is the plan's, see `limpet.wire.rollout`).
 """
 
+import hashlib
 from typing import Annotated, Literal
 
 from msgspec import Meta
@@ -15,6 +16,7 @@ from limpet.wire.codec import Message, Moment
 __all__ = [
     "FIRST_SUITE",
     "MANIFEST_BYTES",
+    "MAX_AHEAD",
     "Bounds",
     "Digest",
     "Group",
@@ -24,6 +26,7 @@ __all__ = [
     "ReleaseManifest",
     "Verity",
     "Version",
+    "ahead_tag",
     "manifest_path",
     "version_key",
 ]
@@ -69,12 +72,18 @@ class Image(Message, frozen=True, kw_only=True, omit_defaults=True):
     verity: Verity | None = None  # of a block image
 
 
+MAX_AHEAD = 256
+
+AheadTag = Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]
+
+
 class Bounds(Message, frozen=True, kw_only=True):
     """The offline limits of a rollout; an online plan can only stay within them."""
 
     not_before: Moment  # UTC
     minimum_duration_seconds: Count  # from the first device to the last, at the fastest
     largest_step_ppm: PartsPerMillion  # share that one step of the plan may add
+    ahead: Annotated[tuple[AheadTag, ...], Meta(max_length=MAX_AHEAD)] = ()  # need not queue
 
 
 FIRST_SUITE = SuiteId(name="limpet-2026", version=1)
@@ -100,6 +109,16 @@ class ReleaseManifest(Message, frozen=True, kw_only=True):
 def manifest_path(model: str, version: str) -> str:
     """The TUF target path of a release's manifest."""
     return f"firmware/{model}/{version}.json"
+
+
+def ahead_tag(version: str, device_id: str) -> str:
+    """How a release names a device that may go ahead of its place in the ramp.
+
+    A manifest is public: it lists no serial number, and another tag for each version. Whoever can
+    guess serial numbers can test them: it is no secret, only no list.
+    """
+    text = f"limpet-ahead-1\0{version}\0{device_id}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def version_key(version: str) -> tuple[int, ...]:

@@ -6,12 +6,13 @@ and is followed by the publication of its plan (see `limpet.vendor.rollout.engin
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from limpet.errors import Rejected
 from limpet.vendor.store import ErrorRates, RolloutRow, Rollouts, RolloutState
 
+from .ahead import verify_rings_start
 from .decision import decide_steps
 from .engine import Rollout, changing, locked, publish_plan, tick
 from .health import DEFAULT_TEST, HealthTest
@@ -40,7 +41,8 @@ def start(
     `canaries` go first, then the named `rings` in the order given; who is in them is fixed now.
     Raises `Rejected`: unknown-release, withdrawn, already-running, bad-steps, out-of-bounds,
     unknown-ring, unknown-device for a canary that never called, or a ring of which nobody did: it
-    would be waited for without end.
+    would be waited for without end. So it is `out-of-bounds` if nobody in a ring may install the
+    release within `silent_seconds`, by what the offline keys signed.
     """
     release = rollout.repository.find_release(version)
     bounds = release.manifest.bounds
@@ -49,6 +51,7 @@ def start(
         if release.manifest_sha256 in rollouts.withdrawn(rollout.model):
             raise Rejected("withdrawn", f"{version} was withdrawn", hint="publish a new version")
         chosen = choose_rings(connection, rollout.model, canaries, rings)
+        verify_rings_start(chosen, release, now=now, patience=timedelta(seconds=silent_seconds))
         steps = decide_steps(shares_ppm, wait_seconds=wait_seconds, rings=chosen, bounds=bounds)
         _replace(rollouts, rollouts.latest(rollout.model), now)
         row = rollouts.add(
