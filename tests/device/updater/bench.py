@@ -1,6 +1,7 @@
 """A device around the updater's engine: real files, real boot record, a simulated vendor."""
 
 import asyncio
+import functools
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -31,11 +32,16 @@ from limpet.firmware.slots import (
     save_boot_state,
 )
 from limpet.firmware.tree import digest_tree
-from limpet.product import load_product
+from limpet.product import Product, load_product
 from limpet.wire.report import Report, ReportKind
 
 PRODUCT = Path(__file__).parents[3] / "examples" / "thermostat" / "product.toml"
 T = TypeVar("T")
+
+
+@functools.cache
+def _product() -> Product:
+    return load_product(PRODUCT)
 
 
 @dataclass
@@ -93,7 +99,7 @@ class Bench:
                 interface_version=self.interface,
                 built_at=NOW - timedelta(days=30),
             ),
-            product=load_product(PRODUCT),
+            product=_product(),
             slot=self.slot,
             places=Places(own=self.root / "updater", staging=self.root / "updater" / "staging"),
             trusted_root=self.repository.trusted_root,

@@ -4,12 +4,12 @@ Signs with real keys through python-tuf's metadata API. After each change call
 `publish`; whatever is put into `files` afterwards is what the device gets.
 """
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
 from urllib.parse import unquote
 
@@ -29,8 +29,9 @@ from tuf.api.metadata import (
 from limpet.device.updater.source import NotFound
 from limpet.errors import Rejected, Unavailable
 from limpet.firmware.image import build_image
+from limpet.firmware.tree import digest_tree
 from limpet.wire.codec import encode_json
-from limpet.wire.release import Bounds, ReleaseManifest, manifest_path
+from limpet.wire.release import Bounds, Image, ReleaseManifest, manifest_path
 from limpet.wire.rollout import Plan, PlannedRelease, PlanState, plan_path
 from limpet.wire.support import SupportStatement, support_path
 
@@ -51,6 +52,7 @@ class RepositorySimulator:
         # The roles whose keys are offline have one of ML-DSA-65 too, as the suite asks.
         self.seconds = {name: CryptoSigner.generate_mldsa() for name in OFFLINE}
         self.signing: dict[str, list[CryptoSigner]] = {}
+        self.publishing: frozenset[str] | None = None  # roles that `publish` signs; None: all
         self.files: dict[str, bytes] = {}
         self.asked: list[str] = []
         self.hooks: list[Callable[[str], None]] = []
@@ -120,7 +122,8 @@ class RepositorySimulator:
         if self.plan is not None:
             self.add_target(ROLLOUT, plan_path(MODEL), encode_json(self.plan))
         for name, role in (("targets", self.targets), *self.roles.items()):
-            self._put(name, role)
+            if self.publishing is None or name in self.publishing:
+                self._put(name, role)
         self._put("snapshot", self.snapshot)
         data = self.files[f"metadata/{self.snapshot.version}.snapshot.json"]
         self.timestamp.snapshot_meta = MetaFile.from_data(self.snapshot.version, data, ["sha256"])
@@ -190,8 +193,8 @@ def make_manifest(
     tree = work / f"tree-{version}"
     if not tree.exists():
         make_tree(tree, version)
-    image = build_image(tree, work / f"{version}.img")
-    repository.files[image.path] = (work / f"{version}.img").read_bytes()
+    image, packed = _packed(tree, digest_tree(tree))
+    repository.files[image.path] = packed
     fields: dict[str, Any] = {
         "model": MODEL,
         "hardware_revisions": ("A1", "A2"),
@@ -215,13 +218,21 @@ def make_tree(tree: Path, version: str) -> None:
     (tree / "app").mkdir(parents=True)
     (tree / "firmware.json").write_text(json.dumps({"version": version}))
     (tree / "app" / "main.py").write_text(f"VERSION = {version!r}\n")
-    block = hashlib.sha256(version.encode()).digest()
-    with (tree / "app" / "data.bin").open("wb") as file:
-        for _ in range(48 * 1024):
-            block = hashlib.sha256(block).digest()
-            file.write(block)
+    noise = Random(version).randbytes(3 << 19)  # noqa: S311 - the same bytes every time
+    (tree / "app" / "data.bin").write_bytes(noise)
+
+
+_IMAGES: dict[str, tuple[Image, bytes]] = {}
+"""By tree: hundreds of tests install the same few."""
+
+
+def _packed(tree: Path, tree_sha256: str) -> tuple[Image, bytes]:
+    if tree_sha256 not in _IMAGES:
+        file = tree.with_name(f"{tree.name}.img")
+        _IMAGES[tree_sha256] = build_image(tree, file), file.read_bytes()
+    return _IMAGES[tree_sha256]
 
 
 def unreachable(path: str) -> None:
     """A hook: the network is gone."""
-    raise Unavailable(f"cannot reach the vendor for {path}")
+    raise Unavailable(f"cannot reach the vendor for {path}", reason="unreachable")

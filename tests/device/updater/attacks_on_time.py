@@ -1,0 +1,385 @@
+"""Attacks with old and new states: rollback, freeze, fast-forward, withdrawals, wrong clocks."""
+
+from datetime import UTC, datetime, timedelta
+
+from msgspec.structs import replace
+from tests.device.updater.attacks import Attack, Case, nothing_before, offered, still_the_vendors
+from tests.device.updater.simulator import NOW, RELEASES, ROLLOUT, unreachable
+from tests.device.updater.thief import ONLINE, rotate
+
+from limpet.device.updater.check import Outcome
+from limpet.firmware.slots import BOOT_FILE, load_boot_state, save_boot_state
+from limpet.wire.rollout import PlanState
+
+NETWORK = "the network, or the server's files"
+SERVER = "the server with all online keys"
+
+
+# --- rollback
+
+
+def seen_before(case: Case) -> None:
+    """The device has seen a state; the vendor has moved on and offers a release."""
+    case.bench.check()
+    case.kept["old"] = case.record()
+    case.repository.publish()
+    case.bench.check()
+    offered(case)
+
+
+def _replay(case: Case) -> None:
+    case.replay(case.kept["old"])
+
+
+def _replay_to_emptied_cache(case: Case) -> None:
+    for file in (case.bench.root / "updater" / "metadata").rglob("*"):
+        if file.is_symlink() or file.is_file():
+            file.unlink()
+    _replay(case)
+
+
+def _older_snapshot(case: Case) -> None:
+    """The timestamp key alone: a newer timestamp that names an older snapshot."""
+    thief = case.thief("timestamp")
+    case.repository.snapshot.version -= 2
+    thief.point()
+    case.repository.snapshot.version += 2
+
+
+def _older_releases(case: Case) -> None:
+    case.thief().name_older(RELEASES, case.repository.roles[RELEASES].version - 2)
+
+
+def _older_plan(case: Case) -> None:
+    case.thief().name_older(ROLLOUT, case.repository.roles[ROLLOUT].version - 2)
+
+
+def root_replaced(case: Case) -> None:
+    """The vendor has replaced the root, and the device has seen it."""
+    case.kept["old"] = case.record()
+    rotate(case.repository, "timestamp")
+    case.repository.publish()
+    nothing_before(case)
+
+
+def _hide_root(case: Case) -> None:
+    """The old root's timestamp key leaked: hide the newer root from a device without its cache."""
+    _replay_to_emptied_cache(case)
+
+
+def _older_firmware(case: Case) -> None:
+    """1.0.0 runs; 0.9.0 is validly signed, and has a hole."""
+    old = case.repository.add_release(case.work, "0.9.0")
+    case.repository.publish()
+    case.thief()
+    case.offer(old)
+
+
+def counter_confirmed(case: Case) -> None:
+    """The device has confirmed security counter 3."""
+    path = case.bench.root / "slots" / BOOT_FILE
+    save_boot_state(path, replace(load_boot_state(path), security_counter=3))
+    case.sign(security_counter=3)
+    case.offer()
+
+
+def _lower_counter(case: Case) -> None:
+    """A release between, signed before the hole was closed."""
+    low = case.repository.add_release(case.work, "1.0.9", security_counter=2)
+    case.repository.publish()
+    case.thief()
+    case.offer(low)
+
+
+def _with_the_counter(case: Case) -> None:
+    still_the_vendors(case)
+    case.sign("2.0.0", security_counter=3)
+    case.offer()
+
+
+# --- freeze and time
+
+
+def _freeze(days: int, *stolen: str) -> object:
+    def deed(case: Case) -> None:
+        if stolen:
+            case.thief(*stolen).renew(days=days)
+        case.bench.wall = NOW + timedelta(days=days)
+
+    return deed
+
+
+def idle_before(case: Case) -> None:
+    """Nothing is offered; the device has looked once. (Then a release: the control.)"""
+    case.bench.check()
+    case.kept["old"] = case.record()
+    offered(case)
+
+
+def _frozen_fresh(case: Case) -> None:
+    """A thief keeps yesterday's state fresh, without the release."""
+    case.replay(case.kept["old"])
+    repository = case.repository
+    thief = case.thief("timestamp")
+    repository.snapshot.version -= 1
+    repository.timestamp.expires = NOW + timedelta(days=4)
+    thief.point()
+    repository.snapshot.version += 1
+    case.bench.wall = NOW + timedelta(days=3)
+
+
+def _long_ago(case: Case) -> None:
+    """The clock is at 1970, and so is the oldest state that was ever signed, long expired."""
+    case.bench.wall = datetime(1970, 1, 1, tzinfo=UTC)
+    for one in (case.repository.timestamp, case.repository.snapshot):
+        one.expires = case.bench.device().description.built_at - timedelta(days=1)
+    case.repository.publish()
+
+
+def _far_ahead(case: Case) -> None:
+    case.bench.wall = datetime(2046, 1, 1, tzinfo=UTC)
+
+
+def _jump(case: Case) -> None:
+    """The clock jumps about; each time the device looks."""
+    for year in (2046, 2027, 9998, 2100):
+        case.bench.wall = datetime(year, 1, 1, tzinfo=UTC)
+        case.bench.check()
+
+
+def _later(case: Case) -> None:
+    repository, end = case.repository, NOW + timedelta(days=3)
+    for one in (repository.timestamp, repository.snapshot, *repository.roles.values()):
+        one.expires = max(one.expires, end)
+    still_the_vendors(case)
+
+
+# --- fast-forward
+
+
+def _no_image(path: str) -> None:
+    """A hook: the thief holds images back, so that the device does not move on meanwhile."""
+    if path.startswith("images/"):
+        unreachable(path)
+
+
+def _fast_forward(case: Case) -> None:
+    """Versions that the vendor will never reach again; then the vendor's own are older."""
+    thief = case.thief()
+    repository = case.repository
+    genuine = case.record()
+    kept = repository.timestamp.version, repository.snapshot.version
+    rollout = repository.roles[ROLLOUT]
+    versions = kept, rollout.version
+    repository.timestamp.version = repository.snapshot.version = rollout.version = 1 << 40
+    repository.publish()
+    case.repository.hooks.append(_no_image)
+    case.bench.check()
+    thief.let_go()
+    case.repository.hooks.clear()
+    (repository.timestamp.version, repository.snapshot.version), rollout.version = versions
+    case.replay(genuine)
+    repository.publish()
+
+
+def _fast_forward_huge(case: Case) -> None:
+    """A version of four thousand digits."""
+    thief = case.thief("timestamp")
+    kept = case.repository.timestamp.version
+    case.repository.timestamp.version = 10**4000
+    thief.point()
+    case.repository.hooks.append(_no_image)
+    case.bench.check()
+    thief.let_go()
+    case.repository.hooks.clear()
+    case.repository.timestamp.version = kept
+    case.repository.publish()
+
+
+def _new_online_keys(case: Case) -> None:
+    case.end()
+    rotate(case.repository, *ONLINE)
+    case.end()
+    case.offer()
+
+
+# --- withdrawals
+
+
+def saw_withdrawal(case: Case) -> None:
+    """The device saw a withdrawal of 1.0.9; then 1.1.0 is offered."""
+    case.sign("1.0.9")
+    case.withdraw()
+    case.kept["withdrawn"] = case.release
+    case.bench.check()
+    offered(case)
+
+
+def _offer_withdrawn_again(case: Case) -> None:
+    case.thief()
+    case.offer(case.kept["withdrawn"], withdrawn=())
+
+
+def _flush_the_memory(case: Case) -> None:
+    """Withdraw a thousand things that never were, until the true withdrawal is forgotten."""
+    case.thief()
+    for round_ in range(20):
+        fake = tuple(f"{round_ * 256 + number:064x}" for number in range(256))
+        case.offer(case.kept["withdrawn"], state=PlanState.IDLE, withdrawn=fake)
+        case.bench.check()
+    _offer_withdrawn_again(case)
+
+
+def _withdraw_the_good(case: Case) -> None:
+    """The thief takes back what is good."""
+    case.thief()
+    case.withdraw()
+
+
+def withdrawn_unseen(case: Case) -> None:
+    """1.0.9 was withdrawn before this device first looked; 1.1.0 is offered."""
+    case.sign("1.0.9")
+    case.withdraw()
+    case.kept["withdrawn"] = case.release
+    offered(case)
+
+
+def revoked_unseen(case: Case) -> None:
+    """1.0.9 was revoked: the release keys signed `releases/<model>` without it."""
+    case.sign("1.0.9")
+    case.repository.publish()
+    case.kept["withdrawn"] = case.release
+    path = "firmware/thermostat/1.0.9.json"
+    del case.repository.roles[RELEASES].targets[path]
+    offered(case)
+
+
+def revoked_seen(case: Case) -> None:
+    """As before, and the device has looked since."""
+    revoked_unseen(case)
+    case.offer(state=PlanState.IDLE)
+    case.bench.check()
+    case.offer()
+
+
+def _replay_before_revocation(case: Case) -> None:
+    """An older `releases/<model>`, that still has the revoked release, under a new plan."""
+    thief = case.thief()
+    case.offer(case.kept["withdrawn"])
+    thief.name_older(RELEASES, 3)
+
+
+def _replay_a_year_later(case: Case) -> None:
+    days = 301
+    case.repository.now = NOW + timedelta(days=days)
+    for role in ONLINE:
+        one = {"snapshot": case.repository.snapshot, "timestamp": case.repository.timestamp}.get(
+            role, case.repository.roles.get(role)
+        )
+        assert one is not None
+        one.expires = NOW + timedelta(days=days + 1)
+    case.repository.targets.expires = case.repository.now + timedelta(days=300)
+    case.repository.publish()
+    _replay_before_revocation(case)
+    case.bench.wall = case.repository.now
+
+
+def _renewed(case: Case) -> None:
+    case.repository.now = NOW
+    case.repository.roles[RELEASES].version = 100
+    case.end()
+    case.offer()
+
+
+TIME: dict[str, tuple[Attack, ...]] = {
+    "Rollback": (
+        Attack(name="replay", title="older metadata", has=NETWORK, before=seen_before,
+               deed=_replay, reason="rollback"),
+        Attack(name="replay-to-emptied-cache", title="the same, after the cache was lost",
+               has=NETWORK, before=seen_before, deed=_replay_to_emptied_cache, reason="rollback",
+               does="keeps the versions in a record of its own, synced before anything acts on it"),
+        Attack(name="older-snapshot", title="a new timestamp that names an older snapshot",
+               has="the timestamp key, and the server", before=seen_before, deed=_older_snapshot,
+               reason="rollback"),
+        Attack(name="older-releases", title="older `releases/<model>` under a new snapshot",
+               has=SERVER, before=seen_before, deed=_older_releases, reason="rollback"),
+        Attack(name="older-plan", title="an older plan under a new snapshot", has=SERVER,
+               before=seen_before, deed=_older_plan, reason="rollback"),
+        Attack(name="hidden-root", title="the newer root is hidden, after the cache was lost",
+               has="a key that the newer root has replaced", before=root_replaced,
+               deed=_hide_root, reason="rollback"),
+        Attack(name="older-firmware", title="an older release, validly signed", has=SERVER,
+               deed=_older_firmware, reason="rollback"),
+        Attack(name="lower-counter", title="a release from before a hole was closed", has=SERVER,
+               before=counter_confirmed, deed=_lower_counter, reason="rollback",
+               after=_with_the_counter, does="boot's record holds the counter too"),
+    ),
+    "Freeze": (
+        Attack(name="frozen", title="the same state for ever", has=NETWORK,
+               deed=_freeze(2), reason="expired-metadata",
+               does="notices within the timestamp's day"),
+        Attack(name="frozen-with-timestamp-key", title="the same, with ever new timestamps",
+               has="the timestamp key, and the server", deed=_freeze(8, "timestamp"),
+               reason="expired-metadata", does="notices within the snapshot's seven days"),
+        Attack(name="frozen-with-online-keys", title="the same, with all online keys",
+               has=SERVER, deed=_freeze(301, *ONLINE), reason="expired-metadata",
+               does="notices when the offline signatures end",
+               residual="a device learns nothing new until then: `releases/<model>` lasts a year"
+                        " at most; sign it oftener where that is too long"),
+        Attack(name="frozen-but-fresh", title="yesterday's state without today's release",
+               has="the timestamp key, and the server", before=idle_before, deed=_frozen_fresh,
+               outcome=Outcome.NOTHING,
+               residual="cannot be told from a vendor with nothing to offer, until the snapshot"
+                        " ends; the owner sees when the vendor was last heard, the vendor misses"
+                        " the device's reports"),
+    ),
+    "Clocks": (
+        Attack(name="clock-at-1970", title="the clock at 1970, and metadata long expired",
+               has="the device's time source, and the network", deed=_long_ago,
+               reason="expired-metadata", after=_later,
+               does="never believes a time before what offline keys signed"),
+        Attack(name="clock-at-2046", title="the clock at 2046", has="the device's time source",
+               deed=_far_ahead, reason="expired-metadata",
+               does="refuses, keeps no such time, and goes on checking"),
+        Attack(name="jumping-clock", title="a clock that jumps between 2027 and 9998",
+               has="the device's time source", deed=_jump, reason="expired-metadata"),
+    ),
+    "Fast-forward": (
+        Attack(name="fast-forward", title="versions that the vendor can never reach",
+               has=SERVER, deed=_fast_forward, reason="rollback", after=_new_online_keys,
+               does="begins a role's versions anew once offline keys replace its keys"),
+        Attack(name="fast-forward-huge", title="a version of four thousand digits",
+               has="the timestamp key, and the server", deed=_fast_forward_huge,
+               reason="rollback", after=_new_online_keys),
+    ),
+    "Withdrawn releases": (
+        Attack(name="withdrawn-again", title="a withdrawn release, offered again", has=SERVER,
+               before=saw_withdrawal, deed=_offer_withdrawn_again, reason="withdrawn",
+               does="remembers every withdrawal of a signed release"),
+        Attack(name="withdrawn-flushed", title="the same, after five thousand false withdrawals",
+               has=SERVER, before=saw_withdrawal, deed=_flush_the_memory, reason="withdrawn",
+               does="remembers withdrawals of signed releases only, so no flood washes one away"),
+        Attack(name="withdrawn-falsely", title="a good release, withdrawn by the thief",
+               has=SERVER, deed=_withdraw_the_good, reason="withdrawn",
+               residual="stays withdrawn: the vendor signs the same firmware under a new version"),
+        Attack(name="withdrawal-hidden", title="a withdrawal hidden from a device that is new",
+               has=SERVER, before=withdrawn_unseen, deed=_offer_withdrawn_again,
+               outcome=Outcome.READY, after=None,
+               residual="a new device cannot know of it: **revoke** the release (below)"),
+        Attack(name="revoked", title="a revoked release, offered to a device that is new",
+               has=SERVER, before=revoked_unseen, deed=_offer_withdrawn_again,
+               reason="unsigned-release",
+               does="finds no signature of the offline keys over it any more"),
+        Attack(name="revocation-hidden", title="`releases/<model>` from before the revocation",
+               has=SERVER, before=revoked_seen, deed=_replay_before_revocation,
+               reason="rollback", after=_new_online_keys),
+        Attack(name="revocation-hidden-from-new", title="the same, to a device that is new",
+               has=SERVER, before=revoked_unseen, deed=_replay_before_revocation,
+               outcome=Outcome.READY, after=None,
+               residual="until the older `releases/<model>` ends (next row), on devices that never"
+                        " saw the newer one, and never below the counter in their own firmware"),
+        Attack(name="revocation-hidden-later", title="the same, once the older file has ended",
+               has=SERVER, before=revoked_unseen, deed=_replay_a_year_later,
+               reason="expired-metadata", after=None),
+    ),
+}  # fmt: skip
