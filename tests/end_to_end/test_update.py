@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tests.device.workshop import Running, example_product, running, until
 from limpet.firmware.tree import digest_tree
 from limpet.release import (
     BuildOrder,
+    Form,
     SigningOrder,
     build_release,
     default_keys,
@@ -60,10 +62,18 @@ class World:
     def repository(self) -> Repository:
         return Repository(self.home, now)
 
-    def release(self, version: str, *, product: Path | None = None) -> PlannedRelease:
+    def release(
+        self,
+        version: str,
+        *,
+        product: Path | None = None,
+        form: Form = Form.TREE,
+        packer: Path | None = None,
+    ) -> PlannedRelease:
         """Build, sign and publish, by what the release manager uses."""
         out = self.home.root.parent / f"release-{version}"
-        built = build_release(order(self.home, product or self.product, version), out)
+        wanted = order(self.home, product or self.product, version)
+        built = build_release(replace(wanted, form=form, packer=packer), out)
         keys = tuple(default_keys(self.home.offline, "thermostat"))
         signing = SigningOrder(
             repository=self.home.repository, root=self.home.trust / "root.json", keys=keys
@@ -113,9 +123,13 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 def make_world(
-    base: Path, *, change: Callable[[Path, Path], Path] | None = None
+    base: Path,
+    *,
+    change: Callable[[Path, Path], Path] | None = None,
+    around: Callable[[Path], AbstractContextManager[None]] = lambda root: nullcontext(),
 ) -> Iterator[World]:
-    """A vendor and a device of the example, which `change` may have made another product of."""
+    """A vendor and a device of the example, which `change` may have made another product of;
+    `around` surrounds the life of the device in a directory."""
     pristine = base / "product"
     shutil.copytree(EXAMPLE, pristine, ignore=shutil.ignore_patterns(".*", "__pycache__", "tests"))
     text = (pristine / "product.toml").read_text()
@@ -137,7 +151,10 @@ def make_world(
     try:
         assert vendor.stdout is not None
         address = vendor.stdout.readline().rpartition("https://")[2].strip()
-        with running(directory, "--resolve", f"vendor.example.com:443={address}") as device:
+        with (
+            around(directory),
+            running(directory, "--resolve", f"vendor.example.com:443={address}") as device,
+        ):
             yield World(home, device, product, pristine)
     finally:
         vendor.terminate()

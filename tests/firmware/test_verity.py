@@ -174,7 +174,7 @@ def test_a_slot_that_is_too_small_or_of_the_other_kind_is_refused_untouched(
     assert slot.read_bytes() == bytes(MIB)
     with pytest.raises(Rejected, match="a directory"):
         install_image(image, range_reader(packed), tmp_path / "b", journal=journal)
-    bundle = pack_file(packed, tmp_path / "bundle", kind="bundle")
+    bundle = pack_file(packed, tmp_path / "bundle", kind="bundle")  # without a root hash
     with pytest.raises(Rejected, match="slot of blocks"):
         install_blocks(bundle, range_reader(tmp_path / "bundle"), slot, journal=journal)
 

@@ -17,6 +17,7 @@ from limpet.errors import Rejected, Unavailable
 from limpet.release import (
     BuildOrder,
     Built,
+    Form,
     Signed,
     SigningOrder,
     build_release,
@@ -127,6 +128,12 @@ def build(
     ),
     source_commit: str = typer.Option("", help="What it was built from."),
     suite: str | None = _suite,
+    form: Form = typer.Option(
+        Form.TREE, help="tree: slots that are directories; block: devices; bundle: RAUC's."
+    ),
+    packer: Path | None = typer.Option(
+        None, help="A program run as PACKER INPUT OUTPUT that makes the block image or bundle."
+    ),
     json: bool = _json,
 ) -> None:
     """Build the image and its manifest; nothing is signed yet."""
@@ -142,6 +149,8 @@ def build(
         built_at=at,
         source_commit=source_commit,
         suite=find_suite(suite) if suite else None,
+        form=form,
+        packer=packer,
         bounds=_bounds(_utc(not_before) or at, minimum_days, largest_step, _tags(version, ahead)),
     )
     with progress(f"building {version}"):

@@ -31,7 +31,7 @@ from msgspec import Meta
 from limpet.errors import LimpetError, Misuse, Rejected, Unavailable
 from limpet.storage import read_bounded, remove_durably, write_atomic
 from limpet.wire.codec import Message, decode_json
-from limpet.wire.release import Count, Digest, Version
+from limpet.wire.release import Count, Digest, Verity, Version
 
 __all__ = [
     "BOOT_FILE",
@@ -63,7 +63,7 @@ _RESERVE, _RESERVE_BYTES = "boot.reserve", 64 << 10
 SlotName = Literal["a", "b"]
 
 
-class SlotRecord(Message, frozen=True, kw_only=True):
+class SlotRecord(Message, frozen=True, kw_only=True, omit_defaults=True):
     """What a slot's tree is meant to be. `confirmed` once it passed its health check."""
 
     version: Version
@@ -71,6 +71,7 @@ class SlotRecord(Message, frozen=True, kw_only=True):
     tree_sha256: Digest
     security_counter: Count
     confirmed: bool = False
+    verity: Verity | None = None  # of a slot that is a block device
 
 
 class Trial(Message, frozen=True, kw_only=True):

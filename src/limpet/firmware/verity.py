@@ -7,6 +7,7 @@ image gives one hash tree. The kernel checks each block as it is read, where it 
 dm-verity; `verify_blocks` checks all of them at once, where it has not.
 """
 
+import errno
 import hashlib
 import os
 import struct
@@ -71,8 +72,10 @@ def verify_blocks(device: Path, verity: Verity) -> None:
         finally:
             os.close(descriptor)
     except OSError as error:
-        why = (error.strerror or "failed").lower()
-        raise Unavailable(f"cannot read {device}: {why}") from error
+        message = f"cannot read {device}: {(error.strerror or 'failed').lower()}"
+        if error.errno == errno.EIO:  # the medium is at its end, or lies
+            raise Rejected("tampered-blocks", message) from error
+        raise Unavailable(message) from error
     if root.hex() != verity.root_sha256:
         raise Rejected("tampered-blocks", f"{device} does not hold the firmware of its record")
 

@@ -6,6 +6,7 @@ by handing files to the vendor's repository, which verifies them again.
 """
 
 from ._build import BuildOrder, Built, build_release, load_built
+from ._forms import Form
 from ._publish import publish
 from ._signing import Signed, SigningOrder, default_keys, sign_release, sign_support
 from ._tree import assemble_tree
@@ -13,6 +14,7 @@ from ._tree import assemble_tree
 __all__ = [
     "BuildOrder",
     "Built",
+    "Form",
     "Signed",
     "SigningOrder",
     "assemble_tree",

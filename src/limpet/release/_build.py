@@ -18,8 +18,8 @@ import msgspec
 from limpet.crypto.suites import load_suite, suite_file_in
 from limpet.errors import Rejected, Unavailable, naming
 from limpet.firmware.description import FirmwareDescription
-from limpet.firmware.image import build_image
 from limpet.product import PRODUCT_FILE, load_product
+from limpet.release._forms import Form, make_image
 from limpet.release._tree import assemble_tree
 from limpet.storage import make_directory, read_bounded, write_atomic
 from limpet.wire.codec import decode_json, encode_json
@@ -59,6 +59,8 @@ class BuildOrder:
     minimum_version: str = "0.0.0"
     hardware_revisions: tuple[str, ...] = field(default=())
     source_commit: str = ""
+    form: Form = Form.TREE
+    packer: Path | None = None  # a program; see limpet.release._forms
     suite: Path | None = None  # a file; that of `trust`, or the first bundled one, by default
 
 
@@ -106,7 +108,13 @@ def build_release(order: BuildOrder, out: Path) -> Built:
     work = Path(tempfile.mkdtemp(prefix=".build-", dir=out))
     try:
         assemble_tree(order.product, order.trust, description, work / "tree", suite=suite_file)
-        image = build_image(work / "tree", out / IMAGE_FILE)
+        image = make_image(
+            work / "tree",
+            out / IMAGE_FILE,
+            form=order.form,
+            packer=order.packer,
+            built_at=int(order.built_at.timestamp()),
+        )
     except OSError as error:
         raise Unavailable(f"cannot build in {out}: {(error.strerror or 'failed').lower()}") from (
             error

@@ -7,8 +7,10 @@ slot runs whose tree differs from its record. Starts nothing.
 from dataclasses import dataclass
 from pathlib import Path
 
+from limpet.device.boot._blocks import close_slot, open_slot
 from limpet.device.link.journal import Journal
 from limpet.errors import LimpetError, Rejected
+from limpet.firmware.devices import SlotDevices, load_devices
 from limpet.firmware.slots import (
     BOOT_FILE,
     BootState,
@@ -35,13 +37,16 @@ class VerifiedSlot:
 def choose_slot(root: Path, journal: Journal) -> VerifiedSlot:
     """The slot to start now. Raises `Rejected("no-slot")` if none is sound, `Unavailable`."""
     path = root / "slots" / BOOT_FILE
-    state = load_boot_state(path)
+    state, devices = load_boot_state(path), load_devices(root)
+    if devices is not None:
+        for name in ("a", "b"):
+            close_slot(root / "slots" / name)
     for _ in range(MOST_CHOICES):
         choice = decide_start(state)
         _tell_failure(state, choice.state_after, journal)
         if choice.state_after != state:
             state = save_boot_state(path, choice.state_after)
-        damage = _damage(root / "slots" / choice.slot, choice.record.tree_sha256)
+        damage = _damage(root / "slots" / choice.slot, choice, devices)
         if damage is None:
             return VerifiedSlot(choice)
         journal.write("boot", "tampered-tree", f"slot {choice.slot}: {damage}", level="error")
@@ -55,12 +60,18 @@ def is_confirmed(root: Path, slot: str) -> bool:
     return trial is None or trial.slot != slot
 
 
-def _damage(tree: Path, expected: str) -> str | None:
+def _damage(slot: Path, choice: StartChoice, devices: SlotDevices | None) -> str | None:
+    if devices is not None:
+        try:  # what is wrong with the machine (`Unavailable`) gives up no slot
+            open_slot(devices.device_of(choice.slot), choice.record, slot)
+        except Rejected as error:
+            return error.message
+        return None
     try:
-        found = digest_tree(tree)
+        found = digest_tree(slot)
     except LimpetError as error:
         return error.message
-    return None if found == expected else "its tree differs from its record"
+    return None if found == choice.record.tree_sha256 else "its tree differs from its record"
 
 
 def _tell_failure(before: BootState, after: BootState, journal: Journal) -> None:

@@ -16,6 +16,8 @@ from limpet.device.confine._landlock import LINK, READ, WRITE, FileGrant, Ports
 from limpet.device.link.permits import Role
 from limpet.device.link.start import Start, parse_address
 from limpet.errors import Rejected
+from limpet.firmware.devices import DEVICES_FILE, load_devices
+from limpet.firmware.slots import other_slot
 from limpet.storage import read_bounded
 from limpet.wire.keystore import KEYSTORE_BYTES, KEYSTORE_FILE, decode_key_store
 
@@ -138,6 +140,10 @@ def file_grants(start: Start) -> tuple[FileGrant, ...]:
     if start.role is Role.UPDATER:
         read += map(Path, NAMES)
     devices = [TPM] if start.role is Role.KEEPER else []
+    if start.role is Role.UPDATER and (slots := load_devices(start.root)) is not None:
+        read.append(start.root / "slots" / DEVICES_FILE)
+        if slots.rauc is None:
+            devices.append(slots.device_of(other_slot(start.slot)))
     if start.role is Role.APP:
         read += map(Path, SENSORS)
     if start.role is Role.GATEWAY:

@@ -51,6 +51,12 @@ class Requests:
             if isinstance(request, m.Ready):
                 await self._ready(caller, request.confinement)
                 return m.Done()
+            if isinstance(request, m.Activate):
+                # A large slot takes its time to be read, and RAUC to write one.
+                await asyncio.to_thread(self._slots.activate, request)
+                self._log("activated", f"slot {request.slot}, version {request.version}")
+                self._restart()
+                return m.Done()
             return self._answer(caller, request)
         except LimpetError as error:
             name = type(request).__name__
@@ -68,10 +74,6 @@ class Requests:
                 self._accused(caller, request)
             case m.ReadBootRecord():
                 return self._slots.read()
-            case m.Activate():
-                self._slots.activate(request)
-                self._log("activated", f"slot {request.slot}, version {request.version}")
-                self._restart()
             case m.ConfirmTrial():
                 self._slots.confirm()
                 self._log("confirmed", f"slot {self._start.slot} passed its health check")

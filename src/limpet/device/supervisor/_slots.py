@@ -10,11 +10,12 @@ import shutil
 import stat
 from pathlib import Path
 
+from limpet.device.enclosure.users import Users
 from limpet.device.link import messages as m
 from limpet.device.link.start import Start
 from limpet.device.supervisor._kept import KEPT_NAMES, Kept, let_go, settle_state
-from limpet.errors import Unavailable
-from limpet.firmware.installation import adopt_tree
+from limpet.device.supervisor._writing import slot_writer
+from limpet.errors import Rejected, Unavailable
 from limpet.firmware.slots import (
     BOOT_FILE,
     SlotRecord,
@@ -42,8 +43,8 @@ class SlotKeeper:
 
     def __init__(self, start: Start) -> None:
         self._root = start.root
-        self._slots, self._staging = start.root / "slots", start.staging
-        self._path = self._slots / BOOT_FILE
+        self._path = start.root / "slots" / BOOT_FILE
+        self._writer = slot_writer(start)
         self._running = start.slot
 
     def read(self) -> m.BootRecord:
@@ -67,7 +68,7 @@ class SlotKeeper:
         return trial is not None and trial.slot == self._running
 
     def activate(self, request: m.Activate) -> None:
-        """Take the staged tree into the other slot and put that on trial at the next start.
+        """Take what the updater has fetched into the other slot; the next start tries it.
 
         Durable on return. Raises `Rejected`, `Unavailable`; then nothing is on trial.
         """
@@ -76,10 +77,24 @@ class SlotKeeper:
             manifest_sha256=request.manifest_sha256,
             tree_sha256=request.tree_sha256,
             security_counter=request.security_counter,
+            verity=request.verity,
         )
         state = record_activation(load_boot_state(self._path), request.slot, record)
-        adopt_tree(self._staging, self._slots / request.slot, tree_sha256=request.tree_sha256)
+        self._writer.take(request.slot, record)
         save_boot_state(self._path, state)
+
+    def prepare(self, users: Users | None) -> None:
+        """Let the updater write where it must. Raises `Unavailable`."""
+        self._writer.prepare(self._running, users)
+
+    def tell_writer(self) -> str:
+        """Tell who else must know how the last trial ended; what went wrong, or "". It is told
+        again at the next start."""
+        try:
+            self._writer.settle(load_boot_state(self._path))
+        except (Rejected, Unavailable) as error:
+            return error.message
+        return ""
 
     def settle_state(self) -> Kept:
         """Keep the app's state before a trial, or bring it back after one that failed.
@@ -103,6 +118,7 @@ class SlotKeeper:
         Only then the app's state of before is let go; the next start does what fails here.
         """
         save_boot_state(self._path, record_confirmation(load_boot_state(self._path)))
+        self.tell_writer()
         with contextlib.suppress(Unavailable):
             let_go(self._root)
 

@@ -108,6 +108,10 @@ class Supervision:
         if not self._start.factory and not self._settle_state():
             return REBOOT
         prepare_directories(self._start.root, self._users, self._log)
+        if not self._start.factory:
+            self._slots.prepare(self._users)
+            if failed := await asyncio.to_thread(self._slots.tell_writer):
+                self._log("outcome-not-told", failed, level="warning")
         self._open_door()
         await self._entropy.prepare()
         self._write_status()

@@ -46,8 +46,9 @@ from limpet.firmware.decision import (
     decide_installation,
     verify_release,
 )
-from limpet.firmware.installation import install_image
+from limpet.firmware.devices import SlotDevices
 from limpet.firmware.slots import SlotName, other_slot
+from limpet.firmware.writing import write_image
 from limpet.storage import reason_for
 from limpet.wire.report import ReportKind
 from limpet.wire.support import SupportStatement
@@ -85,6 +86,7 @@ class Check:
     now: Callable[[], datetime]  # UTC, not before the floor's time
     running_slot: SlotName
     staging: Path
+    devices: SlotDevices | None
     journal: Path
     tell: Tell
     state: Callable[[Literal["checking", "downloading", "installing"]], None]
@@ -252,10 +254,12 @@ class _Run:
         )
         try:
             with transfer:
-                install_image(
+                write_image(
                     image,
                     transfer.read,
-                    check.staging / slot,
+                    slot,
+                    staging=check.staging,
+                    devices=check.devices,
                     journal=check.journal,
                     on_progress=progress,
                 )
@@ -272,6 +276,7 @@ class _Run:
             manifest_sha256=verified.manifest_sha256,
             tree_sha256=verified.manifest.image.tree_sha256,
             security_counter=verified.manifest.security_counter,
+            verity=verified.manifest.image.verity,
         )
 
     def _facts(self) -> DeviceFacts:

@@ -11,6 +11,7 @@ from limpet.device.link.identity import DeviceIdentity, load_identity
 from limpet.device.link.start import Start
 from limpet.errors import Rejected
 from limpet.firmware.description import FirmwareDescription, load_description
+from limpet.firmware.devices import SlotDevices, load_devices
 from limpet.firmware.slots import SlotName
 from limpet.product import PRODUCT_FILE, Product, load_product
 from limpet.storage import read_bounded
@@ -82,6 +83,7 @@ class Device:
     product: Product
     slot: SlotName
     places: Places
+    devices: SlotDevices | None = None  # None: the slots are directories
     trusted_root: bytes  # root.json of the firmware (TUF)
     service_roots: bytes  # PEM; who may be the vendor's server
 
@@ -103,6 +105,7 @@ def load_device(start: Start) -> Device:
         description=description,
         product=load_product(slot / PRODUCT_FILE),
         slot=start.slot,
+        devices=load_devices(start.root),
         places=Places(own=start.private, staging=start.staging),
         trusted_root=read_bounded(slot / "trust" / "root.json", max_bytes=_TRUST_BYTES),
         service_roots=read_bounded(slot / "trust" / "service-root.pem", max_bytes=_TRUST_BYTES),

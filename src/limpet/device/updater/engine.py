@@ -245,6 +245,7 @@ class Engine:
             now=self.now,
             running_slot=self._device.slot,
             staging=places.staging,
+            devices=self._device.devices,
             journal=places.journal,
             tell=self._teller.tell,
             state=self._enter,

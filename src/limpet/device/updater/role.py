@@ -49,6 +49,7 @@ _FIRST_ENROLLMENT_SECONDS = 1.0
 _ENROLLMENT_BACKOFF = (1.0, 3600.0)
 _REPORT_BACKOFF = (5.0, 3600.0)
 _HEALTH_SECONDS = 10.0
+_SUPERVISOR_SECONDS = 1900.0  # it may have to read a large slot, or RAUC to write one
 
 
 async def serve(start: Start, bus: Bus) -> None:
@@ -149,7 +150,9 @@ class _Updater:
         return Surroundings(
             source=self._source(),
             delivery=self._current_delivery,
-            supervisor=lambda request: self._bus.call(Role.SUPERVISOR, request),
+            supervisor=lambda request: self._bus.call(
+                Role.SUPERVISOR, request, timeout=_SUPERVISOR_SECONDS
+            ),
             health=lambda: self._bus.call(Role.APP, m.CheckHealth(), timeout=patience),
             log=log,
             wall=lambda: datetime.now(UTC),

@@ -4,6 +4,7 @@ from typing import Literal
 
 from limpet.device.link.messages.terms import Name, Text
 from limpet.wire.codec import Message
+from limpet.wire.release import Verity
 
 __all__ = [
     "Activate",
@@ -23,6 +24,7 @@ class Activate(Message, frozen=True, kw_only=True, tag=True):
     manifest_sha256: Name
     tree_sha256: Name
     security_counter: int
+    verity: Verity | None = None  # of a slot that is a block device
 
 
 class ConfirmTrial(Message, frozen=True, kw_only=True, tag=True):
