@@ -22,6 +22,7 @@ from limpet.release import (
     SigningOrder,
     build_release,
     default_keys,
+    load_built,
     publish,
     sign_release,
 )
@@ -73,14 +74,19 @@ class World:
         """Build, sign and publish, by what the release manager uses."""
         out = self.home.root.parent / f"release-{version}"
         wanted = order(self.home, product or self.product, version)
-        built = build_release(replace(wanted, form=form, packer=packer), out)
+        build_release(replace(wanted, form=form, packer=packer), out)
+        return self.publish(version)
+
+    def publish(self, version: str) -> PlannedRelease:
+        """Sign and publish what was built for `version`."""
+        out = self.home.root.parent / f"release-{version}"
         keys = tuple(default_keys(self.home.offline, "thermostat"))
         signing = SigningOrder(
             repository=self.home.repository, root=self.home.trust / "root.json", keys=keys
         )
         sign_release(out, signing, now=now())
         publish(out, self.home.root, clock=now)
-        return PlannedRelease(version=version, manifest_sha256=built.manifest_sha256)
+        return PlannedRelease(version=version, manifest_sha256=load_built(out).manifest_sha256)
 
     def offer(self, release: PlannedRelease) -> None:
         self.repository.publish_plan(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from limpet.errors import Rejected, Unavailable
-from limpet.firmware.installation import adopt_tree
+from limpet.firmware.adoption import adopt_tree
 from limpet.firmware.tree import digest_tree
 
 

@@ -95,6 +95,20 @@ class _Published(msgspec.Struct, frozen=True, kw_only=True):
     published: str
 
 
+_minimum_days = typer.Option(
+    7.0, min=0.0, max=365.0, help="Days from the first device to the last, at the fastest."
+)
+_largest_step = typer.Option(
+    25.0, min=0.0, max=100.0, help="Percent of the fleet that one step may add."
+)
+_form = typer.Option(
+    Form.TREE, help="tree: slots that are directories; block: devices; bundle: RAUC's."
+)
+_packer = typer.Option(
+    None, help="A program run as PACKER INPUT OUTPUT that makes the block image or bundle."
+)
+
+
 @app.command(
     epilog=show_examples(
         "limpet release build examples/thermostat --trust vendor/trust --version 1.1.0 --out out"
@@ -116,24 +130,16 @@ def build(
         None, help="For this hardware only (repeatable); default: all of the design file."
     ),
     not_before: datetime | None = typer.Option(None, help="UTC; no device installs it earlier."),
-    minimum_days: float = typer.Option(
-        7.0, min=0.0, max=365.0, help="Days from the first device to the last, at the fastest."
-    ),
-    largest_step: float = typer.Option(
-        25.0, min=0.0, max=100.0, help="Percent of the fleet that one step may add."
-    ),
+    minimum_days: float = _minimum_days,
+    largest_step: float = _largest_step,
     ahead: list[str] | None = _ahead,
     built_at: datetime | None = typer.Option(
         None, help="UTC; or SOURCE_DATE_EPOCH; the same time gives the same image."
     ),
     source_commit: str = typer.Option("", help="What it was built from."),
     suite: str | None = _suite,
-    form: Form = typer.Option(
-        Form.TREE, help="tree: slots that are directories; block: devices; bundle: RAUC's."
-    ),
-    packer: Path | None = typer.Option(
-        None, help="A program run as PACKER INPUT OUTPUT that makes the block image or bundle."
-    ),
+    form: Form = _form,
+    packer: Path | None = _packer,
     json: bool = _json,
 ) -> None:
     """Build the image and its manifest; nothing is signed yet."""

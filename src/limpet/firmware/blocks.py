@@ -3,7 +3,7 @@
 Owns the journal and the order: verify, write, fsync, journal; at the end everything is read
 back and compared group by group; whoever takes the slot over reads it from the medium. A slot is
 a block device, or a file in its place. The old firmware of *this* slot is gone from the first
-group on: the other slot is what runs meanwhile. A device that is in use (mounted, mapped) is never opened.
+group on: the other slot is what runs meanwhile. A device in use (mounted, mapped) is not opened.
 """
 
 import errno

@@ -18,7 +18,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
@@ -26,7 +26,7 @@ from msgspec import Meta
 from limpet.errors import LimpetError, Rejected, Unavailable
 from limpet.firmware.archive import ArchiveReader, Begin, ReaderState
 from limpet.firmware.image import PACKED_BYTES, ReadRange, open_group
-from limpet.firmware.tree import MAX_TREE_BYTES, Entry, Kind, digest_tree, walk_tree
+from limpet.firmware.tree import MAX_TREE_BYTES, Entry, Kind, digest_tree
 from limpet.storage import (
     advice_for,
     read_bounded,
@@ -41,14 +41,15 @@ from limpet.wire.release import Digest, Image
 __all__ = [
     "InstalledTree",
     "Progress",
-    "adopt_tree",
     "discard_partial",
     "install_image",
+    "is_tree",
+    "put_in_place",
+    "remove_tree",
     "verify_description",
 ]
 
 _JOURNAL_BYTES = 16 << 10
-_COPY_BYTES = 1 << 20
 _SPARE_BYTES = 1 << 20
 """Free space asked for beyond the image: directories, journal, the device's own logs."""
 
@@ -87,7 +88,7 @@ def install_image(
     verify_description(image)
     if image.kind != "tree":
         raise Rejected("malformed", "not an image for a slot that is a directory")
-    if _is_tree(slot, image.tree_sha256):
+    if is_tree(slot, image.tree_sha256):
         _clear(_part_of(slot), journal)
         return InstalledTree(slot, image.tree_sha256)
     writer = _Writer(image, slot, journal)
@@ -113,42 +114,6 @@ def install_image(
         ) from error
 
 
-def adopt_tree(staging: Path, slot: Path, *, tree_sha256: str) -> InstalledTree:
-    """Take `staging/<slot's name>`, which a less trusted process wrote, into `slot`.
-
-    It is moved out of that process's reach before it is judged, and no link is followed on
-    the way. If that process runs as another user, it is also copied: whoever wrote a file may
-    still hold it open. On any error the slot is what it was. Raises
-    `Rejected("tampered-tree")`, `Unavailable` (nothing is staged, another file system).
-    """
-    incoming = slot.with_name(f"{slot.name}.new")
-    try:
-        _remove(incoming)
-        _remove(incoming.with_name(f"{incoming.name}.copy"))
-        directory = os.open(staging, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-        try:
-            os.rename(slot.name, incoming, src_dir_fd=directory)
-            os.fsync(directory)
-        finally:
-            os.close(directory)
-        sync_directory(slot.parent)
-        if not incoming.is_symlink() and incoming.stat().st_uid != os.geteuid():
-            incoming = _copied(incoming)
-        if incoming.is_symlink() or not _is_tree(incoming, tree_sha256):
-            _remove(incoming)
-            raise Rejected("tampered-tree", "the tree that was handed over is not the signed one")
-        incoming.chmod(0o755)
-        _put_in_place(incoming, slot)
-    except OSError as error:
-        why = (error.strerror or "failed").lower()
-        raise Unavailable(
-            f"cannot take the new firmware into slot {slot.name}: {why}",
-            hint=advice_for(error),
-            reason=reason_for(error),
-        ) from error
-    return InstalledTree(slot, tree_sha256)
-
-
 def discard_partial(slot: Path, *, journal: Path) -> None:
     """Forget an installation that was begun and is not wanted any more. Raises `Unavailable`."""
     _clear(_part_of(slot), journal)
@@ -165,64 +130,26 @@ def verify_description(image: Image) -> None:
         raise Rejected("malformed", "the image is larger than firmware may be")
 
 
-def _is_tree(path: Path, tree_sha256: str) -> bool:
+def is_tree(path: Path, tree_sha256: str) -> bool:
+    """Whether `path` is the tree of this digest."""
     try:
         return digest_tree(path) == tree_sha256
     except LimpetError:
         return False
 
 
-def _copied(tree: Path) -> Path:
-    """The files of `tree` anew, durable, in a directory beside it that nobody else may enter.
-
-    What it becomes of a tree that is changed meanwhile is any tree: the caller judges the copy.
-    Raises `Rejected("tampered-tree")` for what firmware cannot hold; then nothing is left.
-    """
-    copy = tree.with_name(f"{tree.name}.copy")
-    _remove(copy)
-    copy.mkdir(mode=0o700)
-    try:
-        for entry in walk_tree(tree):
-            target = copy / entry.name
-            if entry.kind is Kind.DIRECTORY:
-                target.mkdir()
-                target.chmod(0o755)
-                continue
-            source = os.open(tree / entry.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-            with os.fdopen(source, "rb") as given, target.open("xb") as written:
-                _copy_bytes(given, written, entry.size)
-                os.fchmod(written.fileno(), 0o755 if entry.kind is Kind.EXECUTABLE else 0o644)
-                written.flush()
-                os.fsync(written.fileno())
-        for directory in [copy, *(path for path in copy.rglob("*") if path.is_dir())]:
-            sync_directory(directory)
-    except (LimpetError, OSError):
-        _remove(copy)
-        raise
-    finally:
-        _remove(tree)
-    return copy
-
-
-def _copy_bytes(given: BinaryIO, written: BinaryIO, size: int) -> None:
-    """At most `size` bytes: a file that grows meanwhile is not followed."""
-    while size > 0 and (block := given.read(min(_COPY_BYTES, size))):
-        size -= len(block)
-        written.write(block)
-
-
-def _put_in_place(new: Path, slot: Path) -> None:
+def put_in_place(new: Path, slot: Path) -> None:
     """Replace `slot` by the directory `new` beside it, durably."""
     old = slot.with_name(f"{slot.name}.old")
-    _remove(old)
+    remove_tree(old)
     with contextlib.suppress(FileNotFoundError):
         slot.rename(old)
     new.rename(slot)
     sync_directory(slot.parent)
-    _remove(old)
+    remove_tree(old)
 
 
-def _remove(path: Path) -> None:
+def remove_tree(path: Path) -> None:
     """Remove a directory, or a link or file that stands in its place, if it is there."""
     with contextlib.suppress(FileNotFoundError):
         if path.is_dir() and not path.is_symlink():
@@ -323,7 +250,7 @@ class _Writer:
         """Put the finished tree in the slot's place, durably."""
         for directory in [self._part, *(p for p in self._part.rglob("*") if p.is_dir())]:
             sync_directory(directory)
-        _put_in_place(self._part, self._slot)
+        put_in_place(self._part, self._slot)
         remove_durably(self._journal)
         return InstalledTree(self._slot, self._image.tree_sha256)
 

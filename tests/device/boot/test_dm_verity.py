@@ -42,6 +42,30 @@ def noise(size: int) -> bytes:
     return b"".join(hashlib.sha256(bytes(str(i), "ascii")).digest() for i in range(size // 32))
 
 
+def run_in_kernel(tmp_path: Path, image: Path, record: SlotRecord) -> list[str]:
+    """What `inside_verity.py` printed, with `image` as its second disk."""
+    out, init = tmp_path / "out", tmp_path / "init"
+    init.write_text(
+        INIT.format(
+            python=sys.executable,
+            program=Path(__file__).with_name("inside_verity.py"),
+            source=Path(limpet.__file__).parents[1],
+            record=msgspec.json.encode(record).decode(),
+            out=out,
+        )
+    )
+    init.chmod(0o755)
+    kernel = ["linux.uml", "mem=256M", "rootfstype=hostfs", "rw", f"init={init}", f"ubdb={image}"]
+    done = subprocess.run(
+        [*kernel, "con=null", "con0=fd:0,fd:1", "quiet"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=90,
+    )
+    assert out.exists(), done.stdout[-2000:] + done.stderr[-2000:]
+    return out.read_text().splitlines()
+
+
 def test_a_byte_that_changes_while_a_slot_runs_is_an_error_of_the_disk_and_never_content(
     tmp_path: Path,
 ) -> None:
@@ -64,26 +88,7 @@ def test_a_byte_that_changes_while_a_slot_runs_is_an_error_of_the_disk_and_never
         security_counter=1,
         verity=append_verity(image),
     )
-    out, init = tmp_path / "out", tmp_path / "init"
-    init.write_text(
-        INIT.format(
-            python=sys.executable,
-            program=Path(__file__).with_name("inside_verity.py"),
-            source=Path(limpet.__file__).parents[1],
-            record=msgspec.json.encode(record).decode(),
-            out=out,
-        )
-    )
-    init.chmod(0o755)
-    kernel = ["linux.uml", "mem=256M", "rootfstype=hostfs", "rw", f"init={init}", f"ubdb={image}"]
-    done = subprocess.run(
-        [*kernel, "con=null", "con0=fd:0,fd:1", "quiet"],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=90,
-    )
-    assert out.exists(), done.stdout[-2000:] + done.stderr[-2000:]
-    lines = out.read_text().splitlines()
+    lines = run_in_kernel(tmp_path, image, record)
     seen = {word: rest for word, _, rest in (line.partition(" ") for line in lines)}
     size = (tree / "system" / "seldom").stat().st_size
     assert seen.pop("mapper") == "True", lines

@@ -14,7 +14,7 @@ from limpet.device.enclosure import SERVING
 from limpet.device.enclosure.ownership import own_device, own_private
 from limpet.device.enclosure.users import Users, find_users
 from limpet.device.supervisor._slots import begin_erasing, finish_erasing
-from limpet.firmware.installation import adopt_tree
+from limpet.firmware.adoption import adopt_tree
 from limpet.firmware.tree import digest_tree
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")

@@ -16,8 +16,8 @@ from typing import Protocol
 from limpet.device.enclosure.users import Users
 from limpet.device.link.start import Start
 from limpet.errors import Rejected, Unavailable
+from limpet.firmware.adoption import adopt_tree
 from limpet.firmware.devices import SlotDevices, load_devices
-from limpet.firmware.installation import adopt_tree
 from limpet.firmware.rauc import Rauc
 from limpet.firmware.slots import BootState, SlotName, SlotRecord, other_slot
 from limpet.firmware.verity import verify_blocks

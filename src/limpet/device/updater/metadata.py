@@ -116,7 +116,6 @@ class MetadataClient:
             verify_targets(root, view.verified, self.suite)
         return view
 
-
     def forget(self) -> None:
         """Empty the cache, whatever lies in its place. Raises `Unavailable`."""
         for directory in (self.cache, self.targets):
