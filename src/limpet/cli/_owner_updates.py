@@ -135,6 +135,6 @@ def _print_update(update: UpdateAnswer) -> None:
             "policy": policy_text(update),
             "last check": when(update.last_check),
             "next check": when(update.next_check),
-            "support": support,
+            "support": update.support_notice or support,
         }
     )

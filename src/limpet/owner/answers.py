@@ -134,6 +134,8 @@ class UpdateAnswer(_Answer, frozen=True):
     next_check: datetime | None = None
     support_until: datetime | None = None
     support_over: bool = False
+    support_after: str = ""
+    support_notice: str = ""
     support_text: str = ""
 
 

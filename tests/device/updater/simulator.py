@@ -33,7 +33,7 @@ from limpet.firmware.tree import digest_tree
 from limpet.wire.codec import encode_json
 from limpet.wire.release import Bounds, Image, ReleaseManifest, manifest_path
 from limpet.wire.rollout import Plan, PlannedRelease, PlanState, plan_path
-from limpet.wire.support import SupportStatement, support_path
+from limpet.wire.support import AfterSupport, SupportStatement, support_path
 
 MODEL = "thermostat"
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -158,11 +158,18 @@ class RepositorySimulator:
         self.plan = Plan(**(fields | changes))
         self.publish()
 
-    def state_support(self, until: datetime, text: str = "so long") -> None:
+    def state_support(
+        self, until: datetime, text: str = "so long", *, role: str = RELEASES, **changes: Any
+    ) -> None:
+        """As `role` signs it; a thief signs with what he has."""
         statement = SupportStatement(
-            model=MODEL, until=until, after="keeps-working-locally", text=text, issued_at=self.now
+            model=MODEL,
+            until=until,
+            after=changes.get("after", AfterSupport.KEEPS_WORKING_LOCALLY),
+            text=text,
+            issued_at=changes.get("issued_at", self.now),
         )
-        self.add_target(RELEASES, support_path(MODEL), encode_json(statement))
+        self.add_target(role, support_path(MODEL), encode_json(statement))
         self.publish()
 
     def sign(self, signed: Any, *names: str) -> bytes:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from limpet.device.app._dialer import Dialer, Endpoint
-from limpet.errors import Misuse
+from limpet.errors import Misuse, Rejected
 from limpet.product import Product, User
 from limpet.storage import read_bounded
 
@@ -39,6 +39,7 @@ class Outbound:
 
     dialer: Dialer
     roots: Path | None = None
+    is_over: bool = False  # the support period, after which this product calls out no more
 
     def __post_init__(self) -> None:
         """Load TLS where there is a way out: later, a confined process loads no more code, and
@@ -54,8 +55,14 @@ class Outbound:
         """An HTTPS client for the declared `interface`, for its first host or the one named.
 
         The peer must prove its name against `roots_pem`, by default the vendor's root. Raises
-        `Misuse` for what the design file does not declare.
+        `Misuse` for what the design file does not declare, `Rejected("support-over")` once the
+        product's support period is over and its design file says that this then stops.
         """
+        if self.is_over:
+            raise Rejected(
+                "support-over",
+                "the support period is over: functions that use the Internet have stopped",
+            )
         endpoint = next(
             (
                 one

@@ -167,8 +167,10 @@ async def serve(
     app = load_app(start.slot_path)
     guard = Guard()
     product = load_product(start.slot_path / PRODUCT_FILE)
-    dialer = Dialer(endpoints_of(product), resolve=start.resolve)
-    outbound = Outbound(dialer, start.slot_path / "trust" / "service-root.pem")
+    ways_out = endpoints_of(product) if start.remote_functions else ()
+    dialer = Dialer(ways_out, resolve=start.resolve)
+    roots = start.slot_path / "trust" / "service-root.pem"
+    outbound = Outbound(dialer, roots, is_over=not start.remote_functions)
     device = _device(make_directory(start.private), log, guard, outbound)
     program = Program(
         instance=Instance(app, device),

@@ -203,6 +203,8 @@ class UpdateBody(Message, frozen=True, kw_only=True):
     next_check: datetime | None
     support_until: datetime | None
     support_over: bool
+    support_after: str
+    support_notice: str
     support_text: str
 
 

@@ -24,6 +24,7 @@ from limpet.device.gateway.openapi import describe_api
 from limpet.device.gateway.page import PAGE, load_page
 from limpet.device.gateway.people import PeopleOperations
 from limpet.device.gateway.routes import Operation
+from limpet.device.gateway.support import support_notice
 from limpet.device.link import messages as m
 from limpet.device.link.permits import PERMITS, Role
 from limpet.errors import Unavailable
@@ -134,11 +135,15 @@ class Operations:
         return json_answer(200, (await self._ask(Role.APP, request, m.Answer)).json)
 
     async def list_notifications(self, asked: Asked) -> Response:
-        """As the app keeps them; for the owner also that somebody is taking the device over."""
+        """As the app keeps them; then that support ends soon or is over, and for the owner also
+        that somebody is taking the device over."""
         found = await self._ask(Role.APP, m.ListNotices(), m.Notices)
         notices = found.notices
         if asked.principal is not None and asked.principal.access is m.Access.OWNER:
             notices += await self._people.takeover_notice(datetime.now(UTC))
+        with contextlib.suppress(Unavailable, Refusal):  # the updater may be starting
+            status = await self._ask(Role.UPDATER, m.ReadUpdateStatus(), m.UpdateStatus)
+            notices += support_notice(status, datetime.now(UTC))
         return json_answer(200, b.NotificationsBody(notifications=notices))
 
     async def acknowledge_notification(self, asked: Asked) -> Response:

@@ -51,7 +51,9 @@ PERMITS: Mapping[tuple[Role, Role], frozenset[type]] = {
     (Role.UPDATER, Role.KEEPER): frozenset({m.EnrollStart, m.EnrollFeed}),
     (Role.UPDATER, Role.APP): frozenset({m.CheckHealth}),
     (Role.UPDATER, Role.SUPERVISOR): _TO_SUPERVISOR
-    | {m.Rest, m.Activate, m.ConfirmTrial, m.RejectTrial, m.ReadBootRecord},
+    | {
+        m.Rest, m.Activate, m.ConfirmTrial, m.RejectTrial, m.ReadBootRecord, m.AllowRemoteFunctions,
+    },
     (Role.ACCOUNTS, Role.SUPERVISOR): _TO_SUPERVISOR | {m.EraseData, m.Rest},
     (Role.GATEWAY, Role.SUPERVISOR): _TO_SUPERVISOR,
     (Role.ANNOUNCER, Role.SUPERVISOR): _TO_SUPERVISOR | {m.Rest},

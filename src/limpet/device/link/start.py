@@ -22,7 +22,7 @@ ARGUMENT_BYTES = 16 << 10
 """Largest JSON argument that is read."""
 
 _FLAG = "factory"
-_OPTIONS = ("listen", "resolve", "noise-source", "first-user-id", "roles")
+_OPTIONS = ("listen", "resolve", "noise-source", "first-user-id", "roles", "remote")
 _VALUES = frozenset({"role", "root", "slot", "links", "handover", "parent", "entered", *_OPTIONS})
 
 
@@ -76,6 +76,11 @@ class Start:
     def roles_attach(self) -> bool:
         """Whether a service manager starts the roles, which then come to the supervisor."""
         return self.options.get("roles", ())[-1:] == ("attach",)
+
+    @property
+    def remote_functions(self) -> bool:
+        """Whether the product's code may use the Internet; its support period may be over."""
+        return self.options.get("remote", ())[-1:] != ("off",)
 
     @property
     def resolve(self) -> Mapping[str, str]:

@@ -11,7 +11,12 @@ from limpet.device.link.journal import Journal
 from limpet.device.link.permits import Role, peers_of
 from limpet.device.link.start import Start, parse_address
 from limpet.device.supervisor._slots import SlotKeeper, begin_erasing
-from limpet.device.supervisor.status import Listening, write_listening
+from limpet.device.supervisor.status import (
+    Listening,
+    read_remote,
+    write_listening,
+    write_remote,
+)
 from limpet.errors import LimpetError
 
 __all__ = ["REBOOT", "Requests"]
@@ -24,7 +29,8 @@ GRACE_SECONDS = 0.2  # for the answer to arrive before the roles are stopped
 
 class Requests:
     """Answers to the roles. `ended` ends the run, `kill` a role; `ready` notes readiness (and
-    may take its time), and `rest` that a role is about to end by itself, if it may."""
+    may take its time), `rest` that a role is about to end by itself, if it may, and `restart_app`
+    has the app end in good order and start again."""
 
     def __init__(
         self,
@@ -36,6 +42,7 @@ class Requests:
         kill: Callable[[Role], None],
         ready: Callable[[Role, tuple[m.Confinement, ...]], Awaitable[None]],
         rest: Callable[[Role, float], bool],
+        restart_app: Callable[[], None],
     ) -> None:
         self._start = start
         self._journal = journal
@@ -44,6 +51,7 @@ class Requests:
         self._kill = kill
         self._ready = ready
         self._rest = rest
+        self._restart_app = restart_app
 
     async def answer(self, caller: Role, request: m.Request) -> m.Reply:
         """The reply to `caller`; an error is logged and becomes `Refused`."""
@@ -81,6 +89,8 @@ class Requests:
                 self._slots.reject(request.reason)
                 self._log("rejected", request.reason, level="warning")
                 self._restart()
+            case m.AllowRemoteFunctions():
+                self._allow_remote(allowed=request.allowed)
             case m.EraseData():
                 begin_erasing(self._start.root)
                 self._log("erasing", f"asked by {caller.value}", level="warning")
@@ -102,6 +112,15 @@ class Requests:
         for role in peers_of(accuser) - {Role.SUPERVISOR}:
             if role.value == request.caller:
                 self._kill(role)
+
+    def _allow_remote(self, *, allowed: bool) -> None:
+        """The app is started anew with its ways out, or without."""
+        if allowed is read_remote(self._start.root):
+            return
+        write_remote(self._start.root, allowed=allowed)
+        does = "are allowed" if allowed else "stop: the support period is over"
+        self._log("remote-functions", f"the app's ways out {does}", level="warning")
+        self._restart_app()
 
     def _restart(self) -> None:
         asyncio.get_running_loop().call_later(GRACE_SECONDS, self._ended, REBOOT)

@@ -45,6 +45,7 @@ from limpet.device.supervisor.status import (
     DeviceStatus,
     forget_listening,
     read_listening,
+    read_remote,
     write_status,
 )
 from limpet.errors import LimpetError, Misuse, Unavailable
@@ -85,6 +86,7 @@ class Supervision:
             kill=self._roster.kill,
             ready=self._ready,
             rest=self._may_rest,
+            restart_app=self._restart_app,
         )
         listening = read_listening(start.root)
         self._port = listening.port if listening else 0
@@ -261,7 +263,12 @@ class Supervision:
         return True
 
     def _start_of(self, role: Role) -> Start:
-        """The gateway keeps its port over a restart where the system chose one."""
+        """The gateway keeps its port over a restart where the system chose one; the app has no way
+        out once its maker's support is over, if that was declared."""
+        if role is Role.APP and not read_remote(self._start.root):
+            return replace(
+                self._start, role=role, options={**self._start.options, "remote": ("off",)}
+            )
         restarts = self._restarts.get(role, Restarts())
         listening = read_listening(self._start.root)
         port = listening.port if listening else self._port
@@ -306,6 +313,11 @@ class Supervision:
         self._write_status()
         if role is Role.GATEWAY:
             await self._network_may_open.wait()
+
+    def _restart_app(self) -> None:
+        child = self._roster.find(Role.APP)
+        if child is not None:
+            self._telling = asyncio.ensure_future(child.stop())
 
     def _pressed(self) -> None:
         self._log("button-pressed", "")

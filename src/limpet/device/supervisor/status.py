@@ -21,8 +21,10 @@ __all__ = [
     "RoleStatus",
     "forget_listening",
     "read_listening",
+    "read_remote",
     "read_status",
     "write_listening",
+    "write_remote",
     "write_status",
 ]
 
@@ -78,6 +80,21 @@ def write_listening(root: Path, listening: Listening) -> None:
 def forget_listening(root: Path) -> None:
     """Remove `run/listening.json`: nobody accepts now. Raises `Unavailable`."""
     remove_durably(root / "run" / "listening.json")
+
+
+def write_remote(root: Path, *, allowed: bool) -> None:
+    """Replace `run/remote.json`. Raises `Unavailable`."""
+    write_atomic(root / "run" / "remote.json", encode_json({"allowed": allowed}), mode=0o644)
+
+
+def read_remote(root: Path) -> bool:
+    """Whether the product's code may use the Internet; what was never said is allowed, and the
+    updater says it anew at each of its starts."""
+    try:
+        data = read_bounded(root / "run" / "remote.json", max_bytes=FILE_BYTES)
+        return decode_json(data, dict[str, bool], max_bytes=FILE_BYTES).get("allowed", True)
+    except (Unavailable, Rejected):
+        return True
 
 
 def read_listening(root: Path) -> Listening | None:

@@ -39,6 +39,11 @@ class Places:
         return self.own / "settings" / "postponed.json"
 
     @property
+    def support(self) -> Path:
+        """The newest signed word on the support period."""
+        return self.own / "support.json"
+
+    @property
     def rest(self) -> Path:
         """What a process leaves to the next one while the updater rests."""
         return self.own / "rest.json"

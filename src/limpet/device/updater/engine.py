@@ -30,6 +30,7 @@ from limpet.device.updater.rest import (
     take_rest,
 )
 from limpet.device.updater.standing import State, describe_standing
+from limpet.device.updater.support import SupportStanding, decide_support
 from limpet.device.updater.surroundings import Surroundings
 from limpet.device.updater.telling import Teller, tell_refusal, tell_settled
 from limpet.device.updater.timetable import Timetable
@@ -37,7 +38,6 @@ from limpet.device.updater.transfer import Account, Line
 from limpet.device.updater.trial import Verdict
 from limpet.errors import LimpetError, Rejected, Unavailable
 from limpet.firmware.decision import OWNER_HOLDS
-from limpet.wire.support import SupportStatement
 
 __all__ = ["Engine"]
 
@@ -73,7 +73,7 @@ class Engine:
         self._judge = Judge(device, around, warn=self._teller.warn, look=self._look)
         self._state: State = "idle"
         self._result: CheckResult | None = None
-        self._support: SupportStatement | None = None
+        self._remote: bool | None = None  # as the supervisor was told by this process
         self._consent, self._hurry = "", False
         self._one_check = asyncio.Lock()
 
@@ -120,7 +120,7 @@ class Engine:
             result=self._result,
             trial=self._judge.trial,
             boot=self._memory.boot,
-            support=self._support,
+            support=self._support(),
             next_check=self._timetable.next_check,
             now=self.now(),
         )
@@ -144,7 +144,6 @@ class Engine:
         rested = take_rest(self._device.places.rest, version=self._device.description.version)
         if rested is not None:
             self._result = recall_check(rested, self._memory.floor)
-            self._support = rested.support
             self._timetable.recall(rested.check_at, rested.failures)
             self._teller.told_running = rested.told_running
         self._settle()
@@ -166,8 +165,9 @@ class Engine:
                 self._teller.warn("update-check-failed", str(error))
 
     def rest(self) -> float | None:
-        """Seconds until the next check, once the next process knows of it; None while anything is
-        under way or waits. Raises `Unavailable`."""
+        """Seconds until the next check or the next change of support, once the next process knows
+        of it; None while anything is under way or waits. Raises `Unavailable`."""
+        change = self._support().next_change(self.now())
         left = self._timetable.left
         idle = self._state == "idle" and not self._consent and not self._one_check.locked()
         due = LEAST_SECONDS <= left < float("inf")
@@ -182,9 +182,8 @@ class Engine:
             check_at=self._timetable.check_at,
             failures=self._timetable.failures,
             told_running=self._teller.told_running,
-            support=self._support,
         )
-        return left
+        return left if change is None else min(left, (change - self.now()).total_seconds() + 1)
 
     async def check(self) -> CheckResult:
         """One whole check, up to the activation; never raises what a peer can cause."""
@@ -206,6 +205,23 @@ class Engine:
             self._settle()
             await self.flush()
         return verdict
+
+    async def tell_support(self) -> float:
+        """Say in the log that support ends soon or is over, and see that what then stops does.
+
+        Seconds until that changes by itself.
+        """
+        standing, now = self._support(), self.now()
+        key = f"{standing.phase.value} {standing.until:%Y-%m-%dT%H:%M:%SZ}"
+        if standing.notice and not self._memory.was_told(key):
+            self._teller.warn(standing.phase.value, standing.notice)
+            self._memory.remember(key)
+        if standing.remote_functions is not self._remote:
+            allowed = standing.remote_functions
+            reply = await self._around.supervisor(m.AllowRemoteFunctions(allowed=allowed))
+            self._remote = allowed if isinstance(reply, m.Done) else None
+        change = standing.next_change(now)
+        return (change - now).total_seconds() if change is not None else float("inf")
 
     async def flush(self) -> bool:
         """Send the reports that wait; whether none waits any more. Never raises for a peer."""
@@ -266,7 +282,8 @@ class Engine:
 
     async def _finish(self, result: CheckResult) -> None:
         self._memory.floor, self._result = result.floor, result
-        self._support = result.support or self._support
+        self._memory.keep_support(result.support)
+        await self.tell_support()
         self._timetable.count(failed=result.outcome is Outcome.UNAVAILABLE)
         self._enter("held" if result.outcome is Outcome.HELD else "idle")
         self._memory.note_check(result, self.now())
@@ -311,6 +328,10 @@ class Engine:
             lambda: self._repository.look(memory.floor, now=self.now(), keep=memory.keep_floor)
         )
         memory.floor = offer.floor
+
+    def _support(self) -> SupportStanding:
+        promised = self._device.product.support
+        return decide_support(promised, self._memory.support, self.now())
 
     def _enter(self, state: State) -> None:
         self._state = state

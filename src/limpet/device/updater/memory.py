@@ -36,8 +36,10 @@ from limpet.device.updater.progress import (
     save_progress,
     settle,
 )
+from limpet.device.updater.support import is_newer, load_support, save_support
 from limpet.errors import Rejected
 from limpet.firmware.decision import OWNER_HOLDS, OwnerPolicy
+from limpet.wire.support import SupportStatement
 
 __all__ = ["Memory"]
 
@@ -52,6 +54,7 @@ class Memory:
         self.floor, self.progress = Floor(time=self._built_at), Progress()
         self.policy = default_policy(self._update)
         self.postponement: Postponement | None = None
+        self.support: SupportStatement | None = None
         self.boot = m.BootRecord(
             running=device.slot,
             on_trial=False,
@@ -64,6 +67,8 @@ class Memory:
         self.boot = boot
         self.progress, warning = load_progress(self._places.progress)
         warn("progress-damaged", warning)
+        self.support, warning = load_support(self._places.support)
+        warn("support-damaged", warning)
         self.floor, warning = load_floor(
             self._places.floor,
             built_at=self._built_at,
@@ -114,6 +119,13 @@ class Memory:
         """Take over another progress, durable on return. Raises `Unavailable`."""
         save_progress(self._places.progress, progress)
         self.progress = progress
+
+    def keep_support(self, statement: SupportStatement | None) -> None:
+        """Take over a newer statement, durable on return. Raises `Unavailable`."""
+        if statement in (None, self.support) or not is_newer(statement, self.support):
+            return
+        save_support(self._places.support, statement)
+        self.support = statement
 
     def was_told(self, key: str) -> bool:
         """Whether the vendor was told of this hold or refusal."""

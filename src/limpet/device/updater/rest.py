@@ -18,7 +18,6 @@ from limpet.errors import LimpetError
 from limpet.storage import read_bounded, write_atomic
 from limpet.wire.codec import Message, Moment, decode_json, encode_json
 from limpet.wire.release import Version
-from limpet.wire.support import SupportStatement
 
 __all__ = ["LEAST_SECONDS", "Rested", "is_restful", "keep_rest", "recall_check", "take_rest"]
 
@@ -41,7 +40,6 @@ class Rested(Message, frozen=True, kw_only=True):
     reason: Annotated[str, Meta(max_length=1024)] = ""
     detail: Annotated[str, Meta(max_length=1024)] = ""
     planned_interval: int | None = None
-    support: SupportStatement | None = None
 
 
 def is_restful(result: CheckResult | None) -> bool:
@@ -57,7 +55,6 @@ def keep_rest(
     check_at: float,
     failures: int,
     told_running: datetime | None,
-    support: SupportStatement | None,
 ) -> None:
     """Leave the record of a restful result. Raises `Unavailable`."""
     record = Rested(
@@ -69,7 +66,6 @@ def keep_rest(
         reason=result.reason[:1024] if result else "",
         detail=result.detail[:1024] if result else "",
         planned_interval=result.planned_interval if result else None,
-        support=support,
     )
     write_atomic(file, encode_json(record))
 

@@ -48,6 +48,7 @@ _CHECK_NOW_SECONDS = 8.0
 _FIRST_ENROLLMENT_SECONDS = 1.0
 _ENROLLMENT_BACKOFF = (1.0, 3600.0)
 _REPORT_BACKOFF = (5.0, 3600.0)
+_SUPPORT_SECONDS = 3600.0
 _HEALTH_SECONDS = 10.0
 _SUPERVISOR_SECONDS = 1900.0  # it may have to read a large slot, or RAUC to write one
 
@@ -97,6 +98,7 @@ class _Updater:
                 self._engine.run(),
                 self._keep_certificate(),
                 self._keep_reporting(),
+                self._keep_telling_of_support(),
                 self._bus.rest_when_idle(self._may_rest),
             )
         finally:
@@ -213,6 +215,19 @@ class _Updater:
             pause = min(shortest * 2.0 ** min(failures, 16), longest)
             await asyncio.sleep(pause * (0.5 + self._random()))
             failures = 0 if await self._engine.flush() else failures + 1
+
+    async def _keep_telling_of_support(self) -> None:
+        """See that the end of support is told and obeyed when it comes; for ever.
+
+        Hourly, because a clock that is set moves the end without a check.
+        """
+        while True:
+            wait = _SUPPORT_SECONDS
+            try:
+                wait = min(await self._engine.tell_support() + 1, wait)
+            except LimpetError as error:
+                self._bus.log("support-not-told", str(error)[:1024], level="warning")
+            await asyncio.sleep(wait)
 
     def _may_rest(self) -> float | None:
         """Until the next check or the earliest renewal; not while the clock cannot tell which."""

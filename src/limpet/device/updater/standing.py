@@ -3,7 +3,7 @@
 Owns the words. The vendor's signed statement goes before the design file's dates.
 """
 
-from datetime import UTC, datetime, time
+from datetime import datetime
 from typing import Literal
 
 from limpet.device.link import messages as m
@@ -11,10 +11,10 @@ from limpet.device.updater.check import CheckResult, Outcome
 from limpet.device.updater.device import Device
 from limpet.device.updater.policy import Postponement, hold_limit
 from limpet.device.updater.progress import Progress
+from limpet.device.updater.support import Phase, SupportStanding
 from limpet.device.updater.trial import Trial
 from limpet.device.updater.words import describe_waiting
 from limpet.firmware.decision import FAILED_BEFORE
-from limpet.wire.support import SupportStatement
 
 __all__ = ["State", "describe_standing"]
 
@@ -32,16 +32,11 @@ def describe_standing(
     result: CheckResult | None,
     trial: Trial | None,
     boot: m.BootRecord,
-    support: SupportStatement | None,
+    support: SupportStanding,
     next_check: datetime | None,
     now: datetime,
 ) -> m.UpdateStatus:
     """The status at `now` (UTC)."""
-    promised = device.product.support
-    until = datetime.combine(promised.until, time(23, 59, 59), UTC)
-    text = promised.text
-    if support is not None:
-        until, text = support.until, support.text
     # What was held before a start is held until the first check says otherwise.
     waiting = progress.waiting if state in ("idle", "held") else None
     if result is not None and result.outcome is not Outcome.HELD:
@@ -60,9 +55,11 @@ def describe_standing(
         hold_until=hold_limit(device.product.update, since) if since is not None else None,
         last_check=progress.last_check,
         next_check=next_check,
-        support_until=until,
-        support_over=now > until,
-        support_text=text,
+        support_until=support.until,
+        support_over=support.phase is Phase.OVER,
+        support_after=support.after.value,
+        support_notice=support.notice,
+        support_text=support.text,
     )
 
 

@@ -99,6 +99,7 @@ from limpet.device.link.messages.terms import (
     Text,
 )
 from limpet.device.link.messages.updates import (
+    AllowRemoteFunctions,
     CheckNow,
     Held,
     InstallNow,
@@ -118,6 +119,7 @@ __all__ = [
     "Access",
     "AcknowledgeNotice",
     "Activate",
+    "AllowRemoteFunctions",
     "Announce",
     "Answer",
     "Authenticate",
@@ -209,8 +211,8 @@ Request = (
     | DescribeOwnership | OfferTransfer | CancelTransfer | AcceptTransfer | TakeOver
     | CancelTakeover | PressButton
     | DescribeFunctions | CallFunction | CheckHealth | ListNotices | AcknowledgeNotice
-    | ReadUpdateStatus | SetUpdatePolicy | PostponeUpdates | CheckNow | InstallNow
-    | EnrollCertificate
+    | AllowRemoteFunctions | ReadUpdateStatus | SetUpdatePolicy | PostponeUpdates | CheckNow
+    | InstallNow | EnrollCertificate
     | EnrollStart | EnrollFeed | GenerateIdentity | StoreIdentity
     | Announce
     | Activate | ConfirmTrial | RejectTrial | ReadBootRecord | EraseData | MintClaimCode

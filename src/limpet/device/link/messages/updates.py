@@ -10,6 +10,7 @@ from limpet.wire.codec import Message
 
 __all__ = [
     "LEAST_BANDWIDTH",
+    "AllowRemoteFunctions",
     "CheckNow",
     "Held",
     "InstallNow",
@@ -78,6 +79,13 @@ class Held(Message, frozen=True, kw_only=True):
     until: datetime | None = None  # when this reason ends by itself, if that is known
 
 
+class AllowRemoteFunctions(Message, frozen=True, kw_only=True, tag=True):
+    """Whether the product's code may use the Internet: not after the end of a support period
+    after which, as its maker declared, it stops. Durable before `Done`."""
+
+    allowed: bool
+
+
 class UpdateStatus(Message, frozen=True, kw_only=True, tag=True):
     """Where the updater stands; times in UTC."""
 
@@ -94,4 +102,6 @@ class UpdateStatus(Message, frozen=True, kw_only=True, tag=True):
     next_check: datetime | None = None
     support_until: datetime | None = None
     support_over: bool = False
+    support_after: Annotated[str, Meta(max_length=64)] = ""  # what follows the end
+    support_notice: Text = ""  # what the owner is told of a near or passed end
     support_text: Annotated[str, Meta(max_length=2000)] = ""

@@ -32,7 +32,8 @@ function updateState(value) {
     ["Next check", value.next_check ? when(value.next_check) : ""],
     ["Supported until", value.support_until ? day(value.support_until) : ""],
   ]));
-  if (value.support_over) parts.push(hint("Support has ended. " + value.support_text, "bad"));
+  if (value.support_notice) parts.push(hint(value.support_notice, value.support_over ? "bad" : "hint"));
+  if (value.support_over) parts.push(hint(value.support_text));
   return parts;
 }
 
