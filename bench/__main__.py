@@ -1,12 +1,16 @@
-"""`./run bench`: a device's figures; `flood` and `guessing` attack it, `herd` is a whole fleet."""
+"""`./run bench`: a device's figures, or those of the part that is named; some parts attack it."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from bench import device, flood, guessing, herd
+from bench import device, flood, guessing, herd, metadata
 
+PARTS: Mapping[str, Callable[[Sequence[str]], int]] = {
+    "device": device.main,
+    "herd": herd.main,
+    "metadata": metadata.main,
+}
 ATTACKS: Mapping[str, Callable[[], int]] = {"flood": flood.main, "guessing": guessing.main}
-PARTS: Mapping[str, Callable[[Sequence[str]], int]] = {"device": device.main, "herd": herd.main}
 
 
 def run_part(words: Sequence[str]) -> int:

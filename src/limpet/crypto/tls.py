@@ -13,12 +13,22 @@ from pathlib import Path
 
 from limpet.crypto._judged import judge_by_floor, judge_by_suite, judge_chains
 from limpet.crypto._restriction import available_groups, restrict, verify_restricted
+from limpet.crypto._sessions import keep_sessions
 from limpet.crypto.held import HeldKey, attach_held_key
 from limpet.crypto.keys import TlsKey, key_to_pem
 from limpet.crypto.suites import CURRENT, Suite, TlsRules, TlsUse
 from limpet.errors import Rejected
 
 __all__ = ["available_groups", "client_context", "serve_by_name", "server_context"]
+
+_KEPT_SESSIONS = 8192
+"""Of a vendor's service: about a kilobyte each, more where the client showed a certificate."""
+
+_SESSION_SECONDS = 86400
+"""A device checks every few hours. After a day it sees the server's certificate anew."""
+
+_PADDING = 1 << 4
+"""SSL_OP_TLSEXT_PADDING (RFC 7685): 200 bytes for one old load balancer, in each handshake."""
 
 
 def server_context(
@@ -37,6 +47,8 @@ def server_context(
     rules = suite.tls_rules(use)
     _apply(context, rules)
     context.num_tickets = 2
+    if use is TlsUse.VENDOR:
+        keep_sessions(context, most=_KEPT_SESSIONS, seconds=_SESSION_SECONDS)
     _load_identity(context, chain_pem, key)
     verify_restricted(context, rules)
     if client_roots_pem is not None:
@@ -78,6 +90,8 @@ def client_context(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     rules = suite.tls_rules(use)
     _apply(context, rules)
+    if use is TlsUse.VENDOR:
+        context.options &= ~_PADDING
     verify_restricted(context, rules)
     judges = [] if use is TlsUse.OUTBOUND else [judge_by_suite(suite)]
     if time_floor is not None:

@@ -31,6 +31,7 @@ __all__ = [
 _READ = 64 << 10
 _HEADER_BYTES = 32 << 10
 _PORT = 443
+_RESUME_SECONDS = 86400.0
 UNREACHABLE, TOO_SLOW = "unreachable", "too-slow"
 """The reasons of an `Unavailable` peer."""
 
@@ -69,7 +70,9 @@ class HttpsClient:
 
     `resolve` maps "host:port" to "address:port" as curl's --resolve does: the
     name that TLS checks stays the URL's. `connect`, given seconds, opens the TCP connection in
-    the place of this process. Raises `Unavailable` when the peer
+    the place of this process. With `resume` a new connection takes up the TLS session of the one
+    before (RFC 8446, 2.2), for at most a day after the server's certificate was seen: fewer
+    bytes, and no certificate in them. Raises `Unavailable` when the peer
     cannot be reached in time, `Rejected("untrusted-server")` when its
     certificate does not hold, `Rejected("malformed" | "too-large")` for a bad answer.
     """
@@ -82,6 +85,7 @@ class HttpsClient:
         resolve: Mapping[str, str] = _NOTHING,
         timeouts: Timeouts | None = None,
         connect: Callable[[float], socket.socket] | None = None,
+        resume: bool = False,
     ) -> None:
         parts = urlsplit(base_url)
         if parts.scheme != "https" or not parts.hostname or parts.query or parts.username:
@@ -94,6 +98,9 @@ class HttpsClient:
         self._open = connect or self._open_directly
         self._socket: ssl.SSLSocket | None = None
         self._http: h11.Connection | None = None
+        self._resume = resume
+        self._session: ssl.SSLSession | None = None
+        self._verified_at = -_RESUME_SECONDS  # when a certificate was last seen, monotonic
 
     def get(
         self, path: str, *, max_bytes: int, headers: Mapping[str, str] = _NOTHING
@@ -170,8 +177,17 @@ class HttpsClient:
     def close(self) -> None:
         """Close the kept connection; the next request opens a new one."""
         if self._socket is not None:
+            if self._resume and self._http is not None:
+                self._part(self._socket)
             self._socket.close()
         self._socket = self._http = None
+
+    def _part(self, tls: ssl.SSLSocket) -> None:
+        """Keep the session, and say goodbye: a server forgets one that ended without."""
+        self._session = tls.session
+        tls.settimeout(0.0)
+        with contextlib.suppress(OSError):
+            tls.unwrap()  # is sent; nobody waits for the answer
 
     def peer_certificate(self) -> bytes | None:
         """The DER certificate of the connected server, for pinning; `None` before a request."""
@@ -241,12 +257,17 @@ class HttpsClient:
 
     def _connect(self, deadline: float) -> None:
         limit = min(deadline, time.monotonic() + self._timeouts.connect)
+        fresh = time.monotonic() < self._verified_at + _RESUME_SECONDS
+        session, self._session = self._session if fresh else None, None  # each is used once
         raw = self._open(_left(limit))
         try:
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             raw.settimeout(_left(limit))
             tls = self._tls.wrap_socket(
-                raw, server_hostname=self._host, do_handshake_on_connect=False
+                raw,
+                server_hostname=self._host,
+                do_handshake_on_connect=False,
+                session=session,
             )
         except BaseException:
             raw.close()
@@ -254,6 +275,8 @@ class HttpsClient:
         self._socket = tls
         tls.settimeout(_left(limit))
         tls.do_handshake()
+        if not tls.session_reused:
+            self._verified_at = time.monotonic()
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_HEADER_BYTES)
 
     def _open_directly(self, seconds: float) -> socket.socket:

@@ -27,20 +27,13 @@ from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
 from limpet.crypto.suites import CURRENT, Suite
 from limpet.device.updater.floor import SeenRole
-from limpet.device.updater.schemes import (
-    ROOT_BYTES,
-    verify_delegations,
-    verify_roots,
-    verify_targets,
-)
+from limpet.device.updater.schemes import verify_delegations, verify_roots, verify_targets
 from limpet.device.updater.source import NotFound, Source
 from limpet.errors import LimpetError, Rejected, Unavailable
 from limpet.storage import advice_for, make_directory, read_bounded, reason_for
+from limpet.wire.metadata import ROLE_BYTES, ROOT_BYTES, SNAPSHOT_BYTES, TIMESTAMP_BYTES
 
-__all__ = ["METADATA_BYTES", "MetadataClient", "View"]
-
-METADATA_BYTES = 1 << 20
-"""Largest metadata of a role below root that is read."""
+__all__ = ["MetadataClient", "View"]
 
 TARGET_BYTES = 1 << 20
 """Largest target that is read: a manifest."""
@@ -56,9 +49,9 @@ _CONFIG = {
     "max_root_rotations": 64,
     "max_delegations": 8,
     "root_max_length": ROOT_BYTES,
-    "timestamp_max_length": 16 << 10,
-    "snapshot_max_length": 64 << 10,
-    "targets_max_length": METADATA_BYTES,
+    "timestamp_max_length": TIMESTAMP_BYTES,
+    "snapshot_max_length": SNAPSHOT_BYTES,
+    "targets_max_length": ROLE_BYTES,
 }
 
 _REASONS: tuple[tuple[type[Exception], str], ...] = (

@@ -181,6 +181,7 @@ class _Updater:
                 tls=tls,
                 allowed=self._device.product.vendor.hosts,
                 resolve=self._start.resolve,
+                resume=True,
             )
         )
 

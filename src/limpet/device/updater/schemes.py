@@ -19,11 +19,9 @@ from limpet.firmware.signatures import (
     verify_signer_keys,
 )
 from limpet.storage import read_bounded
+from limpet.wire.metadata import ROOT_BYTES
 
-__all__ = ["ROOT_BYTES", "verify_delegations", "verify_roots", "verify_targets"]
-
-ROOT_BYTES = 1 << 19
-"""Largest root metadata that is read."""
+__all__ = ["verify_delegations", "verify_roots", "verify_targets"]
 
 LoadRole = Callable[[str], "Metadata[Targets] | None"]
 """The metadata of a role as python-tuf has just verified it, with its signatures; None for a role

@@ -9,7 +9,7 @@ import re
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Protocol
 
@@ -35,9 +35,10 @@ _TIMEOUTS = Timeouts(connect=10.0, total=60.0)
 """For a file of metadata, and for the head of an image's answer. The image itself has a least rate
 instead (`limpet.device.updater.pacing`)."""
 
-_OK, _PARTIAL = 200, 206
+_OK, _PARTIAL, _NOT_MODIFIED = 200, 206, 304
 _NOT_FOUND = frozenset({403, 404, 410})
 _BUSY = frozenset({429, 503})
+_TAG_BYTES, _KEPT_BYTES, _KEPT_FILES = 128, 16 << 10, 4
 _NOT_FINAL = frozenset({408, 425, 429})
 """Of 4xx, what may be answered otherwise next time (RFC 9110, 15.5.9; RFC 8470; RFC 6585)."""
 
@@ -94,12 +95,27 @@ class HttpsSource:
 
     client: HttpsClient
     prefix: str = "/repository/"
+    kept: dict[str, tuple[str, bytes]] = field(default_factory=dict)
+    """Entity tag and content of files that change under their name, by path: the timestamp."""
 
     def get(self, path: str, *, max_bytes: int) -> bytes:
-        """As `Source.get`."""
-        answer = self.client.get(self.prefix + path, max_bytes=max_bytes)
+        """As `Source.get`; conditional where an earlier answer is kept (RFC 9110, 13.1.2)."""
+        tag, content = self.kept.get(path, ("", b""))
+        condition = {"if-none-match": tag} if tag else {}
+        answer = self.client.get(self.prefix + path, max_bytes=max_bytes, headers=condition)
+        if tag and answer.status == _NOT_MODIFIED and len(content) <= max_bytes:
+            return content
         _verify_status(answer, path)
+        self._keep(path, answer)
         return answer.body
+
+    def _keep(self, path: str, answer: ClientResponse) -> None:
+        tag = answer.headers.get("etag", "")
+        asks = answer.headers.get("cache-control", "") == "no-cache"  # RFC 9111, 5.2.2.4
+        if asks and 0 < len(tag) <= _TAG_BYTES and len(answer.body) <= _KEPT_BYTES:
+            if len(self.kept) >= _KEPT_FILES:
+                self.kept.clear()
+            self.kept[path] = (tag, answer.body)
 
     @contextmanager
     def stream(
@@ -128,6 +144,7 @@ def make_client(
     tls: ssl.SSLContext,
     allowed: tuple[str, ...],
     resolve: Mapping[str, str],
+    resume: bool = False,
 ) -> HttpsClient:
     """A client for `host`, which must be one of the product's (draft-moore, 2.1).
 
@@ -136,7 +153,9 @@ def make_client(
     if host not in allowed:
         raise Rejected("host-not-allowed", f"{host} is not a host of this product")
     where = destination(host, HTTPS_PORT, resolve)
-    return HttpsClient(f"https://{host}", tls=tls, timeouts=_TIMEOUTS, connect=where.connect)
+    return HttpsClient(
+        f"https://{host}", tls=tls, timeouts=_TIMEOUTS, connect=where.connect, resume=resume
+    )
 
 
 def parse_retry_after(text: str, *, date: str = "") -> float | None:

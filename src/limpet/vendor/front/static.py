@@ -40,7 +40,8 @@ class StaticFiles:
         found = self._open(name)
         if found is None:
             # The next root is asked for before it exists: nobody may cache that it does not.
-            return problem(404, "not-found", headers={"cache-control": "no-store"})
+            # Programs ask, every few hours, and read the status alone: no document.
+            return Response(404, {"cache-control": "no-store"})
         path, size, tag, content = found
         headers = {
             "etag": tag,
@@ -50,7 +51,8 @@ class StaticFiles:
             "x-content-type-options": "nosniff",
         }
         if _names(request.headers.get("if-none-match", ""), tag):
-            return Response(304, headers)
+            kept = {name: headers[name] for name in ("etag", "cache-control")}  # RFC 9110, 15.4.5
+            return Response(304, kept)
         span = self._span(request, size, tag)
         if span is None:
             return Response(200, headers, _body(path, content, 0, size))

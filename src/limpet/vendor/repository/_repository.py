@@ -18,6 +18,7 @@ from tuf.api.metadata import Root, Signed, TargetFile, Targets
 from limpet.errors import Rejected, Unavailable, naming
 from limpet.vendor.home import Home, hold_lock
 from limpet.wire.codec import decode_json, encode_json
+from limpet.wire.metadata import verify_size
 from limpet.wire.release import MANIFEST_BYTES, ReleaseManifest, manifest_path, version_key
 from limpet.wire.rollout import PLAN_BYTES, Plan, plan_path
 from limpet.wire.support import SUPPORT_BYTES, SupportStatement, support_path
@@ -130,6 +131,7 @@ class Repository:
                 now=self._clock(),
                 suites=self._home.suites,
             )
+            verify_size(verified.metadata.role, verified.metadata.data)
             image = verified.manifest.image
             digest = image.path.removeprefix("images/").removesuffix(".img")
             self._shelf.place(image.path, release.image, sha256=digest, length=image.packed)
@@ -163,6 +165,8 @@ class Repository:
             verified = verify_roots(
                 root, targets, state, now=self._clock(), suites=self._home.suites
             )
+            verify_size("root", root)
+            verify_size("targets", targets)
             name = self._shelf.metadata_name("root", verified.root_version)
             self._shelf.write(name, root)
             # The new root may name new online keys, so the rest is made from the new state.
@@ -180,6 +184,7 @@ class Repository:
             roots = verify_roots(root, targets, state, now=self._clock(), suites=suites)
             name = releases_role(self._model)
             version = verify_resigned(releases, targets, state, role=name, suites=suites)
+            verify_size("root", root)
             roles = {"targets": (roots.targets_version, targets), name: (version, releases)}
             self._publish_snapshot(state, roles)
             self._shelf.write(self._shelf.metadata_name("root", roots.root_version), root)
@@ -225,10 +230,13 @@ class Repository:
         self, state: RepositoryState, roles: dict[str, tuple[int, bytes]]
     ) -> None:
         for role, (version, data) in roles.items():
-            self._shelf.write(self._shelf.metadata_name(role, version), data)
+            verify_size(role, data)
             state.snapshot.meta[f"{role}.json"] = meta_file(version, data)
         snapshot = renewed(state.snapshot, now=self._clock(), lifetime=SNAPSHOT)
         data = sign_metadata(snapshot, *self._signers(state.root, "snapshot"))
+        verify_size("snapshot", data)
+        for role, (version, content) in roles.items():
+            self._shelf.write(self._shelf.metadata_name(role, version), content)
         self._shelf.write(self._shelf.metadata_name("snapshot", snapshot.version), data)
         state.timestamp.snapshot_meta = meta_file(snapshot.version, data)
         self._publish_timestamp(state)
