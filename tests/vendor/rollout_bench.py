@@ -38,7 +38,7 @@ class Bench:
     sent: int = 0
 
     def report(self, serial: str, *kinds: ReportKind) -> None:
-        intake = Intake(database=self.rollout.database, model=MODEL)
+        intake = Intake(database=self.rollout.database, models=(MODEL,))
         client = DeviceIdentity(
             serial=serial, model=MODEL, kind=IdentityKind.OPERATIONAL, spki_sha256="0" * 64
         )

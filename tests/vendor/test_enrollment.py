@@ -42,7 +42,7 @@ def enrollment(home: Home) -> Enrollment:
     return Enrollment(
         authority=Authority.load(home),
         database=Database.open(home.database),
-        model=MODEL,
+        models=(MODEL,),
         lifetime=DAY,
     )
 

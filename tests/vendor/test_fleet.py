@@ -26,7 +26,7 @@ def client(serial: str = "TH-0001") -> DeviceIdentity:
 
 @pytest.fixture
 def intake(home: Home) -> Intake:
-    return Intake(database=Database.open(home.database), model=MODEL)
+    return Intake(database=Database.open(home.database), models=(MODEL,))
 
 
 def test_the_fleet_shows_each_devices_last_report(intake: Intake) -> None:

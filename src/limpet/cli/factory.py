@@ -36,8 +36,9 @@ def make(
     json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
     """Make devices: each makes its own key and claim code; the station signs and labels."""
-    station = Station(open_home(vendor), clock=lambda: datetime.now(UTC))
     order = load_factory_image(image)
+    home = open_home(vendor).of(order.manifest.model)
+    station = Station(home, clock=lambda: datetime.now(UTC))
     made: list[MadeDevice] = []
     with progress("making devices", total=count) as account:
         for device in station.make(

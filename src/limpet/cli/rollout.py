@@ -26,6 +26,7 @@ app = make_app(
 )
 
 _vendor = typer.Option(..., "--vendor", metavar="DIR", help="The vendor's directory.")
+_model = typer.Option("", "--model", help="Of which model, where the vendor has several.")
 _json_option = typer.Option(False, "--json", help="Print JSON.")
 _reason = typer.Option("", "--reason", help="Why, for those who read it later.")
 _version = typer.Argument(..., help="A published version.")
@@ -39,6 +40,7 @@ _version = typer.Argument(..., help="A published version.")
 def start(
     version: str = _version,
     vendor: Path = _vendor,
+    model: str = _model,
     steps: str = typer.Option(
         "1,5,25,50,75,100", "--steps", help="Shares of the fleet in percent."
     ),
@@ -70,7 +72,7 @@ def start(
     from limpet.vendor import rollout
 
     status = rollout.start(
-        _open(vendor),
+        _open(vendor, model),
         version,
         shares_ppm=[ppm(part) for part in steps.split(",")],
         wait_seconds=wait,
@@ -84,40 +86,45 @@ def start(
 
 
 @app.command(epilog=show_examples("limpet rollout pause --vendor vendor --reason 'odd reports'"))
-def pause(vendor: Path = _vendor, reason: str = _reason, json: bool = _json_option) -> None:
+def pause(
+    vendor: Path = _vendor, model: str = _model, reason: str = _reason, json: bool = _json_option
+) -> None:
     """Admit nobody until it is resumed."""
     from limpet.vendor import rollout
 
-    emit(rollout.pause(_open(vendor), reason=reason), json=json, human=_print)
+    emit(rollout.pause(_open(vendor, model), reason=reason), json=json, human=_print)
 
 
 @app.command(epilog=show_examples("limpet rollout resume --vendor vendor"))
-def resume(vendor: Path = _vendor, reason: str = _reason, json: bool = _json_option) -> None:
+def resume(
+    vendor: Path = _vendor, model: str = _model, reason: str = _reason, json: bool = _json_option
+) -> None:
     """Go on after a pause or a halt; failures seen so far no longer count."""
     from limpet.vendor import rollout
 
-    emit(rollout.resume(_open(vendor), reason=reason), json=json, human=_print)
+    emit(rollout.resume(_open(vendor, model), reason=reason), json=json, human=_print)
 
 
 @app.command(epilog=show_examples("limpet rollout withdraw 1.2.0 --vendor vendor"))
 def withdraw(
     version: str = _version,
     vendor: Path = _vendor,
+    model: str = _model,
     reason: str = _reason,
     json: bool = _json_option,
 ) -> None:
     """Refuse a release from now on; devices remember it."""
     from limpet.vendor import rollout
 
-    emit(rollout.withdraw(_open(vendor), version, reason=reason), json=json, human=_print)
+    emit(rollout.withdraw(_open(vendor, model), version, reason=reason), json=json, human=_print)
 
 
 @app.command(epilog=show_examples("limpet rollout status --vendor vendor --json"))
-def status(vendor: Path = _vendor, json: bool = _json_option) -> None:
+def status(vendor: Path = _vendor, model: str = _model, json: bool = _json_option) -> None:
     """How the rollout stands, what the fleet has shown, and what it waits for."""
     from limpet.vendor import rollout
 
-    emit(rollout.status(_open(vendor)), json=json, human=_print)
+    emit(rollout.status(_open(vendor, model)), json=json, human=_print)
 
 
 @app.command(epilog=show_examples("limpet rollout ring lab TH-A1B2C3D4 --vendor vendor --rank 1"))
@@ -125,6 +132,7 @@ def ring(
     name: str = typer.Argument(..., help="The ring's name."),
     serials: list[str] = typer.Argument(None, help="Devices that join it, seen yet or not."),
     vendor: Path = _vendor,
+    model: str = _model,
     rank: int | None = typer.Option(None, "--rank", help="Lower goes first; default: last."),
     leave: list[str] = typer.Option([], "--leave", help="A device that leaves its ring."),
     remove: bool = typer.Option(False, "--remove", help="Forget the ring."),
@@ -133,7 +141,7 @@ def ring(
     """Say which devices go first; rollouts take a ring by `--ring NAME`."""
     from limpet.vendor import rollout
 
-    opened = _open(vendor)
+    opened = _open(vendor, model)
     if remove:
         found = rollout.remove_ring(opened.database, opened.model, name)
     else:
@@ -144,11 +152,11 @@ def ring(
 
 
 @app.command(epilog=show_examples("limpet rollout rings --vendor vendor"))
-def rings(vendor: Path = _vendor, json: bool = _json_option) -> None:
+def rings(vendor: Path = _vendor, model: str = _model, json: bool = _json_option) -> None:
     """The rings and their devices, in their order."""
     from limpet.vendor import rollout
 
-    opened = _open(vendor)
+    opened = _open(vendor, model)
     emit(rollout.list_rings(opened.database, opened.model), json=json, human=_print_rings)
 
 
@@ -162,7 +170,7 @@ def _print_rings(rings: "tuple[Ring, ...]") -> None:
         print("there are no rings")
 
 
-def _open(directory: Path) -> "Rollout":
+def _open(directory: Path, model: str) -> "Rollout":
     from limpet.vendor.home import open_home
     from limpet.vendor.repository import Repository
     from limpet.vendor.rollout import Rollout
@@ -171,7 +179,7 @@ def _open(directory: Path) -> "Rollout":
     def clock() -> datetime:
         return datetime.now(UTC)
 
-    home = open_home(directory)
+    home = open_home(directory).choose(model)
     return Rollout(
         home=home,
         database=Database.open(home.database),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import typer
 
+from limpet.cli import _vendor_models
 from limpet.cli._frame import emit, make_app, print_table, progress, show_examples
 from limpet.crypto.suites import find_suite
 from limpet.errors import Misuse, Rejected
@@ -31,6 +32,8 @@ app = make_app(
     ],
 )
 
+app.add_typer(_vendor_models.app, name="model")
+
 _directory = typer.Argument(..., metavar="DIR", help="The vendor's directory.")
 _json_option = typer.Option(False, "--json", help="Print JSON.")
 _passphrase = typer.Option(
@@ -39,6 +42,7 @@ _passphrase = typer.Option(
     metavar="NAME",
     help="The offline keys are encrypted with the passphrase in this environment variable.",
 )
+_model = typer.Option("", "--model", help="Of which model, where the vendor has several.")
 _reason = typer.Option("", "--reason", help="Why, for those who read it later.")
 
 
@@ -262,26 +266,31 @@ def _ago(then: datetime | None) -> str:
     epilog=show_examples("limpet vendor block vendor TH-A1B2C3D4 --reason 'key extracted'")
 )
 def block(
-    directory: Path = _directory, serial: str = typer.Argument(...), reason: str = _reason
+    directory: Path = _directory,
+    serial: str = typer.Argument(...),
+    model: str = _model,
+    reason: str = _reason,
 ) -> None:
     """Refuse certificates and reports of one device from now on."""
-    _set_block(directory, serial, blocked=True, reason=reason)
+    _set_block(directory, serial, model, blocked=True, reason=reason)
     print(f"{serial} is blocked")
 
 
 @app.command(epilog=show_examples("limpet vendor unblock vendor TH-A1B2C3D4"))
-def unblock(directory: Path = _directory, serial: str = typer.Argument(...)) -> None:
+def unblock(
+    directory: Path = _directory, serial: str = typer.Argument(...), model: str = _model
+) -> None:
     """Lift the block of one device."""
-    _set_block(directory, serial, blocked=False, reason="")
+    _set_block(directory, serial, model, blocked=False, reason="")
     print(f"{serial} is not blocked")
 
 
-def _set_block(directory: Path, serial: str, *, blocked: bool, reason: str) -> None:
+def _set_block(directory: Path, serial: str, model: str, *, blocked: bool, reason: str) -> None:
     from limpet.vendor.home import open_home
     from limpet.vendor.store import Database, Devices
 
-    home = open_home(directory)
+    home = open_home(directory).choose(model)
     with Database.open(home.database).transaction() as connection:
         Devices(connection).set_block(
-            serial, home.settings.model, now=datetime.now(UTC), blocked=blocked, reason=reason
+            serial, home.model, now=datetime.now(UTC), blocked=blocked, reason=reason
         )

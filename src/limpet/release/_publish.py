@@ -11,8 +11,9 @@ from pathlib import Path
 from limpet.errors import Unavailable
 from limpet.release._build import MANIFEST_FILE, METADATA_FILE, SUPPORT_FILE, load_built
 from limpet.storage import read_bounded
+from limpet.wire.codec import decode_json
 from limpet.wire.release import MANIFEST_BYTES
-from limpet.wire.support import SUPPORT_BYTES
+from limpet.wire.support import SUPPORT_BYTES, SupportStatement
 
 __all__ = ["publish"]
 
@@ -31,13 +32,15 @@ def publish(out: Path, vendor: Path, *, clock: Callable[[], datetime]) -> str:
         raise Unavailable(
             f"{out} is not signed", hint="sign it: limpet release sign DIR --offline DIR"
         )
-    repository = Repository(open_home(vendor), clock)
+    home = open_home(vendor)
     metadata = read_bounded(out / METADATA_FILE, max_bytes=_METADATA_BYTES)
     if (out / SUPPORT_FILE).is_file() and not (out / MANIFEST_FILE).exists():
         statement = read_bounded(out / SUPPORT_FILE, max_bytes=SUPPORT_BYTES)
-        content = repository.publish_support(statement, metadata)
+        model = decode_json(statement, SupportStatement, max_bytes=SUPPORT_BYTES).model
+        content = Repository(home.of(model), clock).publish_support(statement, metadata)
         return f"support of {content.model} until {content.until:%Y-%m-%d}"
     built = load_built(out)
     manifest = read_bounded(out / MANIFEST_FILE, max_bytes=MANIFEST_BYTES)
+    repository = Repository(home.of(built.manifest.model), clock)
     release = repository.add_release(SignedRelease(manifest, built.image, metadata))
     return f"{release.manifest.model} {release.manifest.version}"

@@ -1,7 +1,7 @@
 """How large TUF metadata may be: what devices read, and so what a vendor may publish.
 
-Owns the numbers, which both sides keep to. Metadata that a vendor publishes and devices refuse would
-keep them from every later release, the smaller one too, since names only grow.
+Owns the numbers, which both sides keep to. Metadata that a vendor publishes and devices refuse
+would keep them from every later release, since names are only added.
 """
 
 from typing import Final

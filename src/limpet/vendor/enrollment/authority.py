@@ -84,7 +84,7 @@ class Enrollment:
 
     authority: Authority
     database: Database
-    model: str
+    models: tuple[str, ...]
     lifetime: timedelta
 
     def enroll(self, client: DeviceIdentity, csr_pem: bytes, *, now: datetime) -> bytes:
@@ -120,8 +120,8 @@ class Enrollment:
         # RFC 7030, 4.2.2: a renewal keeps the subject; here every enrollment does.
         if (request.serial, request.model) != (client.serial, client.model):
             raise Rejected("wrong-device", "the request names another device than the client")
-        if client.model != self.model:
-            raise Rejected("wrong-model", f"this service enrolls {self.model} only")
+        if client.model not in self.models:
+            raise Rejected("wrong-model", f"this service enrolls {', '.join(self.models)} only")
 
     def _issue(self, request: VerifiedRequest, now: datetime) -> bytes:
         addresses: tuple[str, ...] = ()

@@ -88,7 +88,7 @@ class Station:
                 read_bounded(factory / "factory-ca.pem", max_bytes=_PEM_BYTES),
                 read_bounded(factory / "factory-ca.key", max_bytes=_PEM_BYTES),
             )
-        self._product: Product = load_product(factory / "product.toml")
+        self._product: Product = load_product(home.factory_product_file)
         self._register = Register(factory / REGISTER_FILE)
         trust = home.trust / "device-root.pem"
         with naming(trust, hint=_ADVICE):

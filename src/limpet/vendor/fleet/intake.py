@@ -24,7 +24,7 @@ class Intake:
     """Takes reports into the database."""
 
     database: Database
-    model: str
+    models: tuple[str, ...]
 
     def take(self, client: DeviceIdentity, body: bytes, *, now: datetime) -> bool:
         """Store the report in `body`; False if it is stored already (a device sends again
@@ -36,17 +36,21 @@ class Intake:
         report = decode_json(body, Report, max_bytes=REPORT_BYTES)
         if report.at.tzinfo is None or report.sequence > MAX_SEQUENCE:
             raise Rejected("malformed", "the report's time has no zone, or its number is too large")
-        if report.model != client.model or client.model != self.model:
-            raise Rejected("wrong-model", f"this service knows {self.model} only")
+        if report.model != client.model or client.model not in self.models:
+            known = ", ".join(self.models)
+            raise Rejected("wrong-model", f"this service knows {known} only")
         with self.database.transaction() as connection:
             if Devices(connection).see(client.serial, client.model, now=now).blocked_at is not None:
                 raise Rejected("blocked", f"{client.serial} is blocked")
             outcomes = Outcomes(connection)
             if not outcomes.add_report(client.serial, report, now=now):
                 return False
-            # Hashes of the device's own making would let it fill the table.
+            # Hashes of the device's own making would let it fill the table, and those of another
+            # model's release would let it halt what it cannot run.
             digest = report.manifest_sha256
-            since = Rollouts(connection).counted_from(digest) if digest else None
+            since = (
+                Rollouts(connection).counted_from(digest, model=client.model) if digest else None
+            )
             if digest and since is not None:
                 _count(outcomes, digest, client.serial, report, since=since, now=now)
         return True

@@ -59,7 +59,7 @@ class Service:
     product: Product
     database: Database
     repository: Repository
-    rollout: Rollout
+    rollouts: tuple[Rollout, ...]  # of each model
     authority: Authority
     tls: ssl.SSLContext
     clock: Callable[[], datetime]
@@ -80,7 +80,10 @@ class Service:
             product=product,
             database=database,
             repository=repository,
-            rollout=Rollout(home=home, database=database, repository=repository, clock=clock),
+            rollouts=tuple(
+                Rollout(home=one, database=database, repository=Repository(one, clock), clock=clock)
+                for one in map(home.of, home.settings.models)
+            ),
             authority=authority,
             tls=_load_tls(home, authority),
             clock=clock,
@@ -104,8 +107,9 @@ class Service:
         return load_mud(self.product, self.home.mud, now=self.clock(), changed_at=changed_at)
 
     def work(self) -> None:
-        """What is due now: the rollout's next step, metadata about to expire."""
-        tick(self.rollout)
+        """What is due now: each rollout's next step, metadata about to expire."""
+        for rollout in self.rollouts:
+            tick(rollout)
         self.repository.refresh_timestamp()
 
 
@@ -214,10 +218,10 @@ def _make_app(service: Service, pages: _Pages, worker: Worker) -> Starlette:
         enrollment=Enrollment(
             authority=service.authority,
             database=service.database,
-            model=settings.model,
+            models=settings.models,
             lifetime=timedelta(seconds=settings.certificate_lifetime_seconds),
         ),
-        intake=Intake(database=service.database, model=settings.model),
+        intake=Intake(database=service.database, models=settings.models),
         limiter=RateLimiter(REPORTS),
         site=pages.site,
         worker=worker,

@@ -143,7 +143,7 @@ def _fill(
     make_directory(home.public / "pages", mode=0o755)
     _make_authorities(home, now, passphrase)
     _make_signing_keys(home, passphrase)
-    for copy in (home.product_file, home.factory / PRODUCT_FILE):
+    for copy in (home.product_file, home.factory_product_file):
         write_atomic(copy, product_toml, mode=PUBLIC)
     Database.create(home.database).close()
     Register.create(home.factory / REGISTER_FILE)
@@ -187,7 +187,7 @@ def _write_issuer(stem: Path, issuer: Issuer, passphrase: bytes | None) -> None:
 
 def _make_signing_keys(home: Home, passphrase: bytes | None) -> None:
     """One key of each family that the suite asks for."""
-    model, rules = home.settings.model, home.firmware_suite.firmware
+    model, rules = home.model, home.firmware_suite.firmware
     for scheme, *_ in rules.offline:
         for name in ("tuf-root", "tuf-targets", f"releases-{model}"):
             key = key_to_pem(generate_signing_key(scheme), passphrase=passphrase)

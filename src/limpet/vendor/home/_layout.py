@@ -4,7 +4,7 @@ Owns names of files and directories. Never reads a key, and never makes anything
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -46,19 +46,49 @@ class Settings(Message, frozen=True, kw_only=True):
 
     spec: Literal["limpet-vendor-1"] = "limpet-vendor-1"
     maker: Annotated[str, Meta(min_length=1, max_length=64)]
-    model: ModelName
+    model: ModelName  # that it was made for
+    others: tuple[ModelName, ...] = ()  # that came later: `limpet vendor model add`
     hostnames: tuple[str, ...]  # of the service's own certificate; the first is canonical
     created_at: datetime  # UTC
     # Of an LDevID:
     certificate_lifetime_seconds: CertificateLifetime = DEFAULT_CERTIFICATE_LIFETIME
 
+    @property
+    def models(self) -> tuple[str, ...]:
+        """All models, in the order in which they came."""
+        return (self.model, *self.others)
+
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """A vendor's directory that is complete."""
+    """A vendor's directory that is complete, with one of its models in view."""
 
     root: Path
     settings: Settings
+    view: str = ""  # a model; empty: the one that the vendor was made for
+
+    @property
+    def model(self) -> str:
+        """The model in view."""
+        return self.view or self.settings.model
+
+    def of(self, model: str) -> "Home":
+        """The same vendor with `model` in view. Raises `Rejected("unknown-model")`."""
+        if model not in self.settings.models:
+            known = ", ".join(self.settings.models)
+            raise Rejected(
+                "unknown-model",
+                f"this vendor has no model {model[:64]!r}; it has {known}",
+                hint="limpet vendor model add makes it known",
+            )
+        return replace(self, view=model)
+
+    def choose(self, model: str) -> "Home":
+        """As `of`; without a `model`, the only one. Raises `Rejected("which-model")` too."""
+        if model or len(self.settings.models) == 1:
+            return self.of(model or self.settings.model)
+        known = ", ".join(self.settings.models)
+        raise Rejected("which-model", f"this vendor has {known}", hint="say which: --model NAME")
 
     @property
     def offline(self) -> Path:
@@ -112,8 +142,18 @@ class Home:
 
     @property
     def product_file(self) -> Path:
-        """The service's own copy of the design file."""
-        return self.online / "product.toml"
+        """The service's own copy of the model's design file."""
+        return self.online / self._product_name
+
+    @property
+    def factory_product_file(self) -> Path:
+        """The station's own copy of the model's design file."""
+        return self.factory / self._product_name
+
+    @property
+    def _product_name(self) -> str:
+        first = self.model == self.settings.model
+        return "product.toml" if first else f"product-{self.model}.toml"
 
     @property
     def database(self) -> Path:

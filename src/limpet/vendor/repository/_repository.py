@@ -7,7 +7,7 @@ last. So a cut between any two writes leaves clients with the old state, whole.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -32,6 +32,7 @@ from ._metadata import (
     rollout_role,
     sign_metadata,
 )
+from ._models import OfferedModel, verify_model
 from ._release import SignedRelease, VerifiedMetadata, verify_release, verify_support
 from ._roots import verify_resigned, verify_roots
 from ._shelf import Shelf
@@ -48,6 +49,11 @@ class PublishedRelease:
 
     manifest: ReleaseManifest
     manifest_sha256: str  # its name in plans
+
+
+def _rollouts(state: RepositoryState) -> list[str]:
+    """The online roles of all models, as targets names them."""
+    return [name for name in state.delegated if name.startswith(rollout_role(""))]
 
 
 def _no_hook(name: str) -> None:
@@ -67,7 +73,7 @@ class Repository:
         self._home = home
         self._clock = clock
         self._shelf = Shelf(home.repository, after_write=after_write)
-        self._model = home.settings.model
+        self._model = home.model
 
     # --- reading
 
@@ -172,22 +178,38 @@ class Repository:
             # The new root may name new online keys, so the rest is made from the new state.
             self._publish_snapshot(self.state(), {"targets": (verified.targets_version, targets)})
 
-    def publish_offline_keys(self, root: bytes, targets: bytes, releases: bytes) -> None:
+    def publish_offline_keys(
+        self, root: bytes, targets: bytes, releases: Mapping[str, bytes]
+    ) -> None:
         """Verify and publish metadata that names other offline keys; the online ones stay.
 
-        Root comes last: what lies below it is signed by the old keys too, so that a cut, or a
-        client in between, finds something valid. Raises `Rejected`.
+        `releases` has that of each model, by model. Root comes last: what lies below it is signed
+        by the old keys too, so that a cut, or a client in between, finds something valid. Raises
+        `Rejected`.
         """
         self._verify_clock()
         with self._lock():
             state, suites = self._writable_state(), self._home.suites
             roots = verify_roots(root, targets, state, now=self._clock(), suites=suites)
-            name = releases_role(self._model)
-            version = verify_resigned(releases, targets, state, role=name, suites=suites)
             verify_size("root", root)
-            roles = {"targets": (roots.targets_version, targets), name: (version, releases)}
-            self._publish_snapshot(state, roles)
+            published = {"targets": (roots.targets_version, targets)}
+            for model, data in releases.items():
+                role = releases_role(model)
+                version = verify_resigned(data, targets, state, role=role, suites=suites)
+                published[role] = (version, data)
+            self._publish_snapshot(state, published)
             self._shelf.write(self._shelf.metadata_name("root", roots.root_version), root)
+
+    def add_model(self, offered: OfferedModel) -> None:
+        """Verify and publish the two roles of another model. Raises `Rejected`; then clients see
+        nothing of it."""
+        self._verify_clock()
+        with self._lock():
+            state = self._writable_state()
+            verified = verify_model(offered, state, now=self._clock(), suites=self._home.suites)
+            name = self._shelf.target_name(verified.plan.path, verified.plan.hashes["sha256"])
+            self._shelf.write(name, offered.plan)
+            self._publish_snapshot(state, verified.roles)
 
     def root_bytes(self) -> bytes:
         """The newest root, as it is published."""
@@ -203,7 +225,7 @@ class Repository:
             target = TargetFile.from_data(path, data, ["sha256"])
             self._shelf.write(self._shelf.target_name(path, target.hashes["sha256"]), data)
             state.role(rollout_role(self._model)).targets[path] = target
-            self._publish_snapshot(state, self._next_rollout(state))
+            self._publish_snapshot(state, self._next_rollout(state, rollout_role(self._model)))
 
     def refresh_timestamp(self) -> bool:
         """Renew what expires soon of the online metadata; whether there was anything to do."""
@@ -211,7 +233,9 @@ class Repository:
             return False
         with self._lock():
             state = self._writable_state()
-            roles = self._next_rollout(state) if self._rollout_due(state) else {}
+            roles: dict[str, tuple[int, bytes]] = {}
+            for name in self._rollouts_due(state):
+                roles |= self._next_rollout(state, name)
             if roles or self._due(state.snapshot, SNAPSHOT):
                 self._publish_snapshot(state, roles)
             else:
@@ -246,8 +270,7 @@ class Repository:
         data = sign_metadata(timestamp, *self._signers(state.root, "timestamp"))
         self._shelf.write(self._shelf.metadata_name("timestamp", None), data)
 
-    def _next_rollout(self, state: RepositoryState) -> dict[str, tuple[int, bytes]]:
-        role = rollout_role(self._model)
+    def _next_rollout(self, state: RepositoryState, role: str) -> dict[str, tuple[int, bytes]]:
         signed = renewed(state.role(role), now=self._clock(), lifetime=ROLLOUT)
         return {role: (signed.version, sign_metadata(signed, *self._signers(state.targets, role)))}
 
@@ -259,7 +282,8 @@ class Repository:
         state = self.state()
         for role in ("snapshot", "timestamp"):
             self._signers(state.root, role)
-        self._signers(state.targets, rollout_role(self._model))
+        for role in _rollouts(state):
+            self._signers(state.targets, role)
         return state
 
     def _verify_clock(self) -> None:
@@ -273,8 +297,9 @@ class Repository:
             )
 
     def _signers(self, delegator: Root | Targets, role: str) -> list[CryptoSigner]:
-        own = {rollout_role(self._model): f"rollout-{self._model}"}
-        return load_role_signers(self._home.online, own.get(role, f"tuf-{role}"), delegator, role)
+        kind, _, model = role.partition("/")
+        stem = f"{kind}-{model}" if model else f"tuf-{role}"
+        return load_role_signers(self._home.online, stem, delegator, role)
 
     def _lock(self) -> AbstractContextManager[None]:
         return hold_lock(self._home.online / "signing.lock")
@@ -282,8 +307,8 @@ class Repository:
     def _due(self, signed: Signed, lifetime: timedelta) -> bool:
         return signed.expires - self._clock() < lifetime * RENEW_BELOW
 
-    def _rollout_due(self, state: RepositoryState) -> bool:
-        return self._due(state.role(rollout_role(self._model)), ROLLOUT)
+    def _rollouts_due(self, state: RepositoryState) -> list[str]:
+        return [name for name in _rollouts(state) if self._due(state.role(name), ROLLOUT)]
 
     def _read_target(self, target: TargetFile, max_bytes: int) -> bytes:
         digest = target.hashes["sha256"]

@@ -1,4 +1,4 @@
-"""The first version of everything: root, targets with its two delegations, and an idle plan.
+"""The first version of everything: root, targets, and of a model two roles and an idle plan.
 
 Owns who signs what (the thresholds and paths of the roles). Runs once, where
 the offline keys are; the running service never imports it.
@@ -32,7 +32,7 @@ from ._metadata import (
 )
 from ._shelf import Shelf
 
-__all__ = ["found_repository"]
+__all__ = ["delegate", "first_metadata", "first_plan", "found_repository"]
 
 PUBLIC_FILE = 0o644
 
@@ -41,7 +41,7 @@ def found_repository(home: Home, *, now: datetime, passphrase: bytes | None = No
     """Make the repository of a new vendor; its keys are there already."""
     shelf = Shelf(home.repository)
     now = now.replace(microsecond=0)
-    model = home.settings.model
+    model = home.model
     offline = {
         name: load_drawer_signers(home.offline, name, passphrase=passphrase)
         for name in ("tuf-root", "tuf-targets", f"releases-{model}")
@@ -54,10 +54,14 @@ def found_repository(home: Home, *, now: datetime, passphrase: bytes | None = No
     shelf.write("metadata/1.root.json", root)
     write_atomic(home.trust / "root.json", root, mode=PUBLIC_FILE)
     releases, rollout = offline[f"releases-{model}"], online[f"rollout-{model}"]
+    path, plan = first_plan(model, now)
+    digest = TargetFile.from_data(path, plan, ["sha256"]).hashes["sha256"]
+    shelf.write(shelf.target_name(path, digest), plan)
+    delegations = Delegations(*delegate(model, releases, rollout))
+    targets = Targets(expires=now + TARGETS, delegations=delegations)
     roles = {
-        "targets": sign_metadata(_targets(model, releases, rollout, now), *offline["tuf-targets"]),
-        releases_role(model): sign_metadata(Targets(expires=now + RELEASES), *releases),
-        rollout_role(model): sign_metadata(_first_plan(shelf, model, now), *rollout),
+        "targets": sign_metadata(targets, *offline["tuf-targets"]),
+        **first_metadata(model, releases, rollout, now),
     }
     for role, data in roles.items():
         shelf.write(shelf.metadata_name(role, 1), data)
@@ -87,10 +91,10 @@ def _root(
     return sign_metadata(root, *offline["tuf-root"])
 
 
-def _targets(
-    model: str, releases: list[CryptoSigner], rollout: list[CryptoSigner], now: datetime
-) -> Targets:
-    """No target of its own: firmware is the releases role's, plans are the rollout role's."""
+def delegate(
+    model: str, releases: list[CryptoSigner], rollout: list[CryptoSigner]
+) -> tuple[dict[str, Key], dict[str, DelegatedRole]]:
+    """What targets says of a model: its firmware is the one role's, its plans are the other's."""
     delegated = {
         releases_role(model): (releases, f"firmware/{model}/*"),
         rollout_role(model): (rollout, f"rollout/{model}/*"),
@@ -110,12 +114,21 @@ def _targets(
         )
         for name, (signers, pattern) in delegated.items()
     }
-    return Targets(expires=now + TARGETS, delegations=Delegations(keys, roles))
+    return keys, roles
 
 
-def _first_plan(shelf: Shelf, model: str, now: datetime) -> Targets:
-    plan = encode_json(Plan(model=model, state=PlanState.IDLE, issued_at=now))
-    path = plan_path(model)
-    target = TargetFile.from_data(path, plan, ["sha256"])
-    shelf.write(shelf.target_name(path, target.hashes["sha256"]), plan)
-    return Targets(expires=now + ROLLOUT, targets={path: target})
+def first_plan(model: str, now: datetime) -> tuple[str, bytes]:
+    """The path and the content of a plan that offers nothing."""
+    return plan_path(model), encode_json(Plan(model=model, state=PlanState.IDLE, issued_at=now))
+
+
+def first_metadata(
+    model: str, releases: list[CryptoSigner], rollout: list[CryptoSigner], now: datetime
+) -> dict[str, bytes]:
+    """The first version of a model's two roles, by name: no release, and `first_plan`."""
+    path, plan = first_plan(model, now)
+    plans = {path: TargetFile.from_data(path, plan, ["sha256"])}
+    return {
+        releases_role(model): sign_metadata(Targets(expires=now + RELEASES), *releases),
+        rollout_role(model): sign_metadata(Targets(expires=now + ROLLOUT, targets=plans), *rollout),
+    }

@@ -60,16 +60,21 @@ def take_for_firmware(
     if _rename_keys(holders, suite, offline, passphrase):
         root = renewed(state.root, now=now, lifetime=ROOT)
         targets = renewed(state.targets, now=now, lifetime=TARGETS)
-        releases = renewed(
-            state.role(releases_role(home.settings.model)), now=now, lifetime=RELEASES
-        )
-        by_root, by_targets, by_releases = (
-            load_drawer_signers(offline, holder.stem, passphrase=passphrase) for holder in holders
-        )
+        by_stem = {
+            holder.stem: load_drawer_signers(offline, holder.stem, passphrase=passphrase)
+            for holder in holders
+        }
+        releases = {
+            model: renewed(state.role(releases_role(model)), now=now, lifetime=RELEASES)
+            for model in home.settings.models
+        }
         repository.publish_offline_keys(
-            sign_metadata(root, *by_root),
-            sign_metadata(targets, *by_targets),
-            sign_metadata(releases, *by_releases),
+            sign_metadata(root, *by_stem["tuf-root"]),
+            sign_metadata(targets, *by_stem["tuf-targets"]),
+            {
+                model: sign_metadata(role, *by_stem[f"releases-{model}"])
+                for model, role in releases.items()
+            },
         )
     latest = repository.root_bytes()
     write_atomic(home.trust / "root.json", latest, mode=PUBLIC_FILE)
@@ -113,14 +118,16 @@ def _keep(file: Path, drawer: Path) -> None:
 
 
 def _holders(home: Home, root: Root, targets: Targets) -> Sequence[_Holder]:
-    model = home.settings.model
     delegations = targets.delegations
     if delegations is None or delegations.roles is None:
         raise Rejected("bad-repository", "targets delegates nothing")
     return (
         _Holder("tuf-root", root.roles["root"], root.keys),
         _Holder("tuf-targets", root.roles["targets"], root.keys),
-        _Holder(f"releases-{model}", delegations.roles[releases_role(model)], delegations.keys),
+        *(
+            _Holder(f"releases-{model}", delegations.roles[releases_role(model)], delegations.keys)
+            for model in home.settings.models
+        ),
     )
 
 

@@ -27,7 +27,7 @@ __all__ = ["Rollout", "changing", "evidence_of", "locked", "publish_plan", "sign
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rollout:
-    """The rollouts of one vendor."""
+    """The rollouts of one model of a vendor: the one that `home` has in view."""
 
     home: Home
     database: Database
@@ -36,8 +36,8 @@ class Rollout:
 
     @property
     def model(self) -> str:
-        """The vendor's model."""
-        return self.home.settings.model
+        """The model in view."""
+        return self.home.model
 
 
 def tick(rollout: Rollout) -> None:

@@ -127,9 +127,11 @@ class Rollouts:
         row = self._connection.execute(query.order_by(rollouts.c.id.desc()).limit(1)).first()
         return None if row is None else _unpacked(row._mapping)
 
-    def counted_from(self, manifest_sha256: str) -> datetime | None:
-        """From when on attempts at the release are evidence; None if it was never rolled out."""
-        query = select(rollouts.c.counted_from).where(rollouts.c.manifest_sha256 == manifest_sha256)
+    def counted_from(self, manifest_sha256: str, *, model: str) -> datetime | None:
+        """From when on attempts at the release are evidence; None if `model` never had it."""
+        query = select(rollouts.c.counted_from).where(
+            rollouts.c.manifest_sha256 == manifest_sha256, rollouts.c.model == model
+        )
         row = self._connection.execute(query.order_by(rollouts.c.id.desc()).limit(1)).first()
         return None if row is None else row.counted_from
 
