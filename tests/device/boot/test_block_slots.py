@@ -13,6 +13,8 @@ from tests.device.workshop import make_device, make_slot, running, until
 
 from limpet.device.boot import _blocks
 from limpet.device.boot._choice import choose_slot
+from limpet.device.enclosure.ownership import own_device
+from limpet.device.enclosure.users import find_users
 from limpet.device.link.journal import Journal
 from limpet.errors import Rejected, Unavailable
 from limpet.firmware.devices import SlotDevices
@@ -105,6 +107,29 @@ def test_a_missing_program_of_the_machine_gives_up_no_slot(
     with pytest.raises(Unavailable, match="not installed"):
         choose(root)
     assert load_boot_state(root / "slots" / BOOT_FILE) == before
+
+
+def test_a_boot_that_may_not_mount_gives_up_no_slot(
+    root: Path, devices: SlotDevices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = load_boot_state(root / "slots" / BOOT_FILE)
+    monkeypatch.setattr(_blocks, "permitted", lambda: set())
+    with pytest.raises(Unavailable, match="no right to mount"):
+        choose(root)
+    assert load_boot_state(root / "slots" / BOOT_FILE) == before
+
+
+def test_a_slot_that_is_still_mounted_does_not_keep_a_device_from_starting(
+    root: Path, devices: SlotDevices
+) -> None:
+    """As after a boot that was killed; the modes in it are the packer's, and stay so."""
+    place = root / "slots" / "a"
+    subprocess.run(["mount", "-o", "ro", devices.a, place], check=True)
+    users = find_users(root, first=None)
+    assert users is not None
+    own_device(root, users)
+    with running(root) as device:
+        until(lambda: device.has_logged("running", "slot b"), "it does not run", device)
 
 
 def test_a_record_without_a_root_hash_starts_nothing(root: Path, devices: SlotDevices) -> None:

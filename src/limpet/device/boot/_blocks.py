@@ -11,6 +11,7 @@ import os
 import subprocess
 from pathlib import Path
 
+from limpet.device.enclosure import Capability, permitted
 from limpet.errors import Rejected, Unavailable
 from limpet.firmware.slots import SlotName, SlotRecord
 from limpet.firmware.verity import hash_offset, verify_blocks
@@ -39,6 +40,9 @@ def open_slot(device: Path, record: SlotRecord, place: Path) -> None:
     verity = record.verity
     if verity is None:
         raise Rejected("tampered-blocks", "the record of the slot has no root hash")
+    if Capability.SYS_ADMIN not in permitted():
+        hint = "let boot start the roles (it then keeps CAP_SYS_ADMIN), as root"
+        raise Unavailable("boot has no right to mount a slot", hint=hint)
     source = device
     if _has_device_mapper():
         source = _map(device, verity, place.name)

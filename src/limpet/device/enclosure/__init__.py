@@ -14,8 +14,10 @@ capabilities, then the user id, for good. `limpet.device.confine` comes after it
 from limpet.device.enclosure._capabilities import (
     ATTENDANT,
     SUPERVISOR,
+    Capability,
     forbid_new_privileges,
     keep_capabilities,
+    permitted,
 )
 from limpet.device.enclosure._entering import MECHANISMS, USER_IDS, Enclosure, Entered, enter
 from limpet.device.enclosure._user import SERVING, User
@@ -27,6 +29,7 @@ __all__ = [
     "SERVING",
     "SUPERVISOR",
     "USER_IDS",
+    "Capability",
     "Enclosure",
     "Entered",
     "Place",
@@ -34,4 +37,5 @@ __all__ = [
     "enter",
     "forbid_new_privileges",
     "keep_capabilities",
+    "permitted",
 ]

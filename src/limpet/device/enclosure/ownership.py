@@ -159,6 +159,8 @@ def _own_file(parent: int, name: str, owned: _Owned, done: Settled) -> None:
 def _own_directory(parent: int, name: str, owned: _Owned, done: Settled, depth: int) -> None:
     with _opened(name, below=parent) as directory:
         status = os.fstat(directory)
+        if os.fstatvfs(directory).f_flag & os.ST_RDONLY:
+            return  # a slot that is still mounted: nobody can change what is in it
         if not _is(status, owned.user):  # root's alone until all in it is; a cut begins it anew
             _settle(directory, ROOT, 0o700, done)
         names = sorted(os.listdir(directory))
