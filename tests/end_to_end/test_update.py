@@ -169,7 +169,7 @@ def make_world(
 
 def test_a_signed_release_is_installed_tried_and_confirmed(world: World) -> None:
     world.offer(world.release("1.1.0"))
-    until(lambda: world.running_version() == "1.1.0", "it was not confirmed", world.device)
+    until(lambda: world.running_version() == "1.1.0", "not confirmed", world.device, patience=90)
     until(lambda: world.reported("confirmed"), "the vendor does not know", world.device)
     assert world.device.state.good == "b"
 
@@ -201,13 +201,22 @@ def test_a_release_that_fails_its_health_check_falls_back_by_itself(world: World
     sensor = broken / "app" / "thermostat" / "sensor.py"
     assert UNIT in sensor.read_text()
     sensor.write_text(sensor.read_text().replace(UNIT, WRONG_UNIT))
+    functions = broken / "app" / "thermostat" / "functions.py"
+    begins = '    """Measurement, target, heater."""\n'
+    assert begins in functions.read_text()
+    functions.write_text(functions.read_text().replace(begins, f"{begins}    raise OSError\n"))
     world.offer(world.release("1.3.0", product=broken))
     until(
-        lambda: world.device.has_logged("update-fell-back", "1.3.0"), "no fall-back", world.device
+        lambda: world.device.has_logged("update-fell-back", "1.3.0"),
+        "no fall-back",
+        world.device,
+        patience=90,
     )
     until(lambda: world.reported("fell-back"), "the vendor does not know", world.device)
     assert world.device.has_logged("trial-failed", "unhealthy: app: ")
     assert world.device.has_logged("update-fell-back", "app: ")
+    assert world.device.has_logged("update-fell-back", "; function status: status failed")
+    assert world.reported("; function status: status failed")
     assert world.running_version() == good
     assert digest_tree(world.device.root / "slots" / world.device.state.good) == tree
     until(
@@ -228,7 +237,12 @@ def test_a_device_whose_power_is_cut_in_the_middle_installs_after_all(world: Wor
             os.kill(pid, signal.SIGKILL)
     resolve = _resolve_of(world)
     with running(world.device.root, "--resolve", resolve) as again:
-        until(lambda: again.state.trial is None and _runs(again, "1.4.0"), "not installed", again)
+        until(
+            lambda: again.state.trial is None and _runs(again, "1.4.0"),
+            "not installed",
+            again,
+            patience=90,
+        )
 
 
 def _runs(device: Running, version: str) -> bool:
