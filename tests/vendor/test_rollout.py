@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
-from tests.vendor.rollout_bench import BAD, GOOD, Bench
+from tests.vendor.rollout_bench import BAD, GOOD, TEST, Bench
 from tests.vendor.test_repository_cuts import Cut, CutAfter
 from tests.vendor.workshop import (
     ANY_STEP,
@@ -206,6 +206,61 @@ def test_a_ring_that_the_offline_keys_make_wait_starts_no_rollout(
     )
     assert rollouts.status(bench.rollout).version is None
     assert bench.start(version="1.3.0", canaries=["TH-CANARY"]).state is PlanState.RUNNING
+
+
+def test_an_emergency_is_as_fast_as_the_release_was_signed_for_and_no_faster(
+    bench: Bench, home: Home, tmp_path: Path
+) -> None:
+    bounds = Bounds(
+        not_before=NOW,
+        minimum_duration_seconds=3600,
+        largest_step_ppm=400_000,
+        ahead=(ahead_tag("1.2.0", "TH-CANARY"),),
+    )
+    release = bench.rollout.repository.add_release(
+        make_release(home, tmp_path, "1.2.0", bounds=bounds)
+    )
+    bench.digest = release.manifest_sha256
+    status = rollouts.start(
+        bench.rollout,
+        "1.2.0",
+        shares_ppm=None,
+        wait_seconds=0,
+        canaries=["TH-CANARY"],
+        test=TEST,
+        check_interval_seconds=1,
+    )
+    assert status.history[0].detail == "4 steps, an emergency"
+    assert bench.tick(600).waiting_for == "canaries"  # rings go first, whatever the hurry
+    bench.report("TH-CANARY", *GOOD)
+    shares = []
+    for _ in range(400):
+        status = bench.tick(10)
+        assert status.admitted_ppm - bench.plan().previous_ppm <= 400_000
+        shares += [status.admitted_ppm] if status.admitted_ppm not in shares else []
+        elapsed = (bench.clock() - NOW).total_seconds()
+        assert status.admitted_ppm <= 1_000_000 * elapsed / 3600 + 400_000
+    assert shares == [400_000, 800_000, 1_000_000]
+    assert status.complete
+    assert bench.plan().check_interval_seconds == 1
+
+
+def test_an_emergency_is_halted_and_withdrawn_like_any_rollout(bench: Bench) -> None:
+    rollouts.start(bench.rollout, "1.1.0", shares_ppm=None, wait_seconds=0, test=TEST)
+    for device in bench.admitted(2):
+        bench.report(device, *BAD)
+    assert bench.tick().state is PlanState.HALTED
+    assert rollouts.withdraw(bench.rollout, "1.1.0").state is PlanState.WITHDRAWN
+
+
+def test_bounds_that_never_reach_the_fleet_are_no_emergency(
+    bench: Bench, home: Home, tmp_path: Path
+) -> None:
+    tiny = Bounds(not_before=NOW, minimum_duration_seconds=0, largest_step_ppm=10_000)
+    bench.rollout.repository.add_release(make_release(home, tmp_path, "1.2.0", bounds=tiny))
+    with pytest.raises(Rejected) as refused:
+        rollouts.start(bench.rollout, "1.2.0", shares_ppm=None, wait_seconds=0)
+    assert refused.value.reason == "out-of-bounds"
 
 
 @pytest.mark.parametrize("writes", [1, 2, 3, 4])

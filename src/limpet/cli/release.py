@@ -42,12 +42,16 @@ app = make_app(
 )
 
 _DAY = 86400
+_EMERGENCY_DAYS = 1 / 24
 _PPM = 10_000  # parts per million in one percent
 _json = typer.Option(False, "--json", help="Print JSON.")
 _ahead = typer.Option(
     None, help="Serial number of a device that need not wait in that row (repeatable)."
 )
 _suite = typer.Option(None, help="Algorithms that it goes by; suite.toml of --trust by default.")
+_emergency = typer.Option(
+    False, help="An hour from first to last, in any steps: no --minimum-days, --largest-step."
+)
 _out_argument = typer.Argument(..., metavar="OUT", help="The release's directory.")
 _offline = typer.Option(..., "--offline", help="The drawer with the release keys.")
 _repository = typer.Option(..., "--repository", help="The current public/repository.")
@@ -132,6 +136,7 @@ def build(
     not_before: datetime | None = typer.Option(None, help="UTC; no device installs it earlier."),
     minimum_days: float = _minimum_days,
     largest_step: float = _largest_step,
+    emergency: bool = _emergency,
     ahead: list[str] | None = _ahead,
     built_at: datetime | None = typer.Option(
         None, help="UTC; or SOURCE_DATE_EPOCH; the same time gives the same image."
@@ -157,7 +162,9 @@ def build(
         suite=find_suite(suite) if suite else None,
         form=form,
         packer=packer,
-        bounds=_bounds(_utc(not_before) or at, minimum_days, largest_step, _tags(version, ahead)),
+        bounds=_bounds(
+            _utc(not_before) or at, minimum_days, largest_step, emergency, _tags(version, ahead)
+        ),
     )
     with progress(f"building {version}"):
         built = build_release(order, out)
@@ -242,8 +249,14 @@ def _tags(version: str, serials: list[str] | None) -> tuple[str, ...]:
 
 
 def _bounds(
-    not_before: datetime, days: float, step_percent: float, ahead: tuple[str, ...]
+    not_before: datetime,
+    days: float,
+    step_percent: float,
+    emergency: bool,
+    ahead: tuple[str, ...],
 ) -> Bounds:
+    if emergency:
+        days, step_percent = _EMERGENCY_DAYS, 100.0
     return Bounds(
         not_before=not_before,
         minimum_duration_seconds=round(days * _DAY),

@@ -66,6 +66,9 @@ def start(
         max=7 * 86400,
         help="Seconds between checks; 0: the product's.",
     ),
+    emergency: bool = typer.Option(
+        False, "--emergency", help="As fast as the release was signed for: no --steps, no --wait."
+    ),
     json: bool = _json_option,
 ) -> None:
     """Roll a published release out: canaries and rings, then rising shares of the fleet."""
@@ -74,13 +77,14 @@ def start(
     status = rollout.start(
         _open(vendor, model),
         version,
-        shares_ppm=[ppm(part) for part in steps.split(",")],
-        wait_seconds=wait,
+        shares_ppm=None if emergency else [ppm(part) for part in steps.split(",")],
+        wait_seconds=0 if emergency else wait,
         canaries=canary,
         rings=ring,
         test=make_test(tolerable, intolerable, alpha, beta, distrust),
         silent_seconds=silent_after,
-        check_interval_seconds=check_interval or None,
+        # A device holds it within the product's bounds.
+        check_interval_seconds=check_interval or (1 if emergency else None),
     )
     emit(status, json=json, human=_print)
 

@@ -13,7 +13,7 @@ from limpet.errors import Rejected
 from limpet.vendor.store import ErrorRates, RolloutRow, Rollouts, RolloutState
 
 from .ahead import verify_rings_start
-from .decision import decide_steps
+from .decision import decide_steps, fastest_shares
 from .engine import Rollout, changing, locked, publish_plan, tick
 from .health import DEFAULT_TEST, HealthTest
 from .rings import choose_rings
@@ -28,7 +28,7 @@ def start(
     rollout: Rollout,
     version: str,
     *,
-    shares_ppm: Sequence[int],
+    shares_ppm: Sequence[int] | None,
     wait_seconds: int,
     canaries: Sequence[str] = (),
     rings: Sequence[str] = (),
@@ -38,7 +38,8 @@ def start(
 ) -> RolloutStatus:
     """Begin to roll out a published release, and admit its first step if it may start now.
 
-    `canaries` go first, then the named `rings` in the order given; who is in them is fixed now.
+    Without `shares_ppm`: as fast as the release's signed bounds allow (an emergency). `canaries` go
+    first, then the named `rings` in the order given; who is in them is fixed now.
     Raises `Rejected`: unknown-release, withdrawn, already-running, bad-steps, out-of-bounds,
     unknown-ring, unknown-device for a canary that never called, or a ring of which nobody did: it
     would be waited for without end. So it is `out-of-bounds` if nobody in a ring may install the
@@ -52,7 +53,8 @@ def start(
             raise Rejected("withdrawn", f"{version} was withdrawn", hint="publish a new version")
         chosen = choose_rings(connection, rollout.model, canaries, rings)
         verify_rings_start(chosen, release, now=now, patience=timedelta(seconds=silent_seconds))
-        steps = decide_steps(shares_ppm, wait_seconds=wait_seconds, rings=chosen, bounds=bounds)
+        shares = shares_ppm if shares_ppm is not None else fastest_shares(bounds)
+        steps = decide_steps(shares, wait_seconds=wait_seconds, rings=chosen, bounds=bounds)
         _replace(rollouts, rollouts.latest(rollout.model), now)
         row = rollouts.add(
             model=rollout.model,
@@ -65,7 +67,8 @@ def start(
             test=ErrorRates(**dataclasses.asdict(test)),
             **_begun(now),
         )
-        rollouts.log(row, "started", now=now, detail=f"{len(steps)} steps")
+        how = ", an emergency" if shares_ppm is None else ""
+        rollouts.log(row, "started", now=now, detail=f"{len(steps)} steps{how}")
     tick(rollout)
     return status(rollout)
 

@@ -26,6 +26,7 @@ __all__ = [
     "Step",
     "decide_step",
     "decide_steps",
+    "fastest_shares",
     "ring_limit",
 ]
 
@@ -140,6 +141,21 @@ def _decide_wait(row: RolloutRow, evidence: Evidence) -> Stay | None:
 def _ready_at(row: RolloutRow, bounds: Bounds) -> datetime:
     covered = earliest_installation(bounds, row.admitted_ppm)
     return max(row.step_at, covered) + timedelta(seconds=row.steps[row.step].wait_seconds)
+
+
+def fastest_shares(bounds: Bounds) -> tuple[int, ...]:
+    """The fewest shares that the signed bound on one step allows.
+
+    Raises `Rejected("out-of-bounds")` where even these would be too many steps.
+    """
+    largest = bounds.largest_step_ppm
+    if largest * MAX_STEPS < WHOLE_PPM:
+        raise Rejected(
+            "out-of-bounds",
+            f"steps of {largest / 10_000:g} % never reach the fleet in {MAX_STEPS}",
+            hint="build the release with a larger step",
+        )
+    return (*range(largest, WHOLE_PPM, largest), WHOLE_PPM)
 
 
 def decide_steps(
