@@ -10,6 +10,7 @@ TARGET_NAMES = (
     "est",
     "group",
     "http",
+    "interface",
     "json",
     "label",
     "link",

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_pem_x509_csr
 
@@ -78,9 +79,27 @@ def make_seeds() -> dict[str, dict[str, bytes]]:
             "thermostat": (_ROOT / "examples" / "thermostat" / "product.toml").read_bytes(),
             "long-number": b"[maker]\nname = 9" + b"9" * 5000 + b"\n",
         },
+        "interface": _interfaces(),
         "suite": {file.stem: file.read_bytes() for file in bundled_suites().values()},
         "query": {"plain": b"hours=3", "list": b'names=["a","b"]', "text": b"note=yes"},
     }
+
+
+def _interfaces() -> dict[str, bytes]:
+    """Two documents with a NUL between them, and one as a manifest has it."""
+    fields = {"degrees": {"type": "number", "maximum": 30}, "mode": {"enum": ["heat", "off"]}}
+    target = {"type": "object", "properties": fields, "required": ["degrees"]}
+    body = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/T"}}}}
+    answer = {"anyOf": [{"type": "null"}, {"type": "array", "items": {"type": "integer"}}]}
+    post = {
+        "x-access": "member",
+        "requestBody": body,
+        "responses": {"200": {"content": {"application/json": {"schema": answer}}}},
+    }
+    document = {"paths": {"/v1/a": {"post": post}}, "components": {"schemas": {"T": target}}}
+    old = msgspec.json.encode(document)
+    new = old.replace(b"30", b"25").replace(b"member", b"owner")
+    return {"two": old + b"\0" + new, "same": old + b"\0" + old, "packed": zlib.compress(old, 9)}
 
 
 def _requests() -> dict[str, bytes]:
@@ -240,7 +259,7 @@ def _documents() -> tuple[object, ...]:
             state=PlanState.RUNNING,
             release=PlannedRelease(version="1.1.0", manifest_sha256=_DIGEST),
             admitted_ppm=50_000,
-            canaries=("TH-1",),
+            named=("0123456789abcdef",),
             issued_at=_NOW,
         ),
         Report(

@@ -4,6 +4,7 @@ Owns the promises, as assertions: a boundary parser answers `Rejected` and nothi
 else, and what it accepts means the same when it is written and read again.
 """
 
+import contextlib
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
@@ -43,6 +44,13 @@ from limpet.firmware.archive import ArchiveReader, ReaderState
 from limpet.firmware.description import FirmwareDescription
 from limpet.firmware.image import GROUP_BYTES, PACKED_BYTES, open_group
 from limpet.firmware.installation import _Journal as Journal
+from limpet.firmware.interface import (
+    compare_interfaces,
+    describe_changes,
+    pack_interface,
+    read_interface,
+    unpack_interface,
+)
 from limpet.firmware.slots import BootState
 from limpet.firmware.slots import _Sealed as Sealed
 from limpet.owner.security_log import SealedEntry
@@ -50,6 +58,7 @@ from limpet.owner.store import DeviceRecord
 from limpet.product import examine_product, parse_label_uri
 from limpet.vendor.enrollment.est import decode_request
 from limpet.vendor.home._layout import Settings
+from limpet.vendor.store import ErrorRates
 from limpet.wire import factory
 from limpet.wire.codec import decode_json, decode_packed, encode_json, encode_packed
 from limpet.wire.release import Group, ReleaseManifest
@@ -100,6 +109,7 @@ JSON_KINDS = (
     SealedEntry,
     Enclosure,
     Welcome,
+    ErrorRates,
 )
 """Every JSON document that limpet reads from another party, or from a disk that lost power."""
 
@@ -273,6 +283,18 @@ def _suite(data: bytes) -> None:
     assert certificate_hash(suite).digest_size >= 32
 
 
+def _interface(data: bytes) -> None:
+    """Two documents, compared as before an installation; or one as a manifest packs it."""
+    old, _, new = data.partition(b"\0")
+    with contextlib.suppress(Rejected):
+        document = unpack_interface(data)
+        assert unpack_interface(pack_interface(document)) == document
+    with contextlib.suppress(Rejected):
+        before = read_interface(old)
+        assert not describe_changes(compare_interfaces(before, before))
+        assert len(describe_changes(compare_interfaces(before, read_interface(new)))) < 400
+
+
 _RUN: Mapping[str, Callable[[bytes], None]] = {
     "archive": _archive,
     "certificate": _certificate,
@@ -281,6 +303,7 @@ _RUN: Mapping[str, Callable[[bytes], None]] = {
     "est": _est,
     "group": _group,
     "http": serve_bytes,
+    "interface": _interface,
     "json": _json,
     "label": _label,
     "link": feed_link,

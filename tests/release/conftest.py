@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.release.workshop import EXAMPLE, NOW, order
+from tests.release.workshop import APP, EXAMPLE, NOW, order
 
 from limpet.release import (
     Built,
@@ -19,7 +19,7 @@ def product(tmp_path: Path) -> Path:
     copy = tmp_path / "product"
     (copy / "app" / "thermostat").mkdir(parents=True)
     shutil.copy(EXAMPLE / "product.toml", copy)
-    (copy / "app" / "thermostat" / "__init__.py").write_text('"""An app."""\n')
+    (copy / "app" / "thermostat" / "__init__.py").write_text(APP)
     return copy
 
 

@@ -40,7 +40,7 @@ def test_a_firmware_holds_the_app_the_roots_and_only_the_code_that_a_device_need
 ) -> None:
     slot = install(built, tmp_path / "slot")
     assert sorted(path.name for path in slot.iterdir()) == [
-        "app", "firmware.json", "product.toml", "runtime", "trust",
+        "app", "firmware.json", "interface.json", "product.toml", "runtime", "trust",
     ]  # fmt: skip
     packages = {path.name for path in (slot / "runtime" / "limpet").iterdir()}
     assert packages == {

@@ -13,6 +13,27 @@ from limpet.wire.release import Bounds
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "thermostat"
 
+APP = '''"""An app."""
+
+from limpet.device.app import App, Device
+
+
+class Thermostat:
+    """Measures nothing."""
+
+    def __init__(self, device: Device) -> None:
+        self.device = device
+
+
+app = App(Thermostat)
+
+
+@app.reading(summary="The temperature", unit="°C")
+def temperature(product: Thermostat) -> float:
+    """Degrees."""
+    return 20.0
+'''
+
 NOW = datetime.now(UTC).replace(microsecond=0)
 
 BOUNDS = Bounds(not_before=NOW, minimum_duration_seconds=0, largest_step_ppm=1_000_000)

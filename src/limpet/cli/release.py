@@ -5,6 +5,7 @@ Owns options, prompts and printing. Decides nothing: `limpet.release` does the w
 
 import os
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import typer
 from limpet.cli._frame import emit, make_app, progress, show_examples
 from limpet.crypto.suites import SuiteId, find_suite
 from limpet.errors import Rejected, Unavailable
+from limpet.firmware.interface import Change
 from limpet.release import (
     BuildOrder,
     Built,
@@ -21,8 +23,10 @@ from limpet.release import (
     Signed,
     SigningOrder,
     build_release,
+    compare_releases,
     default_keys,
     load_built,
+    load_manifest,
     publish,
     sign_release,
     sign_support,
@@ -190,6 +194,31 @@ def sign(
     order = _order(built.manifest.model, offline, repository, root, key, passphrase_env)
     signed = sign_release(out, order, now=datetime.now(UTC))
     emit(_signed(signed), json=json, human=_print_signed)
+
+
+@app.command(
+    name="check-interface", epilog=show_examples("limpet release check-interface out-1.0.0 out")
+)
+def check_interface(
+    old: Path = typer.Argument(..., help="A built release, or its manifest.json."),
+    new: Path = typer.Argument(..., help="The one that follows it, likewise."),
+    json: bool = _json,
+) -> None:
+    """What NEW changes for whoever uses OLD; exit 1 if it breaks something and does not say so."""
+    before, after = load_manifest(old), load_manifest(new)
+    changes = compare_releases(before, after)
+    told = [{"change": one.text, "breaking": one.breaking} for one in changes]
+    emit(told, json=json, human=lambda _: _print_changes(changes))
+    silent = before.interface_version == after.interface_version
+    if silent and any(one.breaking for one in changes):
+        raise typer.Exit(1)
+
+
+def _print_changes(changes: Sequence[Change]) -> None:
+    for one in changes:
+        print(f"{'breaking' if one.breaking else 'fine':<9} {one.text}")
+    if not changes:
+        print("nothing changes")
 
 
 @app.command(name="publish", epilog=show_examples("limpet release publish out --vendor vendor"))

@@ -29,6 +29,12 @@ from datetime import datetime, timedelta
 
 from limpet.crypto.suites import SuiteId
 from limpet.errors import Rejected
+from limpet.firmware.interface import (
+    compare_interfaces,
+    describe_changes,
+    read_interface,
+    unpack_interface,
+)
 from limpet.wire.codec import decode_json
 from limpet.wire.release import (
     FIRST_SUITE,
@@ -66,6 +72,9 @@ FAILED_BEFORE = "failed-before"
 OWNER_HOLDS = frozenset({"automatic-off", "needs-consent", "postponed", "outside-window"})
 """Why a release is held when only its owner's choice stands in the way."""
 
+INTERFACE_CHANGE = "interface-change"
+"""Why a release is held that changes what the owner's programs and people are used to."""
+
 _PERCENT = 10_000  # parts per million in one percent
 
 
@@ -83,6 +92,7 @@ class DeviceFacts:
     suite: SuiteId = FIRST_SUITE  # of algorithms, that is in force
     withdrawn: frozenset[str] = field(default_factory=frozenset)  # manifests, remembered
     failed: frozenset[str] = field(default_factory=frozenset)  # manifests that fell back here
+    interface: bytes = b""  # OpenAPI document of the firmware that runs; empty: not described
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,8 +237,8 @@ def decide_installation(
     if digest in facts.failed and not policy.consent:
         return Hold(FAILED_BEFORE, f"{manifest.version} failed its health check on this device")
     # 15: a feature release that changes the interface is never installed automatically.
-    if manifest.interface_version != facts.interface_version and not policy.consent:
-        return Hold("interface-change", f"{manifest.version} changes how the device is used")
+    if not policy.consent and (hold := _interface_hold(manifest, facts)) is not None:
+        return hold
     held = None if policy.consent else _decide_owner(verified.manifest, policy, facts, now)
     return held or Install(verified)
 
@@ -259,6 +269,25 @@ def _decide_owner(
         return Hold("outside-window", f"installed {policy.window_text}")
     detail = f"until {opening.text}, installed {policy.window_text}"
     return Hold("outside-window", detail, until=opening.opens, ends=opening.closes)
+
+
+def _interface_hold(manifest: ReleaseManifest, facts: DeviceFacts) -> Hold | None:
+    """The release's own word that it changes the interface, or what its signed description shows.
+
+    A description that cannot be compared counts as a change: nobody knows what it breaks.
+    """
+    broken = ""
+    if facts.interface and manifest.interface:
+        try:
+            old = read_interface(facts.interface)
+            new = read_interface(unpack_interface(manifest.interface))
+            broken = describe_changes(compare_interfaces(old, new))
+        except Rejected as error:
+            broken = error.message
+    if manifest.interface_version == facts.interface_version and not broken:
+        return None
+    said = broken or f"{manifest.version} changes how the device is used"
+    return Hold(INTERFACE_CHANGE, f"needs your consent, changes the interface: {said}")
 
 
 def _planned(plan: Plan) -> PlannedRelease:

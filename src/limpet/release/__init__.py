@@ -5,8 +5,9 @@ the offline role `releases/<model>`. Never holds an online key, and publishes on
 by handing files to the vendor's repository, which verifies them again.
 """
 
-from ._build import BuildOrder, Built, build_release, load_built
+from ._build import BuildOrder, Built, build_release, load_built, load_manifest
 from ._forms import Form
+from ._interface import compare_releases
 from ._publish import publish
 from ._signing import Signed, SigningOrder, default_keys, sign_release, sign_support
 from ._tree import assemble_tree
@@ -19,8 +20,10 @@ __all__ = [
     "SigningOrder",
     "assemble_tree",
     "build_release",
+    "compare_releases",
     "default_keys",
     "load_built",
+    "load_manifest",
     "publish",
     "sign_release",
     "sign_support",

@@ -18,8 +18,10 @@ import msgspec
 from limpet.crypto.suites import load_suite, suite_file_in
 from limpet.errors import Rejected, Unavailable, naming
 from limpet.firmware.description import FirmwareDescription
+from limpet.firmware.interface import pack_interface
 from limpet.product import PRODUCT_FILE, load_product
 from limpet.release._forms import Form, make_image
+from limpet.release._interface import describe_interface
 from limpet.release._tree import assemble_tree
 from limpet.storage import make_directory, read_bounded, write_atomic
 from limpet.wire.codec import decode_json, encode_json
@@ -34,6 +36,7 @@ __all__ = [
     "Built",
     "build_release",
     "load_built",
+    "load_manifest",
 ]
 
 IMAGE_FILE = "image.img"
@@ -108,6 +111,7 @@ def build_release(order: BuildOrder, out: Path) -> Built:
     work = Path(tempfile.mkdtemp(prefix=".build-", dir=out))
     try:
         assemble_tree(order.product, order.trust, description, work / "tree", suite=suite_file)
+        document = describe_interface(work / "tree")
         image = make_image(
             work / "tree",
             out / IMAGE_FILE,
@@ -121,13 +125,15 @@ def build_release(order: BuildOrder, out: Path) -> Built:
         )
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    manifest = _manifest(order, description, image)
+    manifest = _manifest(order, description, image, pack_interface(document))
     _verify(manifest, ReleaseManifest)
     write_atomic(out / MANIFEST_FILE, encode_json(manifest), mode=0o644)
     return load_built(out)
 
 
-def _manifest(order: BuildOrder, description: FirmwareDescription, image: Image) -> ReleaseManifest:
+def _manifest(
+    order: BuildOrder, description: FirmwareDescription, image: Image, interface: bytes
+) -> ReleaseManifest:
     return ReleaseManifest(
         model=description.model,
         hardware_revisions=description.hardware_revisions,
@@ -139,6 +145,7 @@ def _manifest(order: BuildOrder, description: FirmwareDescription, image: Image)
         suite=description.suite,
         image=image,
         bounds=order.bounds,
+        interface=interface,
     )
 
 
@@ -161,6 +168,17 @@ def load_built(out: Path) -> Built:
             hint="build it again",
         )
     return Built(out, manifest, hashlib.sha256(data).hexdigest())
+
+
+def load_manifest(path: Path) -> ReleaseManifest:
+    """The manifest at `path`, a file or a release's directory. Raises as `load_built`."""
+    file = path / MANIFEST_FILE if path.is_dir() else path
+    if not file.is_file():
+        raise Unavailable(f"there is no manifest {file}", hint="name a built release")
+    with naming(file, hint="build the release again"):
+        return decode_json(
+            read_bounded(file, max_bytes=MANIFEST_BYTES), ReleaseManifest, max_bytes=MANIFEST_BYTES
+        )
 
 
 def _verify(value: FirmwareDescription | ReleaseManifest, kind: type[object]) -> None:

@@ -20,6 +20,7 @@ from limpet.errors import Rejected
 from limpet.firmware.signatures import families_of, missing_signatures
 from limpet.release._build import MANIFEST_FILE, METADATA_FILE, SUPPORT_FILE, load_built
 from limpet.release._current import CurrentReleases, load_current
+from limpet.release._interface import newest_before, verify_interface
 from limpet.storage import make_directory, read_bounded, write_atomic
 from limpet.wire.codec import encode_json
 from limpet.wire.release import MANIFEST_BYTES, manifest_path
@@ -70,7 +71,9 @@ def sign_release(out: Path, order: SigningOrder, *, now: datetime) -> Signed:
 
     Raises `Rejected("weak-key")` for a key of a scheme that no device accepts,
     `Rejected("wrong-key")` for one that the role does not name,
-    `Rejected("already-published")` for a version that exists, and as `load_current` does.
+    `Rejected("already-published")` for a version that exists, `Rejected("interface-change")`
+    for one that breaks the interface of the version before and does not say so, and as
+    `load_current` does.
     """
     built = load_built(out)
     manifest = read_bounded(out / MANIFEST_FILE, max_bytes=MANIFEST_BYTES)
@@ -84,6 +87,14 @@ def sign_release(out: Path, order: SigningOrder, *, now: datetime) -> Signed:
             f"{built.manifest.model} {built.manifest.version} is published",
             hint="build it under a new version",
         )
+    published = {name: one.hashes["sha256"] for name, one in current.targets.targets.items()}
+    older = newest_before(
+        order.repository,
+        published,
+        model=built.manifest.model,
+        version=built.manifest.version,
+    )
+    verify_interface(older, built.manifest)
     return _sign(out, current, path, manifest, order, now)
 
 

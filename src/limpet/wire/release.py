@@ -104,6 +104,8 @@ class ReleaseManifest(Message, frozen=True, kw_only=True):
     suite: SuiteId = FIRST_SUITE  # of algorithms; a device never takes an older one
     image: Image
     bounds: Bounds
+    interface: Annotated[bytes, Meta(max_length=128 << 10)] = b""
+    """The OpenAPI document, packed, see `limpet.firmware.interface`; empty: not described."""
 
 
 def manifest_path(model: str, version: str) -> str:

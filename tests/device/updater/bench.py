@@ -54,6 +54,7 @@ class Bench:
     version: str = "1.0.0"
     counter: int = 1
     interface: int = 1
+    document: bytes = b""
     slot: SlotName = "a"
     wall: datetime = NOW
     hardware: str = "A1"
@@ -104,6 +105,7 @@ class Bench:
             places=Places(own=self.root / "updater", staging=self.root / "updater" / "staging"),
             trusted_root=self.repository.trusted_root,
             service_roots=b"",
+            interface=self.document,
         )
 
     def engine(self) -> Engine:

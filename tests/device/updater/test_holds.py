@@ -1,8 +1,10 @@
 """What holds an update, until when, and what the owner's consent releases."""
 
+import zlib
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.device.updater.bench import Bench
 from tests.device.updater.simulator import (
@@ -13,6 +15,7 @@ from limpet.device.link import messages as m
 from limpet.device.updater.check import Outcome
 from limpet.device.updater.engine import Engine
 from limpet.errors import Rejected
+from limpet.firmware.interface import pack_interface
 from limpet.wire.report import ReportKind
 from limpet.wire.rollout import PlanState
 
@@ -93,6 +96,51 @@ def test_a_changed_interface_waits_for_the_owner_even_when_automatic_is_on(
         return found
 
     assert bench.run(owner) == ["interface-change", "interface-change", "ready"]
+
+
+def interface(*paths: str) -> bytes:
+    document = {"paths": {path: {"get": {"responses": {"200": {}}}} for path in paths}}
+    return msgspec.json.encode(document)
+
+
+def test_an_interface_that_breaks_is_held_though_the_vendor_called_it_the_same(
+    bench: Bench, repository: RepositorySimulator, work: Path
+) -> None:
+    """The number that somebody forgot to raise is not what the device goes by."""
+    bench.document = interface("/v1/update", "/v1/functions/history")
+    new = pack_interface(interface("/v1/update", "/v1/functions/more"))
+    repository.offer(repository.add_release(work, interface=new))
+
+    async def owner(engine: Engine) -> list[str]:
+        engine.set_policy(m.UpdatePolicy(automatic=True))
+        held = await engine.check()
+        assert held.detail == (
+            "needs your consent, changes the interface: removed GET /v1/functions/history"
+        )
+        bench.assert_untouched()
+        engine.consent()
+        return [held.reason, (await engine.check()).outcome.value]
+
+    assert bench.run(owner) == ["interface-change", "ready"]
+
+
+def test_an_interface_that_only_grows_is_installed_by_itself(
+    bench: Bench, repository: RepositorySimulator, work: Path
+) -> None:
+    bench.document = interface("/v1/update")
+    new = pack_interface(interface("/v1/update", "/v1/functions/more"))
+    repository.offer(repository.add_release(work, interface=new))
+    assert bench.check().outcome.value == "ready"
+
+
+@pytest.mark.parametrize("damaged", [b"\0", zlib.compress(b" " * (8 << 20)), zlib.compress(b"[]")])
+def test_an_interface_that_cannot_be_read_waits_for_the_owner(
+    bench: Bench, repository: RepositorySimulator, work: Path, damaged: bytes
+) -> None:
+    bench.document = interface("/v1/update")
+    repository.offer(repository.add_release(work, interface=damaged))
+    assert bench.check().reason == "interface-change"
+    bench.assert_untouched()
 
 
 def test_consent_without_a_held_release_is_refused(bench: Bench) -> None:

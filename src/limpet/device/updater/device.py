@@ -12,6 +12,7 @@ from limpet.device.link.start import Start
 from limpet.errors import Rejected
 from limpet.firmware.description import FirmwareDescription, load_description
 from limpet.firmware.devices import SlotDevices, load_devices
+from limpet.firmware.interface import INTERFACE_BYTES, INTERFACE_FILE
 from limpet.firmware.slots import SlotName
 from limpet.product import PRODUCT_FILE, Product, load_product
 from limpet.storage import read_bounded
@@ -91,6 +92,7 @@ class Device:
     devices: SlotDevices | None = None  # None: the slots are directories
     trusted_root: bytes  # root.json of the firmware (TUF)
     service_roots: bytes  # PEM; who may be the vendor's server
+    interface: bytes = b""  # OpenAPI document of the firmware; empty where it has none
 
 
 def load_device(start: Start) -> Device:
@@ -114,4 +116,10 @@ def load_device(start: Start) -> Device:
         places=Places(own=start.private, staging=start.staging),
         trusted_root=read_bounded(slot / "trust" / "root.json", max_bytes=_TRUST_BYTES),
         service_roots=read_bounded(slot / "trust" / "service-root.pem", max_bytes=_TRUST_BYTES),
+        interface=_load_interface(slot / INTERFACE_FILE),
     )
+
+
+def _load_interface(file: Path) -> bytes:
+    """The firmware's own description, which boot has verified with its tree; empty without one."""
+    return read_bounded(file, max_bytes=INTERFACE_BYTES) if file.is_file() else b""

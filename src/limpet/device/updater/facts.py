@@ -26,4 +26,5 @@ def device_facts(
         suite=description.suite,
         withdrawn=frozenset(floor.withdrawn),
         failed=failed_manifests(progress),
+        interface=device.interface,
     )

@@ -145,7 +145,7 @@ def weigh(
     patience, elsewhere = timedelta(seconds=row.silent_seconds), failures_elsewhere or {}
     named = frozenset(serial for ring in row.admitted_rings for serial in ring.serials)
     tally = Tally(row)
-    for attempt in attempts:
+    for attempt in sorted(attempts, key=lambda one: (one.started_at, one.serial)):
         if not is_counted(row, attempt.serial, named):
             continue
         silent = attempt.succeeded is None

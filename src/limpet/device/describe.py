@@ -1,0 +1,62 @@
+"""What a firmware would offer on the network, without starting a device.
+
+    python -B -m limpet.device.describe TREE
+
+prints the OpenAPI document of the firmware tree in the directory TREE: from the runtime's own
+table of routes and from the functions that the product's app declares, by the same code as a
+running device's `GET /v1/openapi.json`. The app is imported, and nothing of it is started.
+"""
+
+import sys
+from pathlib import Path
+
+import msgspec
+
+from limpet.device.app._loading import load_app
+from limpet.device.gateway.bodies import FunctionBody
+from limpet.device.gateway.openapi import describe_api
+from limpet.errors import LimpetError
+from limpet.firmware.description import load_description
+from limpet.product import PRODUCT_FILE, load_product
+from limpet.wire.codec import encode_json
+
+__all__ = ["describe_tree", "main"]
+
+
+def describe_tree(tree: Path) -> bytes:
+    """The document, canonical: the same bytes for the same tree. Raises `Rejected`."""
+    product, description = load_product(tree / PRODUCT_FILE), load_description(tree)
+    functions = [
+        msgspec.convert(
+            {
+                "name": one.name,
+                "kind": one.kind.value,
+                "access": one.access.name.lower(),
+                "summary": one.summary,
+                "arguments": one.arguments,
+                "result": one.result,
+                "unit": one.unit,
+            },
+            FunctionBody,
+        )
+        for one in load_app(tree).declarations()
+    ]
+    title = f"{product.maker.name} {product.model.display_name}"
+    return encode_json(
+        msgspec.to_builtins(describe_api(functions, title=title, version=description.version))
+    )
+
+
+def main() -> int:
+    """Print, or say in a line what is wrong with the tree."""
+    try:
+        document = describe_tree(Path(sys.argv[1]))
+    except LimpetError as error:
+        print(error.message, file=sys.stderr)
+        return error.exit_code
+    sys.stdout.buffer.write(document)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,221 @@
+"""A firmware's network interface: its OpenAPI document, signed with it, and what a new one breaks.
+
+Owns the form in which the document travels and the rules of comparison. Pure and bounded. The same
+function judges for the release manager (before signing) and for the device (before installing),
+so neither has to trust the number that somebody chose (draft-moore, 2.4.3).
+
+Breaking, for whoever used the old interface:
+
+- a path, method, answer or media type that is gone, and another access level, either way;
+- a parameter or field of a request that is gone (a device refuses what it does not know), that
+  is required now, or that takes less: type, enumeration, range, length, pattern;
+- a field of an answer that is gone or no longer sure to be there, or that may be more than
+  before: a type, a value of an enumeration, a range; another unit.
+
+Compatible: what is added and can be left out or ignored, texts, and whatever becomes wider in
+requests or narrower in answers.
+"""
+
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from limpet.errors import Rejected
+
+from ._schemas import Comparison
+
+__all__ = [
+    "INTERFACE_BYTES",
+    "INTERFACE_FILE",
+    "Change",
+    "Interface",
+    "compare_interfaces",
+    "describe_changes",
+    "pack_interface",
+    "read_interface",
+    "unpack_interface",
+]
+
+INTERFACE_FILE = "interface.json"
+"""In a firmware tree; the very document is also in the release's manifest, packed."""
+
+INTERFACE_BYTES = 1 << 20
+PACKED_BYTES = 128 << 10
+MAX_CHANGES = 200
+_METHODS = frozenset({"get", "put", "post", "delete", "patch", "head", "options", "trace"})
+_SHOWN = 3
+_SHOWN_CHARACTERS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One difference, for a person: "removed GET /v1/functions/history"."""
+
+    text: str
+    breaking: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """A parsed document. Only `read_interface` makes one."""
+
+    operations: Mapping[str, Mapping[str, Any]]  # by "GET /v1/…"
+    schemas: Mapping[str, Any]
+
+
+def read_interface(document: bytes) -> Interface:
+    """The interface in an OpenAPI document. Raises `Rejected("malformed" | "too-large")`."""
+    if len(document) > INTERFACE_BYTES:
+        raise Rejected("too-large", f"an interface of {len(document)} bytes")
+    try:
+        found = msgspec.json.decode(document, type=dict[str, Any])
+        paths = msgspec.convert(found.get("paths"), dict[str, dict[str, Any]])
+        components = msgspec.convert(found.get("components", {}), dict[str, Any])
+        schemas = msgspec.convert(components.get("schemas", {}), dict[str, Any])
+        operations = {
+            f"{method.upper()} {path}": msgspec.convert(operation, dict[str, Any])
+            for path, item in paths.items()
+            for method, operation in item.items()
+            if method in _METHODS
+        }
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Rejected("malformed", f"not an interface: {error}") from error
+    return Interface(operations, schemas)
+
+
+def pack_interface(document: bytes) -> bytes:
+    """`document` as a manifest carries it: the same bytes for the same document.
+
+    Raises `Rejected("malformed" | "too-large")`.
+    """
+    read_interface(document)
+    packed = zlib.compress(document, 9)
+    if len(packed) > PACKED_BYTES:
+        raise Rejected("too-large", f"an interface of {len(packed)} packed bytes")
+    return packed
+
+
+def unpack_interface(packed: bytes) -> bytes:
+    """The document in a manifest's bytes. Raises `Rejected("malformed" | "too-large")`.
+
+    Never unpacks more than `INTERFACE_BYTES`, whatever the bytes promise.
+    """
+    if len(packed) > PACKED_BYTES:
+        raise Rejected("too-large", f"an interface of {len(packed)} packed bytes")
+    unpacking = zlib.decompressobj()
+    try:
+        document = unpacking.decompress(packed, INTERFACE_BYTES + 1)
+    except zlib.error as error:
+        raise Rejected("malformed", f"not a packed interface: {error}") from error
+    if len(document) > INTERFACE_BYTES:
+        raise Rejected("too-large", "an interface that unpacks to more than a megabyte")
+    if not unpacking.eof or unpacking.unused_data:
+        raise Rejected("malformed", "not a packed interface: it is cut, or something follows")
+    return document
+
+
+def compare_interfaces(old: Interface, new: Interface) -> tuple[Change, ...]:
+    """What `new` changes for users of `old`, breaking changes first; at most `MAX_CHANGES`.
+
+    Raises `Rejected("malformed" | "too-large")` for documents that cannot be compared.
+    """
+    try:
+        found = list(_changes(old, new))
+    except (AttributeError, TypeError, KeyError, ValueError, RecursionError) as error:
+        # Keywords of JSON Schema with values of other types; what the rules read, they check so.
+        raise Rejected("malformed", f"not an interface: {type(error).__name__}") from error
+    found.sort(key=lambda change: (not change.breaking, change.text))
+    return tuple(found[:MAX_CHANGES])
+
+
+def describe_changes(changes: tuple[Change, ...]) -> str:
+    """The breaking ones in a line for an owner; empty if there is none."""
+    broken = [change.text for change in changes if change.breaking]
+    shown = "; ".join(broken[:_SHOWN])[:_SHOWN_CHARACTERS]
+    more = len(broken) - _SHOWN
+    return f"{shown}; and {more} more" if more > 0 else shown
+
+
+def _changes(old: Interface, new: Interface) -> Iterator[Change]:
+    for name in sorted(old.operations.keys() - new.operations.keys()):
+        yield Change(f"removed {name}", True)
+    for name in sorted(new.operations.keys() - old.operations.keys()):
+        yield Change(f"added {name}", False)
+    asked = Comparison(new.schemas, old.schemas, extra_fields_are_ignored=False)
+    told = Comparison(old.schemas, new.schemas, extra_fields_are_ignored=True)
+    for name in sorted(old.operations.keys() & new.operations.keys()):
+        before, after = old.operations[name], new.operations[name]
+        for text in _access(before, after):
+            yield Change(f"{name}: {text}", True)
+        for text in _parameters(before, after, asked):
+            yield Change(f"{name}: {text}", True)
+        for text in _request(before, after, asked):
+            yield Change(f"{name}: {text}", True)
+        for text in _answers(before, after, told):
+            yield Change(f"{name}: {text}", True)
+
+
+def _access(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    for word, text in (("x-access", "access"), ("security", "security"), ("x-unit", "unit")):
+        if old.get(word) != new.get(word):
+            shown = f" {old.get(word)} → {new.get(word)}" if word != "security" else ""
+            yield f"changed {text}{shown}"
+
+
+def _parameters(old: Mapping[str, Any], new: Mapping[str, Any], asked: Comparison) -> Iterator[str]:
+    before, after = (
+        {(one["in"], one["name"]): one for one in side.get("parameters", ())} for side in (old, new)
+    )
+    for key in sorted(before.keys() - after.keys()):
+        yield f"removed parameter {key[1]}"
+    for key, parameter in sorted(after.items()):
+        is_required = parameter.get("required", False)
+        if is_required and not before.get(key, {}).get("required", False):
+            yield f"needs parameter {key[1]}"
+        if key in before:
+            differences = asked.differences(_value_of(parameter), _value_of(before[key]), key[1])
+            for text in differences:
+                yield f"no longer takes {text}"
+
+
+def _value_of(parameter: Mapping[str, Any]) -> Any:
+    if "content" in parameter:
+        return parameter["content"]["application/json"].get("schema", True)
+    return parameter.get("schema", True)
+
+
+def _request(old: Mapping[str, Any], new: Mapping[str, Any], asked: Comparison) -> Iterator[str]:
+    before, after = old.get("requestBody"), new.get("requestBody")
+    if after is None:
+        if before is not None:
+            yield "takes no body any more"
+        return
+    if after.get("required", False) and not (before or {}).get("required", False):
+        yield "needs a body"
+    contents = (before or {}).get("content", {})
+    for kind in sorted(contents):
+        if kind not in after.get("content", {}):
+            yield f"no longer takes {kind}"
+            continue
+        outer = after["content"][kind].get("schema", True)
+        for text in asked.differences(outer, contents[kind].get("schema", True)):
+            yield f"no longer takes {text}"
+
+
+def _answers(old: Mapping[str, Any], new: Mapping[str, Any], told: Comparison) -> Iterator[str]:
+    after = new.get("responses", {})
+    for status, answer in sorted(old.get("responses", {}).items()):
+        if status not in after:
+            yield f"no longer answers {status}"
+            continue
+        kinds = after[status].get("content", {})
+        for kind, content in sorted(answer.get("content", {}).items()):
+            if kind not in kinds:
+                yield f"no longer answers {kind}"
+                continue
+            inner = kinds[kind].get("schema", True)
+            for text in told.differences(content.get("schema", True), inner):
+                yield f"answers differently: {text}"
