@@ -54,6 +54,8 @@ class Device:
     throttled: str = ""
     restart: int = 0  # requests that go unanswered after a check, while new firmware starts
     absent: int = 0
+    update: dict[str, Any] = field(default_factory=dict)
+    postponed: int = 0
     policy: Any = field(
         default_factory=lambda: {
             "automatic": True,
@@ -120,7 +122,13 @@ class Device:
             case "GET", "/v1/update":
                 return _json({"policy": self.policy, "running": "1.0.0", "slot": "a",
                               "available": "1.1.0", "state": "held",
-                              "reason": "phase-in: position 73 %, admitted 25 %"})  # fmt: skip
+                              "reason": "phase-in: position 73 %, admitted 25 %",
+                              **self.update})  # fmt: skip
+            case "POST", "/v1/update/postpone":
+                if body["days"] > 30:
+                    return problem(400, "hold-too-long", "for 30 days at most")
+                self.postponed = body["days"]
+                return Response(204)
             case "PUT", "/v1/update/policy":
                 self.policy = body
                 return Response(204)

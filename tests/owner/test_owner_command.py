@@ -249,6 +249,36 @@ def test_why_an_update_is_held_is_shown(mine: Running, owner: Owner) -> None:
     assert "phase-in: position 73 %, admitted 25 %" in owner.out
 
 
+def test_the_sentence_since_and_until_are_shown(mine: Running, owner: Owner) -> None:
+    mine.device.update = {
+        "held": {
+            "reason": "outside-window",
+            "text": "held: outside window until 02:00 (UTC)",
+            "since": "2026-11-27T14:00:00Z",
+            "until": "2026-11-28T02:00:00Z",
+        },
+        "hold_until": "2026-12-27T14:00:00Z",
+        "support_notice": "Security updates end on 2026-12-31, in 34 days",
+    }
+    assert owner.types("update", "show") == 0
+    shown = {line[:22].strip(): line[22:].strip() for line in owner.out.splitlines()}
+    assert shown["because"] == "held: outside window until 02:00 (UTC)"
+    assert {"held since", "held until", "you can hold it until"} <= set(shown)
+    assert shown["support"] == "Security updates end on 2026-12-31, in 34 days"
+
+
+def test_updates_are_postponed_within_the_products_bound(mine: Running, owner: Owner) -> None:
+    assert owner.types("update", "postpone", "7", "--json") == 0
+    assert mine.device.postponed == 7
+    assert owner.types("update", "postpone", "31") == 1
+    assert "for 30 days at most" in owner.err
+    assert owner.types("update", "policy", "--ask") == 0
+    assert "asks you first" in owner.out
+    assert mine.device.policy["ask"] is True
+    assert owner.types("update", "policy", "--no-ask") == 0
+    assert owner.out.startswith("automatic")
+
+
 def test_an_api_token_is_shown_once_or_goes_into_a_file(
     mine: Running, owner: Owner, tmp_path: Path
 ) -> None:

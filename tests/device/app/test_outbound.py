@@ -10,6 +10,7 @@ import pytest
 from tests.device.app.conftest import Lamp, make_app
 
 from limpet.device.app._dialer import MAX_ENDPOINTS, Dialer, Endpoint
+from limpet.device.app._outbound import Outbound
 from limpet.device.app.testing import Simulator
 from limpet.errors import Misuse, Rejected, Unavailable
 
@@ -84,3 +85,12 @@ def test_a_product_without_a_flow_has_no_dialer() -> None:
 def test_the_number_of_endpoints_is_bounded() -> None:
     with pytest.raises(Rejected, match="at most"):
         Dialer([NEWS] * (MAX_ENDPOINTS + 1), resolve={})
+
+
+def test_a_product_past_its_support_calls_out_no_more() -> None:
+    """The control is the same app while it is supported: what it did not declare is its mistake."""
+    for is_over, error in ((True, Rejected), (False, Misuse)):
+        outbound = Outbound(Dialer((), resolve={}), is_over=is_over)
+        with pytest.raises(error) as refused:
+            outbound.client("news")
+        assert getattr(refused.value, "reason", "support-over") == "support-over"

@@ -21,6 +21,8 @@ SECTIONS = (
     ("Device", "Security log"),
 )
 REASON = "waits for the window 02:00-05:00 Europe/Berlin"
+HELD = "held: phase-in, position 73 %, admitted 25 %"
+ENDING = "Security updates end on 2031-11-30, in 60 days"
 
 
 def test_a_new_device_is_claimed_on_a_phone_and_shows_live_readings(desk: Desk) -> None:
@@ -95,8 +97,13 @@ def test_the_window_is_set_and_why_an_update_is_held_is_shown_live(
     desk.stand.update = m.UpdateStatus(
         policy=m.UpdatePolicy(), running="1.0.0", slot="a", available="1.1.0", state="held",
         reason=REASON, support_until=datetime(2031, 11, 30, tzinfo=UTC),
+        support_notice=ENDING, held=m.Held(
+            reason="phase-in", text=HELD, since=datetime(2026, 11, 27, 14, tzinfo=UTC)
+        ),
     )  # fmt: skip
-    browser.find("#why", REASON)
+    browser.find("#why", HELD)
+    assert "Held since" in browser.text()
+    assert ENDING in browser.text()
     desk.picture(browser, "held-desk")
     set_time = (
         "const one = [...document.querySelectorAll('label')].find("
@@ -116,6 +123,15 @@ def test_the_window_is_set_and_why_an_update_is_held_is_shown_live(
             days=(0, 1, 2, 3, 4, 5), start_minute=1350, end_minute=300, zone="Europe/Berlin"
         ),
     )
+    browser.click("#ask")
+    browser.click("main button", "Save")
+    browser.see("Saved.")
+    sent = [r for r in desk.stand.requests if isinstance(r, m.SetUpdatePolicy)]
+    assert sent[-1].policy.ask
+    browser.fill("Install nothing for", "12")
+    browser.click("main button", "Postpone")
+    browser.see("Postponed.")
+    assert m.PostponeUpdates(days=12) in desk.stand.requests
     browser.click("main button", "Install now")
     browser.see("is installed now")
     assert any(isinstance(r, m.InstallNow) for r in desk.stand.requests)

@@ -1,7 +1,9 @@
 """A fleet of 10,000 whose server was away comes back spread, by the device's own timetable."""
 
 import json
+from collections import Counter
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,12 @@ from bench.herd import (
     simulate,
 )
 
+from limpet.device.link.messages import UpdatePolicy
+from limpet.device.updater.check import CheckResult, Outcome
+from limpet.device.updater.floor import Floor
+from limpet.device.updater.schedule import seeded_random
+from limpet.device.updater.timetable import Timetable
+from limpet.firmware.decision import Hold
 from limpet.product import Update, load_product
 
 FEW = 3000
@@ -50,6 +58,22 @@ def test_a_fleet_with_a_fixed_retry_is_a_herd(update: Update) -> None:
     herd = simulate(replace(AWAY, outage=HOUR, naive=True), devices=FEW, update=update)
     assert not herd.kept
     assert herd.back_minute > 50
+
+
+def test_a_window_that_the_whole_fleet_came_with_is_no_herd(update: Update) -> None:
+    """Two hours a night for all devices that nobody has set otherwise."""
+    opens = datetime(2026, 11, 28, 2, tzinfo=UTC)
+    hold = Hold("outside-window", "", until=opens, ends=opens + timedelta(hours=2))
+    result = CheckResult(outcome=Outcome.HELD, floor=Floor(time=opens), hold=hold)
+    before, minutes = opens - timedelta(minutes=30), Counter[int]()
+    for number in range(FEW):
+        random = seeded_random(f"D-{number}", b"")
+        timetable = Timetable(update, monotonic=lambda: 0.0, random=random)
+        wait = timetable.draw(UpdatePolicy(), result, now=before)
+        minutes[int(wait // 60) - 30] += 1
+    assert min(minutes) == 0, "not before it opens"
+    assert max(minutes) < 90, "and with time left to install"
+    assert max(minutes.values()) < FEW * 0.025, "90 minutes: 1.1 % in each, and chance"
 
 
 @pytest.mark.slow
