@@ -176,7 +176,7 @@ class View:
     def signed_by(self, role: str) -> frozenset[str]:
         """The SHA-256 of every target that `role` signs now; none if it was not looked at."""
         trusted = self._client._trusted_set
-        signed = trusted[role] if role in trusted else None
+        signed = trusted.get(role)
         files = signed.targets.values() if isinstance(signed, Targets) else ()
         return frozenset(file.hashes.get("sha256", "") for file in files)
 
@@ -264,7 +264,7 @@ def _longest(path: str) -> int:
     if not path.startswith(_METADATA):
         return TARGET_BYTES
     role = path.removesuffix(".json").rpartition("/")[2].rpartition(".")[2]
-    return _CONFIG.get(f"{role}_max_length", METADATA_BYTES)
+    return _CONFIG.get(f"{role}_max_length", ROLE_BYTES)
 
 
 def _printable(error: Exception) -> str:

@@ -45,7 +45,11 @@ def add_model(
         if design.maker.name != settings.maker:
             raise Rejected("wrong-maker", f"{design.maker.name} is not {settings.maker}")
         if model in settings.models:
-            raise Rejected("known-model", f"this vendor has {model}", hint="limpet vendor model list shows them all")
+            raise Rejected(
+                "known-model",
+                f"this vendor has {model}",
+                hint="limpet vendor model list shows them all",
+            )
         _publish(home, model, offline=offline, now=now, passphrase=passphrase)
         joined = msgspec.structs.replace(settings, others=(*settings.others, model))
         added = Home(root=home.root, settings=joined, view=model)
