@@ -6,6 +6,7 @@ TARGET_NAMES = (
     "archive",
     "certificate",
     "certificate-request",
+    "delta",
     "dns",
     "est",
     "group",

@@ -14,6 +14,7 @@ import msgspec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_pem_x509_csr
 
+from fuzz.delta import delta_seeds
 from limpet.crypto.certificates import issue_operational, make_root
 from limpet.crypto.keys import generate_key
 from limpet.crypto.requests import Purpose, make_request, verify_request
@@ -66,6 +67,7 @@ def make_seeds() -> dict[str, dict[str, bytes]]:
         "archive": {"tree": _archive()},
         "certificate": {"root": root, "chain": chain},
         "certificate-request": {"server": csr, "truncated": csr[:200], "not-pem": der},
+        "delta": delta_seeds(),
         "dns": _datagrams(),
         "est": {"wrapped": wrapped, "unwrapped": wrapped.replace(b"\n", b"") + b"\n"},
         "group": {"sound": _group(b"content of a group " * 99), "bomb": _group(bytes(4 << 20))},

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from fuzz.delta import read_delta
 from fuzz.dns import answer_datagram
 from fuzz.http import serve_bytes
 from fuzz.link import feed_link
@@ -39,6 +40,7 @@ from limpet.device.supervisor.status import DeviceStatus, Listening
 from limpet.device.updater.floor import Floor
 from limpet.device.updater.progress import Progress
 from limpet.device.updater.rest import Rested
+from limpet.device.updater.way import DeltaRecord
 from limpet.errors import Rejected
 from limpet.firmware.archive import ArchiveReader, ReaderState
 from limpet.firmware.description import FirmwareDescription
@@ -105,6 +107,7 @@ JSON_KINDS = (
     AppState,
     NoticeFile,
     Rested,
+    DeltaRecord,
     OwnershipBody,
     SealedEntry,
     Enclosure,
@@ -299,6 +302,7 @@ _RUN: Mapping[str, Callable[[bytes], None]] = {
     "archive": _archive,
     "certificate": _certificate,
     "certificate-request": _certificate_request,
+    "delta": read_delta,
     "dns": answer_datagram,
     "est": _est,
     "group": _group,

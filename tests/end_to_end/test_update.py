@@ -23,6 +23,7 @@ from limpet.release import (
     build_release,
     default_keys,
     load_built,
+    load_olds,
     publish,
     sign_release,
 )
@@ -71,9 +72,13 @@ class World:
         form: Form = Form.TREE,
         packer: Path | None = None,
     ) -> PlannedRelease:
-        """Build, sign and publish, by what the release manager uses."""
+        """Build with a delta from the first release, sign and publish, as the manager does."""
         out = self.home.root.parent / f"release-{version}"
         wanted = order(self.home, product or self.product, version)
+        first = self.home.root.parent / "release-1.0.0"
+        if form is not Form.BUNDLE:
+            olds = load_olds([first], model="thermostat", below=version)
+            wanted = replace(wanted, delta_from=olds)
         build_release(replace(wanted, form=form, packer=packer), out)
         return self.publish(version)
 
@@ -172,6 +177,8 @@ def test_a_signed_release_is_installed_tried_and_confirmed(world: World) -> None
     until(lambda: world.running_version() == "1.1.0", "not confirmed", world.device, patience=90)
     until(lambda: world.reported("confirmed"), "the vendor does not know", world.device)
     assert world.device.state.good == "b"
+    assert world.device.has_logged("update-begins", "installing 1.1.0: delta from 1.0.0, ")
+    assert not world.device.has_logged("delta-failed", ""), "the confined updater cannot decode"
 
 
 def test_a_tampered_image_is_refused_and_the_vendor_is_told(world: World) -> None:

@@ -13,25 +13,30 @@ import msgspec
 import typer
 
 from limpet.cli._frame import emit, make_app, progress, show_examples
-from limpet.crypto.suites import SuiteId, find_suite
+from limpet.cli._released import print_release, show_release
+from limpet.crypto.suites import find_suite
 from limpet.errors import Rejected, Unavailable
 from limpet.firmware.interface import Change
+from limpet.product import PRODUCT_FILE, load_product
 from limpet.release import (
+    LAST,
     BuildOrder,
-    Built,
     Form,
+    OldRelease,
     Signed,
     SigningOrder,
+    add_deltas,
     build_release,
     compare_releases,
     default_keys,
     load_built,
     load_manifest,
+    load_olds,
     publish,
     sign_release,
     sign_support,
 )
-from limpet.wire.release import MAX_AHEAD, Bounds, ahead_tag
+from limpet.wire.release import MAX_AHEAD, MAX_DELTAS, Bounds, ahead_tag
 from limpet.wire.support import AfterSupport, SupportStatement
 
 __all__ = ["app"]
@@ -52,7 +57,6 @@ _json = typer.Option(False, "--json", help="Print JSON.")
 _ahead = typer.Option(
     None, help="Serial number of a device that need not wait in that row (repeatable)."
 )
-_suite = typer.Option(None, help="Algorithms that it goes by; suite.toml of --trust by default.")
 _emergency = typer.Option(
     False, help="An hour from first to last, in any steps: no --minimum-days, --largest-step."
 )
@@ -63,28 +67,19 @@ _root = typer.Option(
     None, "--root", help="The root of trust; trust/root.json beside the drawer by default."
 )
 _keys = typer.Option(None, "--key", help="Sign with this key (repeatable); default: the drawer's.")
+_hardware = typer.Option(
+    None, help="For this hardware only (repeatable); default: all of the design file."
+)
+_built_at = typer.Option(
+    None, help="UTC; or SOURCE_DATE_EPOCH; the same time gives the same image."
+)
+_delta_from = typer.Option(
+    None, help="An old release's directory, or the repository: its last 3 (repeatable)."
+)
+_suite = typer.Option(None, help="Algorithms that it goes by; suite.toml of --trust by default.")
 _passphrase_env = typer.Option(
     None, "--passphrase-env", help="Take the keys' passphrase from this variable, do not ask."
 )
-
-
-class _Shown(msgspec.Struct, frozen=True, kw_only=True):
-    """A built release, as `--json` gives it."""
-
-    directory: str
-    model: str
-    version: str
-    hardware_revisions: tuple[str, ...]
-    security_counter: int
-    interface_version: int
-    minimum_version: str
-    built_at: datetime
-    manifest_sha256: str
-    image: str
-    image_bytes: int
-    tree_sha256: str
-    suite: SuiteId
-    bounds: Bounds
 
 
 class _SignedShown(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,18 +129,15 @@ def build(
         1, min=0, help="Raise it when the owner must agree: the use of the device changes."
     ),
     minimum_version: str = typer.Option("0.0.0", help="The oldest version to come from."),
-    hardware_revision: list[str] | None = typer.Option(
-        None, help="For this hardware only (repeatable); default: all of the design file."
-    ),
+    hardware_revision: list[str] | None = _hardware,
     not_before: datetime | None = typer.Option(None, help="UTC; no device installs it earlier."),
     minimum_days: float = _minimum_days,
     largest_step: float = _largest_step,
     emergency: bool = _emergency,
     ahead: list[str] | None = _ahead,
-    built_at: datetime | None = typer.Option(
-        None, help="UTC; or SOURCE_DATE_EPOCH; the same time gives the same image."
-    ),
+    built_at: datetime | None = _built_at,
     source_commit: str = typer.Option("", help="What it was built from."),
+    delta_from: list[Path] | None = _delta_from,
     suite: str | None = _suite,
     form: Form = _form,
     packer: Path | None = _packer,
@@ -169,10 +161,33 @@ def build(
         bounds=_bounds(
             _utc(not_before) or at, minimum_days, largest_step, emergency, _tags(version, ahead)
         ),
+        delta_from=_olds(product, delta_from, version),
     )
-    with progress(f"building {version}"):
-        built = build_release(order, out)
-    emit(_shown(built), json=json, human=_print_release)
+    with progress(f"building {version}") as shown:
+        built = build_release(order, out, shown.note)
+    emit(show_release(built), json=json, human=print_release)
+
+
+@app.command(
+    epilog=show_examples(
+        "limpet release delta out --from vendor/public/repository",
+        "limpet release delta out --from out-1.0.0 --from out-1.0.1",
+    )
+)
+def delta(
+    out: Path = _out_argument,
+    old: list[Path] = typer.Option(
+        ..., "--from", help="An old release's directory, or the repository (repeatable)."
+    ),
+    last: int = typer.Option(LAST, min=1, max=MAX_DELTAS, help="Releases of a repository."),
+    json: bool = _json,
+) -> None:
+    """Make deltas for a release that is built and not signed yet."""
+    manifest = load_built(out).manifest
+    olds = load_olds(old, model=manifest.model, below=manifest.version, last=last)
+    with progress(f"deltas to {manifest.version}") as shown:
+        built = add_deltas(out, olds, shown.note)
+    emit(show_release(built), json=json, human=print_release)
 
 
 @app.command(
@@ -267,7 +282,7 @@ def support(
 @app.command(epilog=show_examples("limpet release show out"))
 def show(out: Path = _out_argument, json: bool = _json) -> None:
     """What a release's directory holds."""
-    emit(_shown(load_built(out)), json=json, human=_print_release)
+    emit(show_release(load_built(out)), json=json, human=print_release)
 
 
 def _tags(version: str, serials: list[str] | None) -> tuple[str, ...]:
@@ -275,6 +290,13 @@ def _tags(version: str, serials: list[str] | None) -> tuple[str, ...]:
     if len(tags) > MAX_AHEAD:
         raise Rejected("out-of-bounds", f"at most {MAX_AHEAD} devices can go ahead")
     return tuple(sorted(tags))
+
+
+def _olds(product: Path, sources: list[Path] | None, version: str) -> tuple[OldRelease, ...]:
+    if not sources:
+        return ()
+    model = load_product(product / PRODUCT_FILE).model.name
+    return load_olds(sources, model=model, below=version)
 
 
 def _bounds(
@@ -350,26 +372,6 @@ def _source_date() -> datetime | None:
         raise Rejected("malformed", "SOURCE_DATE_EPOCH is not a number of seconds") from error
 
 
-def _shown(built: Built) -> _Shown:
-    manifest = built.manifest
-    return _Shown(
-        directory=str(built.directory),
-        model=manifest.model,
-        version=manifest.version,
-        hardware_revisions=manifest.hardware_revisions,
-        security_counter=manifest.security_counter,
-        interface_version=manifest.interface_version,
-        minimum_version=manifest.minimum_version,
-        built_at=manifest.built_at,
-        manifest_sha256=built.manifest_sha256,
-        image=manifest.image.path,
-        image_bytes=manifest.image.packed,
-        tree_sha256=manifest.image.tree_sha256,
-        suite=manifest.suite,
-        bounds=manifest.bounds,
-    )
-
-
 def _signed(signed: Signed) -> _SignedShown:
     return _SignedShown(
         file=str(signed.path),
@@ -377,25 +379,6 @@ def _signed(signed: Signed) -> _SignedShown:
         signatures=signed.signatures,
         threshold=signed.threshold,
         missing=signed.missing,
-    )
-
-
-def _print_release(shown: _Shown) -> None:
-    bounds = shown.bounds
-    print(f"{shown.model} {shown.version}  {shown.directory}")
-    print(f"  hardware          {', '.join(shown.hardware_revisions)}")
-    print(f"  security counter  {shown.security_counter}")
-    print(f"  interface         {shown.interface_version}")
-    print(f"  from version      {shown.minimum_version}")
-    print(f"  algorithms        {shown.suite}")
-    print(f"  built at          {shown.built_at:%Y-%m-%d %H:%M:%S} UTC")
-    print(f"  image             {shown.image_bytes} bytes, {shown.image}")
-    print(f"  manifest          sha256 {shown.manifest_sha256}")
-    print(
-        f"  bounds            not before {bounds.not_before:%Y-%m-%d %H:%M:%S} UTC,"
-        f" at least {bounds.minimum_duration_seconds / _DAY:g} days,"
-        f" at most {bounds.largest_step_ppm / _PPM:g} % a step,"
-        f" {len(bounds.ahead)} devices may go ahead"
     )
 
 

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Meta
 
 from limpet.errors import Rejected, Unavailable
-from limpet.firmware.image import ReadRange, open_group
+from limpet.firmware.image import ReadGroup, ReadRange, group_reader
 from limpet.firmware.installation import Progress, verify_description
 from limpet.firmware.verity import BLOCK, hash_offset
 from limpet.storage import read_bounded, remove_durably, write_atomic
@@ -40,6 +40,7 @@ def install_blocks(
     device: Path,
     *,
     journal: Path,
+    read_group: ReadGroup | None = None,
     on_progress: Progress | None = None,
 ) -> None:
     """Make `device` begin with exactly the bytes of `image`, going on from `journal` if it fits.
@@ -54,7 +55,8 @@ def install_blocks(
         try:
             _verify_size(descriptor, image, device)
             done = _journalled(journal, image)
-            _write(descriptor, image, read_range, done, journal, on_progress)
+            read = read_group or group_reader(image, read_range)
+            _write(descriptor, image, read, done, journal, on_progress)
             _read_back(descriptor, image, device)
         except Rejected as error:
             if error.reason == "tampered-blocks":
@@ -121,20 +123,19 @@ def _journalled(journal: Path, image: Image) -> int:
 def _write(
     descriptor: int,
     image: Image,
-    read_range: ReadRange,
+    read_group: ReadGroup,
     done: int,
     journal: Path,
     on_progress: Progress | None,
 ) -> None:
-    packed = sum(group.packed for group in image.groups[:done])
     offset = sum(group.size for group in image.groups[:done])
     for number, group in enumerate(image.groups[done:], start=done + 1):
-        data = open_group(read_range(packed, group.packed), group)
+        data = read_group(number - 1)
         _put(descriptor, data, offset)
         os.fsync(descriptor)
         record = _Journal(blocks_sha256=_key(image), groups=number)
         write_atomic(journal, msgspec.json.encode(record))
-        packed, offset = packed + group.packed, offset + group.size
+        offset += group.size
         if on_progress is not None:
             on_progress(number, len(image.groups))
 

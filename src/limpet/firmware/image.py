@@ -14,6 +14,7 @@ import os
 import secrets
 import zlib
 from collections.abc import Callable, Iterator
+from itertools import accumulate
 from pathlib import Path
 from typing import Literal
 
@@ -26,8 +27,10 @@ from limpet.wire.release import Group, Image, Verity
 __all__ = [
     "GROUP_BYTES",
     "PACKED_BYTES",
+    "ReadGroup",
     "ReadRange",
     "build_image",
+    "group_reader",
     "open_group",
     "pack_file",
     "range_reader",
@@ -42,6 +45,9 @@ _READ_BYTES = 1 << 18
 
 ReadRange = Callable[[int, int], bytes]
 """`(offset, length)` of the packed image -> exactly those bytes, or fewer if it is shorter."""
+
+ReadGroup = Callable[[int], bytes]
+"""The number of a group -> its verified bytes."""
 
 
 def build_image(tree: Path, out: Path) -> Image:
@@ -129,6 +135,17 @@ def open_group(packed: bytes, group: Group) -> bytes:
     if hashlib.sha256(data).hexdigest() != group.sha256:
         raise Rejected("tampered-image", "a group's hash is not the signed one")
     return data
+
+
+def group_reader(image: Image, read_range: ReadRange) -> ReadGroup:
+    """The groups of the packed image, each verified. Raises `Rejected("tampered-image")`."""
+    begins = tuple(accumulate((group.packed for group in image.groups), initial=0))
+
+    def read(index: int) -> bytes:
+        group = image.groups[index]
+        return open_group(read_range(begins[index], group.packed), group)
+
+    return read
 
 
 def range_reader(path: Path) -> ReadRange:

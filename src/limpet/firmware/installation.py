@@ -25,7 +25,7 @@ from msgspec import Meta
 
 from limpet.errors import LimpetError, Rejected, Unavailable
 from limpet.firmware.archive import ArchiveReader, Begin, ReaderState
-from limpet.firmware.image import PACKED_BYTES, ReadRange, open_group
+from limpet.firmware.image import PACKED_BYTES, ReadGroup, ReadRange, group_reader
 from limpet.firmware.tree import MAX_TREE_BYTES, Entry, Kind, digest_tree
 from limpet.storage import (
     advice_for,
@@ -77,11 +77,13 @@ def install_image(
     slot: Path,
     *,
     journal: Path,
+    read_group: ReadGroup | None = None,
     on_progress: Progress | None = None,
 ) -> InstalledTree:
     """Make `slot` hold exactly the tree of `image`, going on from `journal` where it fits.
 
-    `image` must come from a verified manifest. On any error the slot is what it was.
+    `image` must come from a verified manifest. `read_group` is another way to its verified groups
+    than `read_range` (a delta). On any error the slot is what it was.
     Raises `Rejected("tampered-image" | "tampered-tree" | "malformed")` and `Unavailable` (disk
     full, peer gone); after `Unavailable` a later call goes on.
     """
@@ -92,17 +94,19 @@ def install_image(
         _clear(_part_of(slot), journal)
         return InstalledTree(slot, image.tree_sha256)
     writer = _Writer(image, slot, journal)
+    read = read_group or group_reader(image, read_range)
     try:
         resumed = writer.resume()
-        writer.run(read_range, on_progress)
+        writer.run(read, on_progress)
         if writer.digest() != image.tree_sha256 and resumed:
             writer.restart()
-            writer.run(read_range, on_progress)
+            writer.run(read, on_progress)
         if writer.digest() != image.tree_sha256:
             raise Rejected("tampered-tree", "the unpacked tree is not the signed one")
         return writer.swap()
-    except Rejected:
-        if not writer.fetching:  # a bad peer must not cost what is verified and written
+    except Rejected as error:
+        # A bad peer must not cost what is verified and written.
+        if not writer.fetching or error.reason == "tampered-image":
             writer.discard()
         raise
     except OSError as error:
@@ -218,19 +222,17 @@ class _Writer:
         _make_directory(self._part)
         sync_directory(self._part.parent)
 
-    def run(self, read_range: ReadRange, on_progress: Progress | None) -> None:
+    def run(self, read_group: ReadGroup, on_progress: Progress | None) -> None:
         """Fetch, verify and write the groups that are missing."""
         groups = self._image.groups
         try:
-            offset = sum(group.packed for group in groups[: self._groups])
             if self._reader.state.remaining:
                 self._reopen()
-            for group in groups[self._groups :]:
+            for index in range(self._groups, len(groups)):
                 self.fetching = True
-                packed = read_range(offset, group.packed)
+                data = read_group(index)
                 self.fetching = False
-                self._write(open_group(packed, group))
-                offset += group.packed
+                self._write(data)
                 self._groups += 1
                 self._checkpoint()
                 if on_progress is not None:

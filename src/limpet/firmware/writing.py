@@ -10,7 +10,7 @@ from pathlib import Path
 from limpet.errors import Rejected, Unavailable
 from limpet.firmware.blocks import install_blocks
 from limpet.firmware.devices import SlotDevices
-from limpet.firmware.image import ReadRange
+from limpet.firmware.image import ReadGroup, ReadRange
 from limpet.firmware.installation import Progress, install_image
 from limpet.firmware.slots import SlotName
 from limpet.wire.release import Image
@@ -28,10 +28,12 @@ def write_image(
     staging: Path,
     devices: SlotDevices | None,
     journal: Path,
+    read_group: ReadGroup | None = None,
     on_progress: Progress | None = None,
 ) -> None:
     """Fetch and write `image` for `slot`, going on from `journal` where it fits.
 
+    `read_group` is another way to its verified groups than `read_range` (a delta).
     Raises `Rejected("wrong-kind")`, and what the writers raise.
     """
     kind = "tree" if devices is None else "block" if devices.rauc is None else "bundle"
@@ -39,12 +41,21 @@ def write_image(
         message = f"the firmware is a {image.kind}, the slots of this device take a {kind}"
         raise Rejected("wrong-kind", message)
     if devices is None:
-        install_image(image, read_range, staging / slot, journal=journal, on_progress=on_progress)
+        install_image(
+            image,
+            read_range,
+            staging / slot,
+            journal=journal,
+            read_group=read_group,
+            on_progress=on_progress,
+        )
         return
     target = devices.device_of(slot) if devices.rauc is None else staging / f"{slot}.bundle"
     if devices.rauc is not None:
         _make_room(target, image.size)
-    install_blocks(image, read_range, target, journal=journal, on_progress=on_progress)
+    install_blocks(
+        image, read_range, target, journal=journal, read_group=read_group, on_progress=on_progress
+    )
 
 
 def _make_room(bundle: Path, size: int) -> None:

@@ -6,24 +6,30 @@ by handing files to the vendor's repository, which verifies them again.
 """
 
 from ._build import BuildOrder, Built, build_release, load_built, load_manifest
+from ._delta import OldRelease
 from ._forms import Form
 from ._interface import compare_releases
+from ._olds import LAST, add_deltas, load_olds
 from ._publish import publish
 from ._signing import Signed, SigningOrder, default_keys, sign_release, sign_support
 from ._tree import assemble_tree
 
 __all__ = [
+    "LAST",
     "BuildOrder",
     "Built",
     "Form",
+    "OldRelease",
     "Signed",
     "SigningOrder",
+    "add_deltas",
     "assemble_tree",
     "build_release",
     "compare_releases",
     "default_keys",
     "load_built",
     "load_manifest",
+    "load_olds",
     "publish",
     "sign_release",
     "sign_support",

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -20,12 +21,20 @@ from limpet.errors import Rejected, Unavailable, naming
 from limpet.firmware.description import FirmwareDescription
 from limpet.firmware.interface import pack_interface
 from limpet.product import PRODUCT_FILE, load_product
+from limpet.release._delta import OldRelease, Progress, delta_file, make_delta
 from limpet.release._forms import Form, make_image
 from limpet.release._interface import describe_interface
 from limpet.release._tree import assemble_tree
 from limpet.storage import make_directory, read_bounded, write_atomic
 from limpet.wire.codec import decode_json, encode_json
-from limpet.wire.release import MANIFEST_BYTES, Bounds, Image, ReleaseManifest
+from limpet.wire.release import (
+    MANIFEST_BYTES,
+    MAX_DELTAS,
+    Bounds,
+    Delta,
+    Image,
+    ReleaseManifest,
+)
 
 __all__ = [
     "IMAGE_FILE",
@@ -37,6 +46,7 @@ __all__ = [
     "build_release",
     "load_built",
     "load_manifest",
+    "make_deltas",
 ]
 
 IMAGE_FILE = "image.img"
@@ -65,6 +75,7 @@ class BuildOrder:
     form: Form = Form.TREE
     packer: Path | None = None  # a program; see limpet.release._forms
     suite: Path | None = None  # a file; that of `trust`, or the first bundled one, by default
+    delta_from: tuple[OldRelease, ...] = ()  # for devices that run these
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +91,17 @@ class Built:
         """The image's file."""
         return self.directory / IMAGE_FILE
 
+    @property
+    def deltas(self) -> tuple[Path, ...]:
+        """The deltas' files, as the manifest names them."""
+        return tuple(delta_file(self.directory, delta) for delta in self.manifest.deltas)
 
-def build_release(order: BuildOrder, out: Path) -> Built:
+
+def _silent(doing: str) -> None:
+    """Nobody watches."""
+
+
+def build_release(order: BuildOrder, out: Path, progress: Progress = _silent) -> Built:
     """Build into the directory `out` (made if missing, never over another release).
 
     Raises `Rejected` for a bad product file, version or content, `Unavailable` for what is
@@ -125,14 +145,36 @@ def build_release(order: BuildOrder, out: Path) -> Built:
         )
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    manifest = _manifest(order, description, image, pack_interface(document))
+    deltas = make_deltas(order.delta_from, image, out / IMAGE_FILE, progress)
+    manifest = _manifest(order, description, image, deltas, pack_interface(document))
     _verify(manifest, ReleaseManifest)
     write_atomic(out / MANIFEST_FILE, encode_json(manifest), mode=0o644)
     return load_built(out)
 
 
+def make_deltas(
+    olds: Sequence[OldRelease], image: Image, file: Path, progress: Progress
+) -> tuple[Delta, ...]:
+    """Deltas to `image`, which lies in `file`: one for each different old image, as far as they
+    are worth their bytes. Raises as `make_delta`, and `Rejected("too-large")` for too many."""
+    if len(olds) > MAX_DELTAS:
+        raise Rejected("too-large", f"a release names at most {MAX_DELTAS} old ones")
+    made: dict[str, Delta] = {}
+    for old in olds:
+        tree = old.manifest.image.tree_sha256
+        if tree not in made and tree != image.tree_sha256:
+            delta = make_delta(old, image, file, progress).delta
+            if delta is not None:
+                made[tree] = delta
+    return tuple(made.values())
+
+
 def _manifest(
-    order: BuildOrder, description: FirmwareDescription, image: Image, interface: bytes
+    order: BuildOrder,
+    description: FirmwareDescription,
+    image: Image,
+    deltas: tuple[Delta, ...],
+    interface: bytes,
 ) -> ReleaseManifest:
     return ReleaseManifest(
         model=description.model,
@@ -144,6 +186,7 @@ def _manifest(
         built_at=description.built_at,
         suite=description.suite,
         image=image,
+        deltas=deltas,
         bounds=order.bounds,
         interface=interface,
     )
@@ -167,6 +210,12 @@ def load_built(out: Path) -> Built:
             f"{out / IMAGE_FILE} is not the image of its manifest",
             hint="build it again",
         )
+    for delta in manifest.deltas:
+        file = delta_file(out, delta)
+        if delta.path != f"deltas/{_hash_file(file)}.delta":
+            raise Rejected(
+                "tampered-image", f"{file} is not the delta of its manifest", hint="build it again"
+            )
     return Built(out, manifest, hashlib.sha256(data).hexdigest())
 
 

@@ -42,5 +42,5 @@ def publish(out: Path, vendor: Path, *, clock: Callable[[], datetime]) -> str:
     built = load_built(out)
     manifest = read_bounded(out / MANIFEST_FILE, max_bytes=MANIFEST_BYTES)
     repository = Repository(home.of(built.manifest.model), clock)
-    release = repository.add_release(SignedRelease(manifest, built.image, metadata))
+    release = repository.add_release(SignedRelease(manifest, built.image, metadata, built.deltas))
     return f"{release.manifest.model} {release.manifest.version}"

@@ -14,10 +14,13 @@ from limpet.crypto.suites import SuiteId
 from limpet.wire.codec import Message, Moment
 
 __all__ = [
+    "DELTA_INDEX_BYTES",
     "FIRST_SUITE",
     "MANIFEST_BYTES",
     "MAX_AHEAD",
+    "MAX_DELTAS",
     "Bounds",
+    "Delta",
     "Digest",
     "Group",
     "Image",
@@ -33,6 +36,12 @@ __all__ = [
 
 MANIFEST_BYTES = 1 << 20
 """Largest manifest that anyone reads (1 MiB holds the groups of a 5 GiB image)."""
+
+DELTA_INDEX_BYTES = 1 << 20
+"""Longest index of a delta (1 MiB holds the hashes of 26,000 segments)."""
+
+MAX_DELTAS = 16
+"""Old versions that one release can name."""
 
 Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 """SHA-256 (FIPS 180-4) in lower-case hexadecimal."""
@@ -77,6 +86,18 @@ MAX_AHEAD = 256
 AheadTag = Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]
 
 
+class Delta(Message, frozen=True, kw_only=True):
+    """A shorter way to the same image from an old one; what it makes is verified by `Image`."""
+
+    base_version: Version  # for people; `base_tree_sha256` decides
+    base_tree_sha256: Digest  # of the old image
+    base_size: Count  # bytes of the old image, unpacked
+    path: Annotated[str, Meta(pattern="^deltas/[0-9a-f]{64}\\.delta$")]  # as `Image.path`
+    size: Count  # bytes of the file
+    index_bytes: Annotated[int, Meta(gt=0, le=DELTA_INDEX_BYTES)]  # of its beginning
+    index_sha256: Digest  # of these bytes, which hold the hashes of all others
+
+
 class Bounds(Message, frozen=True, kw_only=True):
     """The offline limits of a rollout; an online plan can only stay within them."""
 
@@ -103,6 +124,7 @@ class ReleaseManifest(Message, frozen=True, kw_only=True):
     built_at: Moment  # UTC
     suite: SuiteId = FIRST_SUITE  # of algorithms; a device never takes an older one
     image: Image
+    deltas: Annotated[tuple[Delta, ...], Meta(max_length=MAX_DELTAS)] = ()
     bounds: Bounds
     interface: Annotated[bytes, Meta(max_length=128 << 10)] = b""
     """The OpenAPI document, packed, see `limpet.firmware.interface`; empty: not described."""

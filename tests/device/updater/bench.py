@@ -102,6 +102,7 @@ class Bench:
             ),
             product=_product(),
             slot=self.slot,
+            slot_path=self.root / "slots" / self.slot,
             places=Places(own=self.root / "updater", staging=self.root / "updater" / "staging"),
             trusted_root=self.repository.trusted_root,
             service_roots=b"",

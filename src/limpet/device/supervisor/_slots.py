@@ -56,6 +56,7 @@ class SlotKeeper:
             running=self._running,
             on_trial=self.is_on_trial(),
             version=record.version if record else "0.0.0",
+            tree_sha256=record.tree_sha256 if record else "",
             security_counter=state.security_counter,
             fell_back_from=failure.version if failure else "",
             fell_back_manifest=failure.manifest_sha256 if failure else "",

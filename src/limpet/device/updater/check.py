@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Literal
 
 from limpet.device.link import messages as m
+from limpet.device.updater.fetching import Fetching
 from limpet.device.updater.floor import Floor, raise_floor
 from limpet.device.updater.holding import (
     DAY_LIMIT,
@@ -28,11 +29,13 @@ from limpet.device.updater.holding import (
     decide_transfer,
     measure_room,
 )
+from limpet.device.updater.ledger import is_refused
 from limpet.device.updater.progress import Attempt
 from limpet.device.updater.repository import Offer, Repository
 from limpet.device.updater.source import Busy, FileRefused, Source
 from limpet.device.updater.telling import HELD_EVENT, Happening, Level
-from limpet.device.updater.transfer import Account, DaySpent, Line, Transfer
+from limpet.device.updater.transfer import Account, DaySpent, Line
+from limpet.device.updater.way import choose_delta, describe_bytes, describe_way, load_record
 from limpet.errors import Rejected, Unavailable
 from limpet.firmware.decision import (
     FAILED_BEFORE,
@@ -48,8 +51,8 @@ from limpet.firmware.decision import (
 )
 from limpet.firmware.devices import SlotDevices
 from limpet.firmware.slots import SlotName, other_slot
-from limpet.firmware.writing import write_image
 from limpet.storage import reason_for
+from limpet.wire.release import Delta
 from limpet.wire.report import ReportKind
 from limpet.wire.support import SupportStatement
 
@@ -85,6 +88,9 @@ class Check:
     keep_floor: Callable[[Floor], None]
     now: Callable[[], datetime]  # UTC, not before the floor's time
     running_slot: SlotName
+    running_tree: str  # its digest, as boot verified it
+    running_path: Path
+    delta_record: Path
     staging: Path
     devices: SlotDevices | None
     journal: Path
@@ -154,11 +160,15 @@ class _Run:
     def all_steps(self) -> CheckResult:
         self._check.state("checking")
         verified = self._look()  # 1 to 3
-        self._verify_transfer(verified)
+        delta = self._choose_delta(verified)
+        self._verify_transfer(verified, delta)
+        way = describe_way(verified.manifest.image, delta)
         self.tell(
-            "update-begins", f"installing {verified.manifest.version}", report=ReportKind.ATTEMPT
+            "update-begins",
+            f"installing {verified.manifest.version}: {way}",
+            report=ReportKind.ATTEMPT,
         )
-        self._install(verified)  # 4
+        fetched = self._install(verified, delta)  # 4
         again = self._look()  # 5
         if again.manifest_sha256 != verified.manifest_sha256:
             raise Unavailable(
@@ -168,7 +178,8 @@ class _Run:
             )
         self.tell(
             "update-installed",
-            f"{verified.manifest.version} is written and will be tried",
+            f"{verified.manifest.version} is written and will be tried;"
+            f" {describe_bytes(fetched)} came for it",
             report=ReportKind.INSTALLED,
         )
         return self.result(Outcome.READY, activation=self._activation(verified))  # 6
@@ -207,11 +218,22 @@ class _Run:
         )
         return _Ended(self.result(Outcome.HELD, reason=hold.reason, detail=hold.detail, hold=hold))
 
-    def _verify_transfer(self, verified: VerifiedRelease) -> None:
+    def _choose_delta(self, verified: VerifiedRelease) -> Delta | None:
+        check, metadata = self._check, self._metadata()
+        return choose_delta(
+            verified.manifest.deltas,
+            tree_sha256=check.running_tree,
+            record=load_record(check.delta_record),
+            refused=lambda path: (
+                is_refused(check.account.ledger, path, metadata=metadata) is not None
+            ),
+        )
+
+    def _verify_transfer(self, verified: VerifiedRelease, delta: Delta | None) -> None:
         check, image = self._check, verified.manifest.image
         hold = decide_transfer(
             image,
-            path=image.path,
+            path=image.path if delta is None else delta.path,
             metered=check.metered,
             # Signed offline: what was confirmed to run is not to be run any more.
             urgent=verified.manifest.security_counter > self._facts().security_counter,
@@ -240,29 +262,29 @@ class _Run:
         mine = sorted(name for name in roles if name.startswith(("releases/", "rollout/")))
         return " ".join(str(roles[name].version) for name in mine)
 
-    def _install(self, verified: VerifiedRelease) -> None:
+    def _install(self, verified: VerifiedRelease, delta: Delta | None) -> int:
+        """Stage the release; how many bytes came for it."""
         check, image = self._check, verified.manifest.image
         check.state("downloading")
-        slot = other_slot(check.running_slot)
 
         def progress(done: int, total: int) -> None:
             if done == total:
                 check.state("installing")
 
-        transfer = Transfer(
-            check.source, image.path, image.packed, account=check.account, line=check.line
+        fetching = Fetching(
+            source=check.source,
+            account=check.account,
+            line=check.line,
+            metadata=self._metadata(),
+            slot=other_slot(check.running_slot),
+            staging=check.staging,
+            devices=check.devices,
+            journal=check.journal,
+            running=check.running_path,
+            record=check.delta_record,
         )
         try:
-            with transfer:
-                write_image(
-                    image,
-                    transfer.read,
-                    slot,
-                    staging=check.staging,
-                    devices=check.devices,
-                    journal=check.journal,
-                    on_progress=progress,
-                )
+            return fetching.install(image, delta, progress)
         except FileRefused as error:
             check.account.refuse(image.path, error.status, metadata=self._metadata())
             raise Rejected(FILE_REFUSED, error.message) from error

@@ -75,6 +75,11 @@ class Places:
         return self.own / "transfers.json"
 
     @property
+    def delta(self) -> Path:
+        """How often a delta failed."""
+        return self.own / "delta.json"
+
+    @property
     def reports(self) -> Path:
         """The queue."""
         return self.own / "reports"
@@ -88,6 +93,7 @@ class Device:
     description: FirmwareDescription
     product: Product
     slot: SlotName
+    slot_path: Path
     places: Places
     devices: SlotDevices | None = None  # None: the slots are directories
     trusted_root: bytes  # root.json of the firmware (TUF)
@@ -113,6 +119,7 @@ def load_device(start: Start) -> Device:
         product=load_product(slot / PRODUCT_FILE),
         slot=start.slot,
         devices=load_devices(start.root),
+        slot_path=slot,
         places=Places(own=start.private, staging=start.staging),
         trusted_root=read_bounded(slot / "trust" / "root.json", max_bytes=_TRUST_BYTES),
         service_roots=read_bounded(slot / "trust" / "service-root.pem", max_bytes=_TRUST_BYTES),

@@ -44,6 +44,7 @@ class SignedRelease:
     manifest: bytes  # limpet.wire.release.ReleaseManifest as JSON
     image: Path  # the file that the manifest describes
     metadata: bytes  # the next `releases/<model>`, with the manifest in it
+    deltas: tuple[Path, ...] = ()  # the files that the manifest describes, in its order
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +76,10 @@ def verify_release(
 ) -> VerifiedRelease:
     """Verify a release against what is published.
 
-    Numbered as they run: 1. the manifest is well-formed and of this `model`; 2. an existing
-    version is never changed; 3. its metadata passes `_verify_next`. The caller still owes: the
-    image file has the length and hash that the manifest names. Raises `Rejected`.
+    Numbered as they run: 1. the manifest is well-formed and of this `model`, with a file for each
+    delta; 2. an existing version is never changed; 3. its metadata passes `_verify_next`. The
+    caller still owes: image and deltas have the lengths and hashes that the manifest names.
+    Raises `Rejected`.
     """
     # 1.
     manifest = decode_json(release.manifest, ReleaseManifest, max_bytes=MANIFEST_BYTES)
@@ -86,6 +88,12 @@ def verify_release(
             "wrong-model", f"the release is for {manifest.model}, this vendor's is {model}"
         )
     path = manifest_path(model, manifest.version)
+    if len(release.deltas) != len(manifest.deltas):
+        raise Rejected(
+            "bad-metadata",
+            f"{len(release.deltas)} deltas were handed over, the manifest names"
+            f" {len(manifest.deltas)}",
+        )
     # 2.
     published = state.role(releases_role(model)).targets.get(path)
     if published is not None:

@@ -1,7 +1,7 @@
 """Publishing: the order in which files appear, under the lock of the online keys.
 
 Owns every change of the repository after its founding. The order is always
-images, targets, delegated metadata, snapshot, timestamp: each file is durable
+images and deltas, targets, delegated metadata, snapshot, timestamp: each file is durable
 before one that names it, and the timestamp, which alone is ever replaced, comes
 last. So a cut between any two writes leaves clients with the old state, whole.
 """
@@ -141,6 +141,9 @@ class Repository:
             image = verified.manifest.image
             digest = image.path.removeprefix("images/").removesuffix(".img")
             self._shelf.place(image.path, release.image, sha256=digest, length=image.packed)
+            for delta, file in zip(verified.manifest.deltas, release.deltas, strict=True):
+                digest = delta.path.removeprefix("deltas/").removesuffix(".delta")
+                self._shelf.place(delta.path, file, sha256=digest, length=delta.size)
             self._publish_offline(state, verified.metadata, release.manifest)
         return PublishedRelease(verified.manifest, verified.metadata.sha256)
 

@@ -47,6 +47,7 @@ class BootRecord(Message, frozen=True, kw_only=True, tag=True):
     running: Literal["a", "b"]
     on_trial: bool
     version: Name
+    tree_sha256: str = ""  # of the running slot, as boot verified it
     security_counter: int  # the highest that was ever confirmed
     fell_back_from: str = ""  # version that failed last, until acknowledged
     fell_back_manifest: str = ""
