@@ -3,12 +3,13 @@
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from bench import device, flood, guessing, herd, metadata
+from bench import device, flood, guessing, herd, metadata, transfer
 
 PARTS: Mapping[str, Callable[[Sequence[str]], int]] = {
     "device": device.main,
     "herd": herd.main,
     "metadata": metadata.main,
+    "transfer": transfer.main,
 }
 ATTACKS: Mapping[str, Callable[[], int]] = {"flood": flood.main, "guessing": guessing.main}
 

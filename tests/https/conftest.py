@@ -35,6 +35,11 @@ class Identity:
 
 @pytest.fixture(scope="session")
 def identity() -> Identity:
+    return make_identity()
+
+
+def make_identity() -> Identity:
+    """Authorities and certificates of a server on loopback and of a client."""
     now = datetime.now(UTC)
     root, other = make_root("test root", now=now), make_root("other root", now=now)
     key, client_key = generate_key(), generate_key()

@@ -193,6 +193,13 @@ def test_functions_are_called_with_typed_arguments(mine: Running, owner: Owner) 
         (["call", "set_target", "celsius=1", "celsius=2"], "given twice"),
         (["update", "policy", "--window", "25:00-26:00"], "no stretch of the day"),
         (["update", "policy", "--days", "sunday"], "are no days"),
+        (["update", "network", "--limit", "fast"], "is no limit"),
+        (["update", "network", "--limit", "4K"], "is no limit"),
+        (["update", "network", "--limit", "2048M"], "is no limit"),
+        (["update", "network", "--proxy", "me:secret@proxy:3128"], "this is no proxy"),
+        (["update", "network", "--proxy", "proxy"], "this is no proxy"),
+        (["update", "network", "--proxy", "proxy:99999"], "this is no proxy"),
+        (["update", "network", "--proxy-user", "me"], "a user name of no proxy"),
         (["token", "create", "--label", "x", "--access", "root"], "no access level root"),
         (["status", "--device", "TH-NONE"], "no device TH-NONE is known"),
         (["status", "--url", "http://192.0.2.7"], "not the address of a device"),
@@ -224,6 +231,24 @@ def test_the_update_policy_changes_only_what_is_given(mine: Running, owner: Owne
         "window": {"days": [5, 6], "start_minute": 1320, "end_minute": 360, "zone": "UTC"},
         "interval_seconds": 3600,
     }
+
+
+def test_what_the_network_costs_and_its_proxy_are_said_and_the_rest_stays(
+    mine: Running, owner: Owner
+) -> None:
+    assert owner.types("update", "policy", "--manual") == 0
+    words = ["update", "network", "--metered", "--limit", "256K", "--password-stdin"]
+    words += ["--proxy", "proxy.home.arpa:3128", "--proxy-user", "me"]
+    assert owner.types(*words, stdin="proxy password\n") == 0, owner.err
+    assert "proxy password" not in owner.out
+    policy = mine.device.policy
+    assert policy["automatic"] is False
+    assert (policy["metered"], policy["bandwidth"]) == (True, 256 << 10)
+    assert policy["proxy"]["password"] == "proxy password"
+    words = ["update", "network", "--unmetered", "--limit", "none", "--proxy", "none"]
+    assert owner.types(*words) == 0
+    assert "not metered, no limit, no proxy" in owner.out
+    assert not {"metered", "bandwidth", "proxy"} & set(mine.device.policy)
 
 
 def test_a_check_that_restarts_the_device_waits_until_it_answers_again(

@@ -269,3 +269,20 @@ def test_a_guard_lets_local_networks_use_the_declared_port_and_nobody_else() -> 
         wider = Setting(product=THERMOSTAT, local_networks=[f"{OTHER}/32"])
         gateway.load(render_guard(wider, sources=[DEVICE]))
         assert world.reaches(*TO_DEVICE, source=OTHER) == {("tcp", DEVICE, 8443)}
+
+
+def test_an_owners_proxy_is_let_through_both_rule_sets_for_the_updater_alone() -> None:
+    setting = Setting(product=THERMOSTAT, proxies=["192.168.1.9:3128", "[fd00::9]:8080"])
+    device, guard = render_device(setting), render_guard(setting, sources=["192.168.1.20"])
+    for line in ("ip daddr 192.168.1.9 tcp dport 3128", "ip6 daddr fd00::9 tcp dport 8080"):
+        assert f"{line} accept" in device.split("chain updater {")[1].split("\n\t}")[0]
+        assert device.count(line) == 1
+        assert f"{line} accept" in guard.split("chain from_device {")[1].split("\n\t}")[0]
+    assert "3128" not in render_device(Setting(product=THERMOSTAT))
+
+
+@pytest.mark.parametrize("bad", ["proxy.example.com:3128", "192.168.1.9", "192.168.1.9:x", ":1"])
+def test_a_proxy_in_a_rule_is_an_address_and_a_port(bad: str) -> None:
+    with pytest.raises(Rejected) as refused:
+        Setting(product=THERMOSTAT, proxies=[bad])
+    assert refused.value.reason == "bad-address"

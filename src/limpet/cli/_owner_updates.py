@@ -10,12 +10,15 @@ import typer
 from limpet.cli._frame import emit, make_app, progress, show_examples
 from limpet.cli._owner_parts import (
     JsonOption,
+    PasswordStdinOption,
     on_device,
     policy_text,
     print_value,
+    read_passwords,
     when,
 )
-from limpet.owner import flows
+from limpet.errors import Rejected
+from limpet.owner import flows, network
 from limpet.owner.answers import UpdateAnswer
 from limpet.owner.client import DeviceClient
 
@@ -83,6 +86,49 @@ def policy(
     emit(client.update(), json=json, human=lambda update: print(policy_text(update)))
 
 
+@app.command(
+    "network",
+    epilog=show_examples("limpet owner update network --limit 256K --proxy proxy.home.arpa:3128"),
+)
+@on_device
+def choose_network(
+    client: DeviceClient,
+    metered: Annotated[
+        bool | None,
+        typer.Option("--metered/--unmetered", help="Does it cost by the byte? Images then wait."),
+    ] = None,
+    limit: Annotated[
+        str | None, typer.Option("--limit", metavar="RATE", help="Bytes a second: 256K, 2M, none.")
+    ] = None,
+    proxy: Annotated[
+        str | None, typer.Option("--proxy", metavar="HOST:PORT", help="An HTTP proxy, or `none`.")
+    ] = None,
+    proxy_user: Annotated[
+        str, typer.Option("--proxy-user", help="Who asks it; its password is then asked for.")
+    ] = "",
+    password_stdin: PasswordStdinOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Say what the network costs, how fast updates may come, and by which proxy; show it."""
+    if proxy_user and proxy in (None, "none"):
+        raise Rejected("bad-proxy", "a user name of no proxy", hint="give --proxy HOST:PORT too")
+    password = None
+    if proxy_user:
+        (password,) = read_passwords("Password for the proxy", stdin=password_stdin)
+    wanted = network.merge_network(
+        client.update().policy,
+        metered=metered,
+        limit=network.parse_limit(limit) if limit is not None else None,
+        proxy=network.parse_proxy(proxy, user=proxy_user, password=password)
+        if proxy is not None and proxy != "none"
+        else None,
+        no_proxy=proxy == "none",
+    )
+    client.set_policy(wanted)
+    update = client.update()
+    emit(update, json=json, human=lambda found: print(network.describe_network(found.policy)))
+
+
 @app.command(epilog=show_examples("limpet owner update check"))
 @on_device
 def check(
@@ -133,6 +179,7 @@ def _print_update(update: UpdateAnswer) -> None:
             **({"postponed until": when(update.postponed_until)} if update.postponed_until else {}),
             **({"you can hold it until": when(update.hold_until)} if update.hold_until else {}),
             "policy": policy_text(update),
+            "network": network.describe_network(update.policy),
             "last check": when(update.last_check),
             "next check": when(update.next_check),
             "support": update.support_notice or support,

@@ -125,6 +125,9 @@ def nftables(
     local_network: list[str] = typer.Option(
         [], "--local-network", metavar="NETWORK", help="Local beside the private ranges."
     ),
+    proxy: list[str] = typer.Option(
+        [], "--proxy", metavar="IP:PORT", help="A proxy that the owner sets for updates."
+    ),
     updater_user: str = typer.Option(UPDATER_USER, "--updater-user", metavar="USER"),
     app_user: str = typer.Option(APP_USER, "--app-user", metavar="USER"),
     announcer_user: str = typer.Option(ANNOUNCER_USER, "--announcer-user", metavar="USER"),
@@ -142,6 +145,7 @@ def nftables(
         addresses=addresses,
         name_servers=name_server,
         local_networks=local_network,
+        proxies=proxy,
     )
     users = {"updater_user": updater_user, "app_user": app_user, "announcer_user": announcer_user}
     if dnsmasq:

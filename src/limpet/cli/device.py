@@ -48,6 +48,7 @@ def run(
     directory: Path = _device,
     listen: str = typer.Option("127.0.0.1:0", help="HOST:PORT; port 0: any free one."),
     resolve: list[str] = typer.Option([], help="HOST:PORT=ADDRESS:PORT, as curl's."),
+    proxy: str | None = typer.Option(None, "--proxy", help="HOST:PORT of this network's proxy."),
     trial_deadline: float = typer.Option(0.0, help="Seconds for a new firmware; 0: product's."),
     first_user_id: int = typer.Option(0, help="As root: roles run as this id and up; 0: chosen."),
 ) -> None:
@@ -58,6 +59,8 @@ def run(
     command += ["--listen", listen]
     for entry in resolve:
         command += ["--resolve", entry]
+    if proxy is not None:
+        command += ["--proxy", proxy]
     if trial_deadline > 0:
         command += ["--trial-deadline", str(trial_deadline)]
     if first_user_id:

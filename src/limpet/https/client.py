@@ -72,7 +72,8 @@ class HttpsClient:
     name that TLS checks stays the URL's. `connect`, given seconds, opens the TCP connection in
     the place of this process. With `resume` a new connection takes up the TLS session of the one
     before (RFC 8446, 2.2), for at most a day after the server's certificate was seen: fewer
-    bytes, and no certificate in them. Raises `Unavailable` when the peer
+    bytes, and no certificate in them. `receive_buffer` is how many bytes the kernel holds that
+    were not taken yet, instead of up to megabytes. Raises `Unavailable` when the peer
     cannot be reached in time, `Rejected("untrusted-server")` when its
     certificate does not hold, `Rejected("malformed" | "too-large")` for a bad answer.
     """
@@ -86,6 +87,7 @@ class HttpsClient:
         timeouts: Timeouts | None = None,
         connect: Callable[[float], socket.socket] | None = None,
         resume: bool = False,
+        receive_buffer: int | None = None,
     ) -> None:
         parts = urlsplit(base_url)
         if parts.scheme != "https" or not parts.hostname or parts.query or parts.username:
@@ -96,6 +98,7 @@ class HttpsClient:
         self._tls, self._timeouts = tls, timeouts or Timeouts()
         self._address = _address(resolve, self._host, self._port)
         self._open = connect or self._open_directly
+        self._receive_buffer = receive_buffer
         self._socket: ssl.SSLSocket | None = None
         self._http: h11.Connection | None = None
         self._resume = resume
@@ -262,6 +265,8 @@ class HttpsClient:
         raw = self._open(_left(limit))
         try:
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._receive_buffer is not None:
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_buffer)
             raw.settimeout(_left(limit))
             tls = self._tls.wrap_socket(
                 raw,

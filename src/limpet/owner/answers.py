@@ -28,6 +28,7 @@ __all__ = [
     "PersonAnswer",
     "Policy",
     "ProblemAnswer",
+    "ProxyAnswer",
     "RecoveryAnswer",
     "SecretAnswer",
     "SessionAnswer",
@@ -101,6 +102,15 @@ class WindowAnswer(_Answer, frozen=True):
     zone: str = "UTC"
 
 
+class ProxyAnswer(_Answer, frozen=True):
+    """The proxy of the owner's network; the device keeps a password that is None here."""
+
+    host: str
+    port: int
+    user: str = ""
+    password: str | None = None
+
+
 class Policy(_Answer, frozen=True):
     """The owner's choice about updates."""
 
@@ -108,6 +118,9 @@ class Policy(_Answer, frozen=True):
     ask: bool = False
     window: WindowAnswer = WindowAnswer()
     interval_seconds: int | None = None
+    metered: bool = False
+    bandwidth: int | None = None
+    proxy: ProxyAnswer | None = None
 
 
 class HeldAnswer(_Answer, frozen=True):

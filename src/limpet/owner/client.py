@@ -151,8 +151,15 @@ class DeviceClient:
         return self.ask("GET", "/v1/update", UpdateAnswer)
 
     def set_policy(self, policy: Policy) -> None:
-        """Replace the owner's choice about updates."""
-        self.request("PUT", "/v1/update/policy", msgspec.to_builtins(policy))
+        """Replace the owner's choice about updates.
+
+        What is not chosen of the network is left out: older firmware does not know it.
+        """
+        wanted = msgspec.to_builtins(policy)
+        unset = [name for name in ("metered", "bandwidth", "proxy") if not wanted[name]]
+        for name in unset:
+            del wanted[name]
+        self.request("PUT", "/v1/update/policy", wanted)
 
     def tokens(self) -> list[TokenAnswer]:
         """The caller's sessions and API tokens, without their secrets."""

@@ -301,7 +301,8 @@ def merge_policy(
     old = policy.window
     start, end = window if window is not None else (old.start_minute, old.end_minute)
     interval = policy.interval_seconds if interval_seconds is None else interval_seconds or None
-    return Policy(
+    changed: Policy = msgspec.structs.replace(
+        policy,
         automatic=policy.automatic if automatic is None else automatic,
         ask=policy.ask if ask is None else ask,
         window=WindowAnswer(
@@ -312,6 +313,7 @@ def merge_policy(
         ),
         interval_seconds=interval,
     )
+    return changed
 
 
 def parse_clock_range(text: str) -> tuple[int, int]:

@@ -79,6 +79,7 @@ class Setting:
     `addresses` by host name makes fixed sets of a host's addresses; without them a name server
     fills the sets. `name_servers` are the only ones asked (any local one if there are none), and
     `local_networks` count as local besides the private ranges.
+    `proxies` ("address:port") are those that the updater may call through.
     Raises `Rejected("bad-address")`.
     """
 
@@ -86,12 +87,15 @@ class Setting:
     addresses: Mapping[str, Sequence[str]] = field(default_factory=lambda: MappingProxyType({}))
     name_servers: Sequence[str] = ()
     local_networks: Sequence[str] = ()
+    proxies: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         for text in (*self.name_servers, *(a for many in self.addresses.values() for a in many)):
             _address_family(text)
         for text in self.local_networks:
             _network_family(text)
+        for text in self.proxies:
+            _split_proxy(text)
 
 
 def render_device(
@@ -116,7 +120,10 @@ def render_device(
     callers = {
         "updater": (
             updater_user,
-            _rules([f for f in outward if f not in (*announced, *app)], setting),
+            [
+                *_rules([f for f in outward if f not in (*announced, *app)], setting),
+                *_proxy_rules(setting),
+            ],
         ),
         # Who calls a name looks it up.
         "app": (app_user, _rules([*app, *names] if app else [], setting)),
@@ -164,7 +171,10 @@ def render_guard(setting: Setting, *, sources: Sequence[str]) -> str:
                 hook="input",
                 policy="accept",
             ),
-            _chain("from_device", [_STATEFUL, *_rules(outward, setting), "counter drop"]),
+            _chain(
+                "from_device",
+                [_STATEFUL, *_rules(outward, setting), *_proxy_rules(setting), "counter drop"],
+            ),
             _chain(
                 "to_gateway",
                 [
@@ -230,6 +240,25 @@ def _rules(flows: Iterable[Flow], setting: Setting) -> list[str]:
             rule = f"{family} daddr {peers} {flow.transport.value} dport {flow.port} accept"
             rules[rule] = None
     return list(rules)
+
+
+def _proxy_rules(setting: Setting) -> list[str]:
+    """What lets the updater call through its owner's proxies, which no design can know."""
+    rules = []
+    for text in setting.proxies:
+        address, port = _split_proxy(text)
+        rules.append(f"{_address_family(address)} daddr {address} tcp dport {port} accept")
+    return rules
+
+
+def _split_proxy(text: str) -> tuple[str, int]:
+    """Address and port; a name would not do in a rule. Raises `Rejected("bad-address")`."""
+    address, _, port = text.rpartition(":")
+    address = address.removeprefix("[").removesuffix("]")
+    if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
+        raise Rejected("bad-address", f"{text!r} is no proxy", hint="write ADDRESS:PORT")
+    _address_family(address)
+    return address, int(port)
 
 
 def _peers(flow: Flow, setting: Setting) -> Mapping[str, str]:

@@ -137,6 +137,31 @@ def test_the_window_is_set_and_why_an_update_is_held_is_shown_live(
     assert any(isinstance(r, m.InstallNow) for r in desk.stand.requests)
 
 
+def test_the_network_is_said_to_be_metered_limited_and_behind_a_proxy(
+    owned: tuple[Desk, Browser],
+) -> None:
+    desk, browser = owned
+    desk.go(browser, "Updates", "Firmware")
+    browser.click("#metered")
+    browser.fill("At most", "256")
+    browser.fill("Proxy", "proxy.home.arpa")
+    browser.fill("Port", "3128")
+    browser.fill("User name for the proxy", "me")
+    browser.fill("Password for the proxy", "for the proxy only")
+    browser.click("main button", "Apply")
+    browser.see("Applied.")
+    desk.picture(browser, "network-desk")
+    browser.click("main button", "Save")
+    browser.see("Saved.")
+    first, second = [r.policy for r in desk.stand.requests if isinstance(r, m.SetUpdatePolicy)][-2:]
+    proxy = m.UpdateProxy(
+        host="proxy.home.arpa", port=3128, user="me", password="for the proxy only"
+    )
+    assert (first.metered, first.bandwidth, first.proxy) == (True, 256 << 10, proxy)
+    assert (second.metered, second.bandwidth) == (True, 256 << 10)
+    assert second.proxy == m.UpdateProxy(host="proxy.home.arpa", port=3128, user="me")
+
+
 def test_a_token_is_made_shown_once_and_revoked(owned: tuple[Desk, Browser]) -> None:
     desk, browser = owned
     desk.go(browser, "Access", "Make a token")

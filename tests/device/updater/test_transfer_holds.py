@@ -1,15 +1,21 @@
 """What keeps a release from being fetched now: seen by the owner, before the first byte."""
 
+import dataclasses
 import os
+import subprocess
+from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from tests.device.updater.bench import Bench
 from tests.device.updater.simulator import RepositorySimulator
 
 from limpet.device.link import messages as m
 from limpet.device.updater.check import CheckResult, Outcome
+from limpet.device.updater.device import Device
 from limpet.device.updater.engine import Engine
 from limpet.device.updater.holding import Room, measure_room
 from limpet.device.updater.ledger import DAY_BYTES, FILE_BYTES, Ledger, lease, save_ledger
@@ -136,6 +142,57 @@ def test_a_disk_without_room_holds_before_the_first_byte_and_says_how_much_is_mi
     assert fetched(repository) == []
     monkeypatch.undo()
     assert bench.check().outcome is Outcome.READY
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 16 MiB of its own."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "limpet-test", str(place)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("only root mounts a small disk: no real one was filled")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def test_a_really_small_disk_holds_and_what_is_said_to_be_missing_is_what_it_takes(
+    small_disk: Path, repository: RepositorySimulator, work: Path
+) -> None:
+    bench = Bench(small_disk / "device", repository)
+    repository.offer(repository.add_release(work))
+    filler = small_disk / "filler"
+    filler.write_bytes(bytes(12 << 20))
+    result = bench.check()
+    assert (result.outcome, result.reason) == (Outcome.HELD, "low-disk")
+    assert fetched(repository) == []
+    bench.assert_untouched()
+    missing = float(result.detail.split(" MiB")[0])
+    os.truncate(filler, (12 << 20) - int(missing * (1 << 20)) - (200 << 10))
+    assert bench.check().outcome is Outcome.READY
+
+
+def test_the_lower_of_the_owners_and_the_designs_limit_holds(
+    tmp_path: Path, repository: RepositorySimulator, work: Path
+) -> None:
+    class Limited(Bench):
+        def device(self) -> Device:
+            device = super().device()
+            update = replace(device.product.update, bandwidth_bytes_per_second=64 << 10)
+            product = replace(device.product, update=update)
+            return dataclasses.replace(device, product=product)
+
+    async def check(engine: Engine, owners: int | None) -> None:
+        engine.set_policy(m.UpdatePolicy(bandwidth=owners))
+        assert (await engine.check()).outcome is Outcome.READY
+
+    for number, (owners, seconds) in enumerate([(1 << 20, 24), (None, 24), (32 << 10, 48)]):
+        bench = Limited(tmp_path / str(number), repository)
+        repository.offer(repository.add_release(work))
+        bench.run(partial(check, owners=owners))
+        assert seconds - 1 <= sum(bench.pauses) <= seconds + 1
 
 
 def _image(size: int) -> Image:

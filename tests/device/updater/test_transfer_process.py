@@ -28,7 +28,8 @@ MOST_KIB = 12 << 10
 """What 64 MiB may add to a process's memory: a group twice, its content, chunks; no image."""
 
 
-def _build(place: Path, size: int) -> Image:
+def build_large(place: Path, size: int) -> Image:
+    """An image of one large file that does not compress, as `image.img`."""
     tree = place / "tree"
     tree.mkdir()
     source = random.Random(7)  # noqa: S311 (content of a file)
@@ -41,7 +42,7 @@ def _build(place: Path, size: int) -> Image:
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Image]:
     place = tmp_path_factory.mktemp("image")
-    return place, _build(place, IMAGE_MIB * MIB)
+    return place, build_large(place, IMAGE_MIB * MIB)
 
 
 @pytest.fixture

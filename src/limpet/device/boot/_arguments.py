@@ -17,6 +17,7 @@ class Arguments:
     root: Path  # absolute
     listen: str
     resolve: tuple[str, ...]
+    proxy: str | None
     first_user_id: int | None
     attach: bool
     trial_deadline: float | None
@@ -31,6 +32,9 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
     parser.add_argument("root", type=Path, help="the device's directory")
     parser.add_argument("--listen", metavar="HOST:PORT", default="127.0.0.1:0")
     parser.add_argument("--resolve", metavar="HOST:PORT=ADDRESS:PORT", action="append", default=[])
+    parser.add_argument(
+        "--proxy", metavar="HOST:PORT", help="the HTTP proxy of this network, for updates"
+    )
     parser.add_argument(
         "--first-user-id", metavar="N", type=int, help="as root: the roles run as N and up"
     )
@@ -49,10 +53,13 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
     given = parser.parse_args(argv)
     parse_address(given.listen)
     parse_resolve(given.resolve)
+    if given.proxy is not None:
+        parse_address(given.proxy)
     return Arguments(
         root=given.root.absolute(),
         listen=given.listen,
         resolve=tuple(given.resolve),
+        proxy=given.proxy,
         first_user_id=given.first_user_id,
         attach=given.roles == "attach",
         trial_deadline=given.trial_deadline,
@@ -65,6 +72,8 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
 def supervisor_options(given: Arguments) -> Mapping[str, tuple[str, ...]]:
     """What of it the supervisor is told, for itself and its roles."""
     options = {"listen": (given.listen,), "resolve": given.resolve}
+    if given.proxy is not None:
+        options["proxy"] = (given.proxy,)
     if given.noise_source is not None:
         options["noise-source"] = (str(given.noise_source),)
     if given.first_user_id is not None:

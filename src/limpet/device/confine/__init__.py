@@ -9,6 +9,7 @@ start, unless the product's design file carries a written rationale for it (draf
 import os
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from limpet.device.confine import _landlock
@@ -48,12 +49,13 @@ __all__ = [
 ]
 
 
-def confine(role: Role, start: Start) -> tuple[Confinement, ...]:
+def confine(role: Role, start: Start, *, proxy_port: int | None = None) -> tuple[Confinement, ...]:
     """Confine this process to the profile of `role`; what is now in force.
 
-    Raises `Rejected("not-confined")` if a mechanism is missing for which the slot's
-    product.toml carries no rationale, or if the device lies where every role may read;
-    `Misuse` if a thread was started before.
+    `proxy_port` is that of the owner's proxy, and reached too.
+    Raises `Rejected("not-confined")` if a mechanism is missing for which the slot's product.toml
+    carries no rationale, or if the device lies where every role may read; `Misuse` if a thread
+    was started before.
     """
     if threading.active_count() > 1 or len(os.listdir("/proc/self/task")) > 1:
         raise Misuse(f"{role.value} started a thread before it was confined")
@@ -61,7 +63,10 @@ def confine(role: Role, start: Start) -> tuple[Confinement, ...]:
     profile = PROFILES[role]
     grants = file_grants(start)
     _verify_place(start.root, grants)
-    found = take_steps(profile.compartment(start), profile.limits, grants, profile.ports(start))
+    ports = profile.ports(start)
+    if proxy_port is not None and ports.connect is not None:
+        ports = replace(ports, connect=tuple(sorted({*ports.connect, proxy_port})))
+    found = take_steps(profile.compartment(start), profile.limits, grants, ports)
     return _verified((*_entered(start), *found), start)
 
 

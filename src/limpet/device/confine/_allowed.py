@@ -108,7 +108,7 @@ _SERIAL = (  # asm-generic/ioctls.h: settings, flush and lines of a terminal; ne
     *range(0x5402, 0x5405), 0x5409, 0x540B, 0x540C, 0x5411, *range(0x5415, 0x5419), 0x541B,
 )  # fmt: skip
 _SOL_SOCKET, _IPPROTO_IP, _IPPROTO_TCP, _IPPROTO_UDP, _IPPROTO_IPV6 = 1, 0, 6, 17, 41
-_TCP_NODELAY, _SO_LINGER, _IP_RECVERR, _IPV6_RECVERR = 1, 13, 11, 25
+_TCP_NODELAY, _SO_LINGER, _SO_RCVBUF, _IP_RECVERR, _IPV6_RECVERR = 1, 13, 8, 11, 25
 _AF_UNIX, _AF_INET, _AF_INET6, _AF_NETLINK, _STREAM, _DGRAM, _TYPE = 1, 2, 10, 16, 1, 2, 0xF
 _GROUPS_4, _GROUPS_6 = (35, 36), (20, 21)  # IP_ADD_MEMBERSHIP, …; IPV6_JOIN_GROUP, _LEAVE_GROUP
 _INTERFACES = (0x8912, 0x8913, 0x891B, 0x8933)  # SIOCGIFCONF, _FLAGS, _NETMASK, _INDEX
@@ -241,6 +241,10 @@ _NAMES = Grant(
     ),
     rare=True,
 )  # fmt: skip
+_HOLDING_LITTLE = Grant(
+    why="the kernel holds little of an image that is not taken yet (limpet.device.updater.source)",
+    calls=(_call("setsockopt", _one(1, _SOL_SOCKET), _one(2, _SO_RCVBUF)),),
+)
 _TCP_OPTIONS = Grant(
     why="a connection sends small messages at once",
     calls=(_call("setsockopt", _one(1, _IPPROTO_TCP), _one(2, _TCP_NODELAY)),),
@@ -286,7 +290,7 @@ COMPARTMENTS: Mapping[Compartment, Sequence[Grant]] = {
     Compartment.DIALER: (_INTERPRETER, _INTERPRETER_RARELY, _CONNECTING, _NAMES),
     Compartment.UPDATER: (
         *_KEEPING, _THREADS, _THREADS_RARELY, _TLS, _CONNECTING, _NAMES, _TCP_OPTIONS,
-        _INSTALLING,
+        _HOLDING_LITTLE, _INSTALLING,
     ),
     Compartment.GATEWAY: (*_KEEPING, _TLS, _ACCEPTING, _TCP_OPTIONS, _DROPPING),
     Compartment.ANNOUNCER: (*_ROLE, _ANNOUNCING),

@@ -79,6 +79,8 @@ def _vendor(start: Start) -> Ports:
     ports = {HTTPS_PORT, DNS_PORT}
     for name, address in start.resolve.items():
         ports |= {parse_address(name)[1], parse_address(address)[1]}
+    if start.proxy is not None:
+        ports.add(start.proxy[1])
     return Ports(connect=tuple(sorted(ports)))
 
 

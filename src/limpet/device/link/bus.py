@@ -119,8 +119,16 @@ class Bus:
         while not self._stopped.is_set():
             await asyncio.sleep(max(self._asked_at + seconds - loop.time(), LEAST_PAUSE_SECONDS))
             after = wake() if loop.time() - self._asked_at >= seconds else None
-            if after is not None and await self._rest(after):
-                self._stopped.set()
+            if after is not None:
+                await self.rest(after)
+
+    async def rest(self, after: float) -> bool:
+        """End this process now, to be started again when a peer asks or `after` seconds are over;
+        whether the supervisor agrees."""
+        if await self._rest(after):
+            self._stopped.set()
+            return True
+        return False
 
     async def until_stopped(self) -> None:
         """Return when the supervisor said `Stop` or is gone."""

@@ -3,24 +3,31 @@
 Owns the look-up of a name and the judgement of what the name server answers. A name of the
 Internet that leads into the owner's network, or back into the device, is refused before a
 packet is sent: a lying name server gets no port of the neighbourhood knocked at.
+
+Where there is a proxy, its name alone is looked up, and it looks up the host's: what the device
+then knows of the host is its certificate.
 """
 
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any
 
 from limpet.device.link.start import parse_address
 from limpet.errors import Rejected, Unavailable
+from limpet.https.proxy import PROXY_FAULT, Proxy, open_tunnel
 from limpet.product import is_local_name
 
-__all__ = ["Destination", "destination", "verify_address"]
+__all__ = ["Destination", "FindProxy", "destination", "verify_address", "verify_proxy_address"]
 
 Address = tuple[str, int]
 LookUp = Callable[..., Iterable[tuple[Any, Any, Any, Any, Any]]]
 """As `socket.getaddrinfo`."""
+
+FindProxy = Callable[[], Proxy | None]
+"""The proxy that is to be used for the next connection, if any."""
 
 MOST_ADDRESSES = 8
 """Of one host; a name server could send hundreds, to be tried one after the other."""
@@ -36,6 +43,9 @@ class Destination:
     host: str
     port: int
     override: Address | None = None
+    proxy: FindProxy = lambda: None
+    resolve: Mapping[str, str] = field(default_factory=dict)  # for the proxy
+    judge: Callable[[str, str], None] = field(default=lambda host, at: verify_address(host, at))
 
     def addresses(self, look_up: LookUp = socket.getaddrinfo) -> Sequence[Address]:
         """Where to connect, in the name server's order; blocks while it is asked.
@@ -54,7 +64,7 @@ class Destination:
         for answer in answers:
             address = str(answer[4][0])
             try:
-                verify_address(self.host, address)
+                self.judge(self.host, address)
             except Rejected as error:
                 refusal = error
             else:
@@ -64,10 +74,30 @@ class Destination:
         return tuple(dict.fromkeys(allowed))[:MOST_ADDRESSES]
 
     def connect(self, seconds: float) -> socket.socket:
-        """A connection within `seconds`, the look-up not counted.
+        """A connection within `seconds`, the look-up not counted; by the proxy if there is one.
 
-        Raises as `addresses`, and `OSError` of the last address tried.
+        Raises as `addresses`, `Unavailable` if the proxy does not play its part, and `OSError` of
+        the last address tried.
         """
+        proxy = self.proxy()
+        if proxy is None:
+            return self._connect(seconds)
+        deadline = time.monotonic() + seconds
+        way = destination(proxy.host, proxy.port, self.resolve)
+        try:
+            raw = replace(way, judge=verify_proxy_address)._connect(seconds)
+            try:
+                open_tunnel(raw, proxy, self.host, self.port, deadline=deadline)
+            except BaseException:
+                raw.close()
+                raise
+        except OSError as error:
+            why = (error.strerror or str(error) or "failed").lower()
+            message = f"cannot use the proxy {proxy.name}: {why}"
+            raise Unavailable(message, reason=PROXY_FAULT) from error
+        return raw
+
+    def _connect(self, seconds: float) -> socket.socket:
         deadline = time.monotonic() + seconds
         failure: OSError = TimeoutError("timed out")
         for address in self.addresses():
@@ -81,10 +111,29 @@ class Destination:
         raise failure
 
 
-def destination(host: str, port: int, resolve: Mapping[str, str]) -> Destination:
-    """The destination `host`:`port`, or what `resolve` (see `Start.resolve`) puts in its place."""
+def destination(
+    host: str, port: int, resolve: Mapping[str, str], proxy: FindProxy = lambda: None
+) -> Destination:
+    """The destination `host`:`port`, or what `resolve` (see `Start.resolve`) puts in its place.
+
+    `proxy` is asked at each connection.
+    """
     target = resolve.get(f"{host}:{port}")
-    return Destination(host, port, parse_address(target) if target else None)
+    override = parse_address(target) if target else None
+    return Destination(host, port, override, proxy, resolve)
+
+
+def verify_proxy_address(name: str, address: str) -> None:
+    """Raise `Rejected("address-not-allowed")` if no proxy can be at `address`.
+
+    Its owner named it: it may be anywhere but in this device, everywhere or nowhere.
+    """
+    try:
+        found = _innermost(ip_address(address.partition("%")[0]))
+    except ValueError:
+        raise Rejected("address-not-allowed", f"{name} leads to no address") from None
+    if found.is_loopback or found.is_multicast or found.is_unspecified or found.is_reserved:
+        raise Rejected("address-not-allowed", f"the proxy {name} leads to {address}")
 
 
 def verify_address(host: str, address: str) -> None:

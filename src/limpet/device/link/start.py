@@ -22,7 +22,7 @@ ARGUMENT_BYTES = 16 << 10
 """Largest JSON argument that is read."""
 
 _FLAG = "factory"
-_OPTIONS = ("listen", "resolve", "noise-source", "first-user-id", "roles", "remote")
+_OPTIONS = ("listen", "resolve", "proxy", "noise-source", "first-user-id", "roles", "remote")
 _VALUES = frozenset({"role", "root", "slot", "links", "handover", "parent", "entered", *_OPTIONS})
 
 
@@ -81,6 +81,12 @@ class Start:
     def remote_functions(self) -> bool:
         """Whether the product's code may use the Internet; its support period may be over."""
         return self.options.get("remote", ())[-1:] != ("off",)
+
+    @property
+    def proxy(self) -> tuple[str, int] | None:
+        """The HTTP proxy of the place, through which the updater calls; the owner's goes first."""
+        given = self.options.get("proxy", ())
+        return parse_address(given[-1]) if given else None
 
     @property
     def resolve(self) -> Mapping[str, str]:

@@ -280,7 +280,9 @@ class Engine:
             now=self.now,
             random=around.random,
             pause=around.pause,
-            tell=lambda event, detail: around.log(event, detail, "warning"),
+            tell=lambda event, detail: around.log(
+                event, detail, "warning" if event == "transfer-cut" else "info"
+            ),
         )
 
     async def _finish(self, result: CheckResult) -> None:

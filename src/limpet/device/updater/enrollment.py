@@ -16,6 +16,7 @@ from limpet.errors import Rejected, Unavailable
 __all__ = ["Errand"]
 
 _TOTAL_SECONDS = 30.0
+_CONNECT_SECONDS = 20.0
 _CHUNK_BYTES = 32 << 10
 _MAX_STEPS = 64
 
@@ -67,13 +68,8 @@ class Errand:
                 await writer.wait_closed()
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        failure: OSError = TimeoutError("timed out")
-        for address in await asyncio.to_thread(self._destination.addresses):
-            try:
-                return await asyncio.open_connection(*address)
-            except OSError as error:
-                failure = error
-        raise failure
+        connected = await asyncio.to_thread(self._destination.connect, _CONNECT_SECONDS)
+        return await asyncio.open_connection(sock=connected)
 
     async def _step(self, request: m.EnrollStart | m.EnrollFeed) -> m.EnrollStep:
         reply = await self._ask(request)

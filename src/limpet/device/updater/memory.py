@@ -17,6 +17,7 @@ from limpet.device.updater.policy import (
     Postponement,
     decide_postponement,
     default_policy,
+    keep_password,
     load_policy,
     load_postponement,
     owner_policy,
@@ -91,8 +92,9 @@ class Memory:
         Raises as `verify_product_bounds` and `save_policy`.
         """
         verify_product_bounds(policy, self._update)
-        save_policy(self._places.policy, policy)
-        self.policy = policy
+        kept = keep_password(policy, self.policy)
+        save_policy(self._places.policy, kept)
+        self.policy = kept
 
     def postpone(self, days: int, *, now: datetime) -> None:
         """Hold updates back for `days`, durable on return. Raises as `decide_postponement`."""

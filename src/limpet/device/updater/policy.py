@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from limpet.device.link.messages import UpdatePolicy, Window
 from limpet.device.updater.schedule import LONGEST_OWNER_SECONDS
@@ -29,6 +30,7 @@ __all__ = [
     "decide_postponement",
     "default_policy",
     "hold_limit",
+    "keep_password",
     "load_policy",
     "load_postponement",
     "owner_policy",
@@ -36,6 +38,7 @@ __all__ = [
     "save_postponement",
     "verify_policy",
     "verify_product_bounds",
+    "without_password",
 ]
 
 _POLICY_BYTES = 16 << 10
@@ -150,6 +153,24 @@ def save_policy(file: Path, policy: UpdatePolicy) -> None:
     verify_policy(policy)
     make_directory(file.parent)
     write_atomic(file, encode_json(msgspec.to_builtins(policy)))
+
+
+def keep_password(policy: UpdatePolicy, known: UpdatePolicy) -> UpdatePolicy:
+    """`policy` with the proxy's password that is `known`, where it names the same proxy and user
+    without one: whoever changes the window need not know it."""
+    new, old = policy.proxy, known.proxy
+    if new is None or old is None or new.password is not None:
+        return policy
+    if (new.host, new.port, new.user) != (old.host, old.port, old.user):
+        return policy  # a password goes to nobody but the proxy that it was set for
+    return replace(policy, proxy=old)
+
+
+def without_password(policy: UpdatePolicy) -> UpdatePolicy:
+    """`policy` as it may be shown."""
+    if policy.proxy is None:
+        return policy
+    return replace(policy, proxy=replace(policy.proxy, password=None))
 
 
 def load_postponement(file: Path) -> Postponement | None:

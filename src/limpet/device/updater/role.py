@@ -31,6 +31,7 @@ from limpet.device.updater.certificate import (
 from limpet.device.updater.device import Device, load_device
 from limpet.device.updater.engine import Engine
 from limpet.device.updater.enrollment import Errand
+from limpet.device.updater.policy import default_policy, load_policy
 from limpet.device.updater.reports import Delivery, deliver
 from limpet.device.updater.rest import LEAST_SECONDS
 from limpet.device.updater.schedule import seeded_random
@@ -38,6 +39,7 @@ from limpet.device.updater.source import HTTPS_PORT, HttpsSource, make_client, v
 from limpet.device.updater.surroundings import Surroundings
 from limpet.device.updater.telling import Level
 from limpet.errors import LimpetError, Rejected, Unavailable
+from limpet.https.proxy import Proxy
 from limpet.storage import make_directory
 
 __all__ = ["serve"]
@@ -51,6 +53,8 @@ _REPORT_BACKOFF = (5.0, 3600.0)
 _SUPPORT_SECONDS = 3600.0
 _HEALTH_SECONDS = 10.0
 _SUPERVISOR_SECONDS = 1900.0  # it may have to read a large slot, or RAUC to write one
+_ANEW_SECONDS = 30.0  # to be laid down in order; a service manager's role just ends
+_ANEW_PAUSE_SECONDS = 1.0
 
 
 async def serve(start: Start, bus: Bus) -> None:
@@ -59,7 +63,7 @@ async def serve(start: Start, bus: Bus) -> None:
     make_directory(start.staging)
     updater = _Updater(start, bus, load_device(start))
     updater.register()
-    await bus.ready(confine(Role.UPDATER, start))
+    await bus.ready(confine(Role.UPDATER, start, proxy_port=updater.proxy_port))
     await updater.work()
 
 
@@ -74,11 +78,13 @@ class _Updater:
         self._host = vendor_host(device.product.vendor.hosts)
         self._delivery: Delivery | None = None
         self._tasks: set[asyncio.Task[object]] = set()
-        self._ended = threading.Event()
+        self._ended, self._port_changed = threading.Event(), asyncio.Event()
         self._errand = Errand(
             lambda request: bus.call(Role.KEEPER, request),
-            destination(self._host, HTTPS_PORT, start.resolve),
+            destination(self._host, HTTPS_PORT, start.resolve, self._proxy),
         )
+        self._owners_proxy: m.UpdateProxy | None = _load_proxy(device)
+        self.proxy_port = self._owners_proxy.port if self._owners_proxy else None
         self._engine = Engine(device, self._surroundings())
 
     def register(self) -> None:
@@ -100,6 +106,7 @@ class _Updater:
                 self._keep_reporting(),
                 self._keep_telling_of_support(),
                 self._bus.rest_when_idle(self._may_rest),
+                self._follow_port(),
             )
         finally:
             self._ended.set()  # a transfer under way ends at its next chunk
@@ -113,6 +120,8 @@ class _Updater:
 
     async def _set_policy(self, request: m.SetUpdatePolicy) -> m.Reply:
         self._engine.set_policy(request.policy)
+        self._owners_proxy = self._engine.policy.proxy
+        self._port_changed.set()
         return m.Done()
 
     async def _postpone(self, request: m.PostponeUpdates) -> m.Reply:
@@ -182,6 +191,7 @@ class _Updater:
                 allowed=self._device.product.vendor.hosts,
                 resolve=self._start.resolve,
                 resume=True,
+                proxy=self._proxy,
             )
         )
 
@@ -204,6 +214,7 @@ class _Updater:
                 tls=tls,
                 allowed=self._device.product.vendor.hosts,
                 resolve=self._start.resolve,
+                proxy=self._proxy,
             )
             self._delivery = deliver(client)
         return self._delivery
@@ -244,6 +255,30 @@ class _Updater:
             self._bus.log("rest-not-kept", str(error)[:1024], level="warning")
             return None
         return None if check is None else min(check, renewal)
+
+    # --- the proxy
+
+    def _proxy(self) -> Proxy | None:
+        """For the next connection: the owner's, else the place's."""
+        owners, place = self._owners_proxy, self._start.proxy
+        if owners is not None:
+            return Proxy(owners.host, owners.port, owners.user, owners.password or "")
+        return Proxy(*place) if place is not None else None
+
+    async def _follow_port(self) -> None:
+        """Start anew for a proxy at a port that this process is not allowed to reach."""
+        while True:
+            await self._port_changed.wait()
+            self._port_changed.clear()
+            wanted = self._owners_proxy
+            if wanted is None or wanted.port == self.proxy_port:
+                continue
+            self._bus.log("proxy-port", f"starting anew, to be allowed port {wanted.port}")
+            end = time.monotonic() + _ANEW_SECONDS
+            while not await self._bus.rest(_ANEW_PAUSE_SECONDS):
+                if time.monotonic() > end:
+                    raise Unavailable("ends, to be started with the proxy's port")
+                await asyncio.sleep(_ANEW_PAUSE_SECONDS)
 
     # --- the updater's own certificate
 
@@ -289,6 +324,15 @@ class _Updater:
         self._certificate, self._delivery = renewed, None
         self._bus.log("enrolled", f"client certificate until {renewed.not_after:%Y-%m-%d}")
         return renewed
+
+
+def _load_proxy(device: Device) -> m.UpdateProxy | None:
+    """The owner's proxy, before the process is confined to its port."""
+    try:
+        default = default_policy(device.product.update)
+        return load_policy(device.places.policy, default=default).proxy
+    except Rejected:
+        return None  # damaged: the engine says so
 
 
 def _verify_newer(renewed: OwnCertificate, known: OwnCertificate | None) -> None:

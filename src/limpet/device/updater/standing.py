@@ -9,7 +9,7 @@ from typing import Literal
 from limpet.device.link import messages as m
 from limpet.device.updater.check import CheckResult, Outcome
 from limpet.device.updater.device import Device
-from limpet.device.updater.policy import Postponement, hold_limit
+from limpet.device.updater.policy import Postponement, hold_limit, without_password
 from limpet.device.updater.progress import Progress
 from limpet.device.updater.support import Phase, SupportStanding
 from limpet.device.updater.trial import Trial
@@ -44,7 +44,7 @@ def describe_standing(
     postponed = postponement.until if postponement is not None else None
     since = progress.waiting_since
     return m.UpdateStatus(
-        policy=policy,
+        policy=without_password(policy),
         running=device.description.version,
         slot=device.slot,
         available=result.available if result else waiting.version if waiting else "",

@@ -144,6 +144,9 @@ class Transfer:
                 raise
             except Unavailable as cut:
                 self._bear(cut, offset + len(piece))
+        if offset + length >= self._size:
+            came = f"{self.fetched} bytes of {self._size} in {self.requests} answers"
+            self._line.tell("transfer-done", came)
         return bytes(piece)
 
     def close(self) -> None:
@@ -171,7 +174,7 @@ class Transfer:
         if self._fruitless > MAX_FRUITLESS:
             raise cut
         wait = decide_pause(self._fruitless, self._line.random)
-        where = f"{_mib(at)} of {_mib(self._size)}"
+        where = f"byte {at} of {self._size}"
         self._line.tell("transfer-cut", f"at {where}: {cut.message}; again in {wait:.0f} s")
         self._line.pause(wait)
 
@@ -202,7 +205,7 @@ class Transfer:
         self._answer.chunks = closing.enter_context(entered)
         if offset and self.requests == 1:
             self._line.tell(
-                "transfer-resumed", f"at {_mib(offset)} of {_mib(self._size)}: the rest is here"
+                "transfer-resumed", f"at byte {offset} of {self._size}: the rest is here"
             )
 
     def _next(self, answer: _Answer) -> bytes:
@@ -213,10 +216,7 @@ class Transfer:
             answer.lease = self._account.extend(self._path, line.now(), fruitful=fruitful)
             answer.refunded = answer.refunded or fruitful
         began = line.monotonic()
-        try:
-            chunk = next(answer.chunks, b"")
-        except TimeoutError as error:
-            raise Unavailable("the vendor's server is too slow", reason=TOO_SLOW) from error
+        chunk = next(answer.chunks, b"")
         waited = line.monotonic() - began
         if not chunk:
             raise Unavailable("the answer ended before the file did", reason=UNREACHABLE)
@@ -231,7 +231,3 @@ class Transfer:
             )
         line.pause(self._bandwidth.took(len(chunk), line.monotonic()))
         return chunk
-
-
-def _mib(count: int) -> str:
-    return f"{count / (1 << 20):.1f} MiB"

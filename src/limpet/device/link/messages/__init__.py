@@ -107,6 +107,7 @@ from limpet.device.link.messages.updates import (
     ReadUpdateStatus,
     SetUpdatePolicy,
     UpdatePolicy,
+    UpdateProxy,
     UpdateStatus,
     Window,
 )
@@ -196,6 +197,7 @@ __all__ = [
     "TokenList",
     "TokenRecord",
     "UpdatePolicy",
+    "UpdateProxy",
     "UpdateStatus",
     "Violation",
     "Window",

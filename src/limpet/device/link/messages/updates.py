@@ -18,6 +18,7 @@ __all__ = [
     "ReadUpdateStatus",
     "SetUpdatePolicy",
     "UpdatePolicy",
+    "UpdateProxy",
     "UpdateStatus",
     "Window",
 ]
@@ -35,6 +36,16 @@ class Window(Message, frozen=True, kw_only=True):
     zone: Name = "UTC"
 
 
+class UpdateProxy(Message, frozen=True, kw_only=True):
+    """An HTTP proxy through which the updater calls. No password: the one that is kept stays, if
+    the rest is the same; a status never holds it."""
+
+    host: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{0,252}$|^[0-9A-Fa-f:.]{2,45}$")]
+    port: Annotated[int, Meta(ge=1, le=65535)]
+    user: Annotated[str, Meta(pattern=r"^[^:\x00-\x1f\x7f]{0,128}$")] = ""  # RFC 7617: no colon
+    password: Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f]{0,256}$")] | None = None
+
+
 class UpdatePolicy(Message, frozen=True, kw_only=True):
     """The owner's choice; automatic by default (draft-moore, 2.4.2)."""
 
@@ -44,6 +55,7 @@ class UpdatePolicy(Message, frozen=True, kw_only=True):
     interval_seconds: Annotated[int, Meta(ge=1, le=7 * 86400)] | None = None  # None: product's
     metered: bool = False  # the network costs by the byte: images wait for the owner's word
     bandwidth: Annotated[int, Meta(ge=LEAST_BANDWIDTH, le=1 << 30)] | None = None  # bytes a second
+    proxy: UpdateProxy | None = None
 
 
 class ReadUpdateStatus(Message, frozen=True, kw_only=True, tag=True):

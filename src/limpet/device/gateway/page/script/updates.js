@@ -14,7 +14,7 @@ async function updatesView() {
   show(update);
   listen("update", "", show);
   const cards = [card("Firmware", place, session.has("owner") ? updateButtons() : null)];
-  if (session.has("owner")) cards.push(postponeCard(), policyCard(update.policy));
+  if (session.has("owner")) cards.push(postponeCard(), policyCard(update.policy), networkCard(update.policy));
   return cards;
 }
 
@@ -87,14 +87,49 @@ function policyCard(policy) {
   ], "Save", async () => {
     const from = minutes(start.value);
     const to = minutes(end.value);
-    await ask("PUT", "/v1/update/policy", {
+    await keepPolicy(policy, {
       automatic: automatic.control.checked, ask: first.control.checked,
       window: {
         days: days.flatMap((one, index) => (one.control.checked ? [index] : [])),
         start_minute: from === to ? 0 : from, end_minute: from === to ? 1440 : to, zone: zone.value.trim(),
       },
-      interval_seconds: policy.interval_seconds,
     });
     say("Saved.");
+  }));
+}
+
+// What one card changes; the other goes on from it.
+async function keepPolicy(policy, changes) {
+  await ask("PUT", "/v1/update/policy", { ...policy, ...changes });
+  Object.assign(policy, changes);
+  if (policy.proxy) policy.proxy = { ...policy.proxy, password: null };
+}
+
+function networkCard(policy) {
+  const proxy = policy.proxy || { host: "", port: "", user: "" };
+  const metered = tick("This network costs by the byte: images wait for your word", policy.metered, { id: "metered" });
+  const limit = make("input", {
+    type: "number", min: "8", max: "1048576", step: "1", value: policy.bandwidth ? String(Math.round(policy.bandwidth / 1024)) : "",
+  });
+  const host = make("input", { type: "text", maxlength: 253, value: proxy.host, autocomplete: "off", spellcheck: "false" });
+  const port = make("input", { type: "number", min: "1", max: "65535", step: "1", value: String(proxy.port) });
+  const user = make("input", { type: "text", maxlength: 128, value: proxy.user, autocomplete: "off", spellcheck: "false" });
+  const password = make("input", { type: "password", maxlength: 256, autocomplete: "off" });
+  return card("The network that updates come by", form([
+    metered.line,
+    field("At most", limit, "KiB a second; empty: no limit"),
+    make("div", { class: "pair" }, field("Proxy", host, "empty: none"), field("Port", port)),
+    make("div", { class: "pair" }, field("User name for the proxy", user),
+      field("Password for the proxy", password, "empty: as before")),
+  ], "Apply", async () => {
+    await keepPolicy(policy, {
+      metered: metered.control.checked,
+      bandwidth: limit.value ? Number(limit.value) * 1024 : null,
+      proxy: host.value.trim() ? {
+        host: host.value.trim(), port: Number(port.value || 3128), user: user.value.trim(), password: password.value || null,
+      } : null,
+    });
+    password.value = "";
+    say("Applied.");
   }));
 }
