@@ -54,6 +54,8 @@ def perform(console: Console, *, source: Path, directory: Path, devices: int) ->
         product = prepare_product(source, directory / "product", devices=devices)
         world = World(stage=stage, console=console, product=product, source=source, count=devices)
         outcomes = play(SCENES, world, screen, listener.append)
+        if world.line is not None:
+            world.line.close()
         if world.report is not None:
             print_verdicts(console, world.report)
         performance = Performance(

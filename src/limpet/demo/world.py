@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from rich.console import Console
 
+from limpet.demo.line import Line
 from limpet.demo.stage import Missed, Stage
 from limpet.demo.view import DeviceRow
 from limpet.device.confine import missing_mechanisms
@@ -71,6 +72,7 @@ class World:
     spare: Device | None = None  # never claimed, for the audit
     releases: dict[str, Path] = field(default_factory=dict)
     report: Any = None  # of the audit
+    line: Line | None = None  # of the late device
 
     @property
     def vendor(self) -> Path:
@@ -83,9 +85,17 @@ class World:
         return self.stage.directory / "owner"
 
     @property
-    def resolve(self) -> str:
-        """Where the vendor's host name leads on this machine."""
-        return f"{VENDOR_HOST}:443=127.0.0.1:{self.vendor_port}"
+    def late(self) -> Device:
+        """The device whose owner lets it wait, and whose line breaks then."""
+        return self.devices[1]
+
+    def resolve(self, device: Device) -> str:
+        """Where the vendor's host name leads `device` on this machine."""
+        port = self.vendor_port
+        if device is self.late:
+            self.line = self.line or Line(self.vendor_port)
+            port = self.line.port
+        return f"{VENDOR_HOST}:443=127.0.0.1:{port}"
 
     def borne_gaps(self) -> tuple[ConfinementGap, ...]:
         """What this machine lacks: the demo's product bears it, the repository's does not."""

@@ -6,6 +6,7 @@ from limpet.demo.scenes.failing import FAILING
 from limpet.demo.scenes.forging import FORGING
 from limpet.demo.scenes.founding import FACTORY, FIRST_RELEASE, VENDOR
 from limpet.demo.scenes.owning import CLAIM, START, USE
+from limpet.demo.scenes.resuming import RESUMING
 from limpet.demo.scenes.support import SUPPORT
 from limpet.demo.scenes.updating import PHASE_IN
 from limpet.demo.story import Scene
@@ -21,6 +22,7 @@ SCENES: tuple[Scene, ...] = (
     USE,
     ATTACK,
     PHASE_IN,
+    RESUMING,
     FORGING,
     FAILING,
     SUPPORT,

@@ -72,7 +72,7 @@ def start_device(world: World, device: Device) -> None:
     device.url = f"https://{address}"
     world.stage.start(
         device.process, "device", "run", device.directory, "--listen", address,
-        "--resolve", world.resolve,
+        "--resolve", world.resolve(device),
     )  # fmt: skip
 
 
