@@ -19,6 +19,7 @@ from limpet.errors import Rejected, Unavailable
 
 __all__ = [
     "DAMAGED_STORAGE",
+    "STORAGE_REASONS",
     "advice_for",
     "make_directory",
     "read_bounded",
@@ -55,6 +56,10 @@ _REASONS: Mapping[int, str] = {
 def advice_for(error: OSError) -> str:
     """What a person can do about `error`; empty if the message says all."""
     return _ADVICE.get(error.errno or 0, "")
+
+
+STORAGE_REASONS = frozenset({*_REASONS.values(), DAMAGED_STORAGE})
+"""Every reason of an `Unavailable` that a file system caused."""
 
 
 def reason_for(error: OSError) -> str:

@@ -38,6 +38,7 @@ from limpet.device.updater.pacing import (
 from limpet.device.updater.source import Busy, FileRefused, Source
 from limpet.errors import Unavailable
 from limpet.https.client import TOO_SLOW, UNREACHABLE
+from limpet.storage import STORAGE_REASONS
 
 __all__ = ["Account", "DaySpent", "Line", "Transfer"]
 
@@ -143,6 +144,8 @@ class Transfer:
                 self.close()
                 raise
             except Unavailable as cut:
+                if cut.reason in STORAGE_REASONS:  # our own disk: no server mends it
+                    raise
                 self._bear(cut, offset + len(piece))
         if offset + length >= self._size:
             came = f"{self.fetched} bytes of {self._size} in {self.requests} answers"
