@@ -204,7 +204,8 @@ def _leave_the_vendor_behind(vendor: Vendor, device: Running, tmp_path: Path) ->
     vendor.start()
     until(
         lambda: any(
-            entry.event == "update-check-failed" and entry.detail.startswith("TLS with")
+            entry.event == "update-check-failed"
+            and entry.detail.startswith("unreachable: TLS with")
             for entry in device.log()
         ),
         "it speaks to a vendor that has only what was retired",

@@ -7,6 +7,7 @@ none of the vendor's own checks, because a thief would not.
 import hashlib
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from securesystemslib.signer import CryptoSigner
@@ -30,16 +31,18 @@ class Thief:
         self._vendor = world.vendor
         self._repository = world.vendor / "public" / "repository"
 
-    def offer(self, version: str, manifest_sha256: str) -> None:
-        """Offer a manifest, by its hash, to every device at once."""
-        plan = Plan(
-            model=MODEL,
-            state=PlanState.RUNNING,
-            release=PlannedRelease(version=version, manifest_sha256=manifest_sha256),
-            admitted_ppm=1_000_000,
-            previous_ppm=1_000_000,
-            issued_at=now(),
-        )
+    def offer(self, version: str, manifest_sha256: str, **changes: Any) -> None:
+        """Offer a manifest, by its hash, to every device at once, and deny that this is a step;
+        `changes` replace fields of the plan."""
+        fields: dict[str, Any] = {
+            "model": MODEL,
+            "state": PlanState.RUNNING,
+            "release": PlannedRelease(version=version, manifest_sha256=manifest_sha256),
+            "admitted_ppm": 1_000_000,
+            "previous_ppm": 1_000_000,
+            "issued_at": now(),
+        }
+        plan = Plan(**(fields | changes))
         self._publish(f"rollout/{MODEL}", plan_path(MODEL), encode_json(plan), self._online())
 
     def stop_offering(self) -> None:

@@ -48,6 +48,9 @@ def _forge(world: World, tell: Teller) -> None:
     offer = _Offer("the old 1.0.0, properly signed", "1.0.0", old, "rollback")
     _refused(world, thief, offer, tell)
 
+    rushed = _Offer("1.2.0 for everybody in one step", "1.2.0", manifest, "out-of-bounds")
+    _refused(world, thief, rushed, tell, previous_ppm=0)
+
     other = thief.manifest(genuine, version="1.2.1", model="radiator")
     thief.sign_offline(other, "1.2.1")
     offer = _Offer("another model's firmware, signed by mistake", "1.2.1", other, "wrong-model")
@@ -75,9 +78,9 @@ def _one_bit_changed(image: Path) -> Iterator[None]:
         image.write_bytes(kept)
 
 
-def _refused(world: World, thief: Thief, offer: _Offer, tell: Teller) -> None:
+def _refused(world: World, thief: Thief, offer: _Offer, tell: Teller, **changes: object) -> None:
     device = world.devices[-1]  # the one that the audit asks what it refused
-    thief.offer(offer.version, hashlib.sha256(offer.manifest).hexdigest())
+    thief.offer(offer.version, hashlib.sha256(offer.manifest).hexdigest(), **changes)
     owner(world, device, "check")
 
     def logged() -> str | None:
@@ -103,5 +106,5 @@ def _verify_unharmed(world: World) -> None:
 
 
 FORGING = Scene(
-    "A stolen server offers firmware: tampered, unsigned, old, for another model", _forge
+    "A stolen server achieves nothing: tampered, unsigned, old, rushed, another model's", _forge
 )
