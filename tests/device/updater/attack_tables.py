@@ -77,4 +77,63 @@ ELSEWHERE: dict[str, tuple[Elsewhere, ...]] = {
             "tests/firmware/test_slots.py::test_damaging_the_newer_firmware_does_not_bring_back_one_with_a_closed_hole",
         ),
     ),
+    "Bad input": (
+        Elsewhere(
+            "any byte of any file of the repository changed, cut, grown or swapped",
+            "refuses by a named reason, or the change meant nothing",
+            f"{_UPDATER}/test_bad_bytes.py::test_changed_bytes_have_a_named_reason_or_change_nothing",
+        ),
+        Elsewhere(
+            "any field of root, timestamp, snapshot, targets, releases, rollout of another type,"
+            " signed anew by the true keys",
+            "the same",
+            f"{_UPDATER}/test_bad_bytes.py::test_a_signed_field_of_another_type_has_a_named_reason_or_changes_nothing",
+        ),
+        Elsewhere(
+            "any field of plan, manifest, support statement of another type, signed anew",
+            "the same",
+            f"{_UPDATER}/test_bad_bytes.py::test_a_signed_target_with_an_odd_field_has_a_named_reason_or_is_held",
+        ),
+        Elsewhere(
+            "any byte of an image changed or missing",
+            "refuses, or asks again; nothing of it is left",
+            f"{_UPDATER}/test_bad_bytes.py::test_changed_bytes_of_the_image_leave_device_and_slot_as_they_were",
+        ),
+        Elsewhere(
+            "a decompression bomb in an image",
+            "stops at the signed size",
+            "tests/firmware/test_groups.py::test_a_bomb_is_stopped_at_the_signed_size",
+        ),
+        Elsewhere(
+            "slow retrieval and nineteen other ways to serve metadata badly: silence, dripping,"
+            " heads and bodies without end, cuts, lies about length, redirects, parts, pages",
+            "waits no longer than a minute for a file, reads no byte over its bound, follows"
+            " nothing, asks nothing twice",
+            f"{_UPDATER}/test_bad_servers.py::test_a_server_that_misbehaves_gets_a_named_reason_in_bounded_time",
+            "a delay",
+        ),
+        Elsewhere(
+            "slow retrieval of an image",
+            "leaves a server below 1 KiB a second, and goes on at the next byte",
+            f"{_UPDATER}/test_transfer.py::test_a_server_that_drips_is_left_and_the_rest_is_fetched_anew",
+            "a delay",
+        ),
+        Elsewhere(
+            "a body without end, another range than asked",
+            "reads to the signed size; refuses another range",
+            f"{_UPDATER}/test_transfer.py::test_another_range_than_asked_is_refused",
+        ),
+        Elsewhere(
+            "a disk that is full, over its quota, read-only, forbidden or broken, from any system"
+            " call on, or for one",
+            "says which (`disk-full`, `read-only`, `not-permitted`, `storage`), starts the old"
+            " firmware, and installs once the disk is well",
+            f"{_UPDATER}/test_full_disk.py::test_any_failing_call_leaves_a_sound_device_and_a_named_reason",
+        ),
+        Elsewhere(
+            "a file system that is really full",
+            "the same",
+            f"{_UPDATER}/test_full_disk.py::test_a_file_system_that_is_really_full_is_named_and_waited_for",
+        ),
+    ),
 }
