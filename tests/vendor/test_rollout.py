@@ -13,6 +13,7 @@ from tests.vendor.workshop import (
     NOW,
     TufClient,
     make_release,
+    next_releases,
 )
 
 from limpet.errors import Rejected
@@ -22,7 +23,7 @@ from limpet.vendor.repository import Repository
 from limpet.vendor.rollout import Rollout
 from limpet.vendor.store import Devices
 from limpet.wire.codec import decode_json
-from limpet.wire.release import Bounds, ahead_tag
+from limpet.wire.release import Bounds, ahead_tag, manifest_path
 from limpet.wire.report import ReportKind
 from limpet.wire.rollout import PLAN_BYTES, Plan, PlanState, device_tag, plan_path
 
@@ -187,6 +188,21 @@ def test_an_unpublished_version_and_a_leap_are_refused(
         bench.start(version="1.2.0")
     assert caught.value.reason == "out-of-bounds"
     assert rollouts.status(bench.rollout).version is None
+
+
+def test_a_revoked_release_stays_in_the_records_and_is_rolled_out_no_more(
+    bench: Bench, home: Home
+) -> None:
+    bench.start()
+    rollouts.withdraw(bench.rollout, "1.1.0", reason="eats data")
+    signing = next_releases(home, manifest_path(MODEL, "1.1.0"), b"")
+    del signing.targets.targets[manifest_path(MODEL, "1.1.0")]
+    bench.rollout.repository.revoke("1.1.0", signing.data())
+    assert bench.tick(1).state is PlanState.WITHDRAWN
+    assert bench.plan().withdrawn == (bench.digest,)
+    with pytest.raises(Rejected) as refused:
+        bench.start()
+    assert refused.value.reason == "unknown-release"
 
 
 def test_a_ring_that_the_offline_keys_make_wait_starts_no_rollout(

@@ -4,7 +4,6 @@ Owns options, prompts and printing. Decides nothing: `limpet.release` does the w
 """
 
 import os
-import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
@@ -13,9 +12,19 @@ import msgspec
 import typer
 
 from limpet.cli._frame import emit, make_app, progress, show_examples
+from limpet.cli._release_signing import (
+    KEYS,
+    OFFLINE,
+    PASSPHRASE_ENV,
+    REPOSITORY,
+    ROOT,
+    print_signed,
+    show_signed,
+    signing_order,
+)
 from limpet.cli._released import print_release, show_release
 from limpet.crypto.suites import find_suite
-from limpet.errors import Rejected, Unavailable
+from limpet.errors import Rejected
 from limpet.firmware.interface import Change
 from limpet.product import PRODUCT_FILE, load_product
 from limpet.release import (
@@ -23,17 +32,16 @@ from limpet.release import (
     BuildOrder,
     Form,
     OldRelease,
-    Signed,
-    SigningOrder,
+    Revocation,
     add_deltas,
     build_release,
     compare_releases,
-    default_keys,
     load_built,
     load_manifest,
     load_olds,
     publish,
     sign_release,
+    sign_revocation,
     sign_support,
 )
 from limpet.wire.release import MAX_AHEAD, MAX_DELTAS, Bounds, ahead_tag
@@ -61,12 +69,6 @@ _emergency = typer.Option(
     False, help="An hour from first to last, in any steps: no --minimum-days, --largest-step."
 )
 _out_argument = typer.Argument(..., metavar="OUT", help="The release's directory.")
-_offline = typer.Option(..., "--offline", help="The drawer with the release keys.")
-_repository = typer.Option(..., "--repository", help="The current public/repository.")
-_root = typer.Option(
-    None, "--root", help="The root of trust; trust/root.json beside the drawer by default."
-)
-_keys = typer.Option(None, "--key", help="Sign with this key (repeatable); default: the drawer's.")
 _hardware = typer.Option(
     None, help="For this hardware only (repeatable); default: all of the design file."
 )
@@ -77,19 +79,6 @@ _delta_from = typer.Option(
     None, help="An old release's directory, or the repository: its last 3 (repeatable)."
 )
 _suite = typer.Option(None, help="Algorithms that it goes by; suite.toml of --trust by default.")
-_passphrase_env = typer.Option(
-    None, "--passphrase-env", help="Take the keys' passphrase from this variable, do not ask."
-)
-
-
-class _SignedShown(msgspec.Struct, frozen=True, kw_only=True):
-    """A signature, as `--json` gives it."""
-
-    file: str
-    version: int
-    signatures: int
-    threshold: int
-    missing: tuple[str, ...]
 
 
 class _Published(msgspec.Struct, frozen=True, kw_only=True):
@@ -197,18 +186,18 @@ def delta(
 )
 def sign(
     out: Path = _out_argument,
-    offline: Path = _offline,
-    repository: Path = _repository,
-    root: Path | None = _root,
-    key: list[Path] | None = _keys,
-    passphrase_env: str | None = _passphrase_env,
+    offline: Path = OFFLINE,
+    repository: Path = REPOSITORY,
+    root: Path | None = ROOT,
+    key: list[Path] | None = KEYS,
+    passphrase_env: str | None = PASSPHRASE_ENV,
     json: bool = _json,
 ) -> None:
     """Sign the release with the offline keys; the next signer runs it on the same directory."""
     built = load_built(out)
-    order = _order(built.manifest.model, offline, repository, root, key, passphrase_env)
+    order = signing_order(built.manifest.model, offline, repository, root, key, passphrase_env)
     signed = sign_release(out, order, now=datetime.now(UTC))
-    emit(_signed(signed), json=json, human=_print_signed)
+    emit(show_signed(signed), json=json, human=print_signed)
 
 
 @app.command(
@@ -262,11 +251,11 @@ def support(
     after: AfterSupport = typer.Option(
         AfterSupport.KEEPS_WORKING_LOCALLY, help="What a device does afterwards."
     ),
-    offline: Path = _offline,
-    repository: Path = _repository,
-    root: Path | None = _root,
-    key: list[Path] | None = _keys,
-    passphrase_env: str | None = _passphrase_env,
+    offline: Path = OFFLINE,
+    repository: Path = REPOSITORY,
+    root: Path | None = ROOT,
+    key: list[Path] | None = KEYS,
+    passphrase_env: str | None = PASSPHRASE_ENV,
     json: bool = _json,
 ) -> None:
     """State and sign until when a model gets updates; publish it like a release."""
@@ -275,8 +264,32 @@ def support(
     statement = SupportStatement(
         model=model, until=end.replace(tzinfo=UTC), after=after, text=text, issued_at=now
     )
-    order = _order(model, offline, repository, root, key, passphrase_env)
-    emit(_signed(sign_support(statement, out, order, now=now)), json=json, human=_print_signed)
+    order = signing_order(model, offline, repository, root, key, passphrase_env)
+    emit(show_signed(sign_support(statement, out, order, now=now)), json=json, human=print_signed)
+
+
+@app.command(
+    epilog=show_examples(
+        "limpet release revoke 1.1.0 --model thermostat --offline vendor/offline"
+        " --repository vendor/public/repository --out revoked"
+    )
+)
+def revoke(
+    version: str = typer.Argument(..., help="As 1.1.0."),
+    model: str = typer.Option(..., help="The model of the release."),
+    out: Path = typer.Option(..., "--out", help="A directory for the signed revocation."),
+    offline: Path = OFFLINE,
+    repository: Path = REPOSITORY,
+    root: Path | None = ROOT,
+    key: list[Path] | None = KEYS,
+    passphrase_env: str | None = PASSPHRASE_ENV,
+    json: bool = _json,
+) -> None:
+    """Take the offline signature off a release that must never run; publish it like a release."""
+    order = signing_order(model, offline, repository, root, key, passphrase_env)
+    revocation = Revocation(model=model, version=version)
+    signed = sign_revocation(revocation, out, order, now=datetime.now(UTC))
+    emit(show_signed(signed), json=json, human=print_signed)
 
 
 @app.command(epilog=show_examples("limpet release show out"))
@@ -316,48 +329,6 @@ def _bounds(
     )
 
 
-def _order(
-    model: str,
-    offline: Path,
-    repository: Path,
-    root: Path | None,
-    keys: list[Path] | None,
-    passphrase_env: str | None,
-) -> SigningOrder:
-    chosen = tuple(keys or default_keys(offline, model))
-    if not chosen:
-        raise Unavailable(f"no release key of {model} in {offline}", hint="name one: --key FILE")
-    return SigningOrder(
-        repository=repository,
-        root=root or offline.parent / "trust" / "root.json",
-        keys=chosen,
-        passphrase=_passphrase(chosen, passphrase_env),
-    )
-
-
-def _passphrase(keys: tuple[Path, ...], variable: str | None) -> bytes | None:
-    if variable is not None:
-        value = os.environ.get(variable)
-        if value is None:
-            raise Unavailable(f"the variable {variable} is not set")
-        return value.encode()
-    encrypted = [key for key in keys if key.is_file() and _is_encrypted(key)]
-    if not encrypted:
-        return None
-    if not sys.stdin.isatty():
-        raise Unavailable(
-            f"{encrypted[0].name} needs a passphrase, and there is no terminal to ask on",
-            hint="put it into a variable and name that: --passphrase-env VARIABLE",
-        )
-    asked: str = typer.prompt(f"Passphrase of {encrypted[0].name}", hide_input=True, err=True)
-    return asked.encode()
-
-
-def _is_encrypted(key: Path) -> bool:
-    with key.open("rb") as file:
-        return b"ENCRYPTED" in file.read(128)
-
-
 def _utc(given: datetime | None) -> datetime | None:
     return given.replace(tzinfo=UTC, microsecond=0) if given else None
 
@@ -370,24 +341,3 @@ def _source_date() -> datetime | None:
         return datetime.fromtimestamp(int(text), UTC)
     except (ValueError, OverflowError, OSError) as error:
         raise Rejected("malformed", "SOURCE_DATE_EPOCH is not a number of seconds") from error
-
-
-def _signed(signed: Signed) -> _SignedShown:
-    return _SignedShown(
-        file=str(signed.path),
-        version=signed.version,
-        signatures=signed.signatures,
-        threshold=signed.threshold,
-        missing=signed.missing,
-    )
-
-
-def _print_signed(signed: _SignedShown) -> None:
-    print(
-        f"{signed.file}: version {signed.version}, signature {signed.signatures} of at least"
-        f" {signed.threshold}"
-    )
-    for family in signed.missing:
-        print(f"  too few signatures by keys of {family}")
-    if signed.missing or signed.signatures < signed.threshold:
-        print("  not valid yet: the next signer runs the same command")

@@ -11,7 +11,15 @@ from ._forms import Form
 from ._interface import compare_releases
 from ._olds import LAST, add_deltas, load_olds
 from ._publish import publish
-from ._signing import Signed, SigningOrder, default_keys, sign_release, sign_support
+from ._signing import (
+    Revocation,
+    Signed,
+    SigningOrder,
+    default_keys,
+    sign_release,
+    sign_revocation,
+    sign_support,
+)
 from ._tree import assemble_tree
 
 __all__ = [
@@ -20,6 +28,7 @@ __all__ = [
     "Built",
     "Form",
     "OldRelease",
+    "Revocation",
     "Signed",
     "SigningOrder",
     "add_deltas",
@@ -32,5 +41,6 @@ __all__ = [
     "load_olds",
     "publish",
     "sign_release",
+    "sign_revocation",
     "sign_support",
 ]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from limpet.errors import Unavailable
 from limpet.release._build import MANIFEST_FILE, METADATA_FILE, SUPPORT_FILE, load_built
+from limpet.release._signing import REVOCATION_FILE, Revocation
 from limpet.storage import read_bounded
 from limpet.wire.codec import decode_json
 from limpet.wire.release import MANIFEST_BYTES
@@ -18,6 +19,7 @@ from limpet.wire.support import SUPPORT_BYTES, SupportStatement
 __all__ = ["publish"]
 
 _METADATA_BYTES = 8 << 20
+_REVOCATION_BYTES = 4 << 10
 
 
 def publish(out: Path, vendor: Path, *, clock: Callable[[], datetime]) -> str:
@@ -39,6 +41,11 @@ def publish(out: Path, vendor: Path, *, clock: Callable[[], datetime]) -> str:
         model = decode_json(statement, SupportStatement, max_bytes=SUPPORT_BYTES).model
         content = Repository(home.of(model), clock).publish_support(statement, metadata)
         return f"support of {content.model} until {content.until:%Y-%m-%d}"
+    if (out / REVOCATION_FILE).is_file() and not (out / MANIFEST_FILE).exists():
+        data = read_bounded(out / REVOCATION_FILE, max_bytes=_REVOCATION_BYTES)
+        revoked = decode_json(data, Revocation, max_bytes=_REVOCATION_BYTES)
+        Repository(home.of(revoked.model), clock).revoke(revoked.version, metadata)
+        return f"{revoked.model} {revoked.version} is revoked"
     built = load_built(out)
     manifest = read_bounded(out / MANIFEST_FILE, max_bytes=MANIFEST_BYTES)
     repository = Repository(home.of(built.manifest.model), clock)

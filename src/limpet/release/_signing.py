@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import Metadata, TargetFile, Targets
@@ -22,17 +23,37 @@ from limpet.release._build import MANIFEST_FILE, METADATA_FILE, SUPPORT_FILE, lo
 from limpet.release._current import CurrentReleases, load_current
 from limpet.release._interface import newest_before, verify_interface
 from limpet.storage import make_directory, read_bounded, write_atomic
-from limpet.wire.codec import encode_json
-from limpet.wire.release import MANIFEST_BYTES, manifest_path
+from limpet.wire.codec import Message, encode_json
+from limpet.wire.release import MANIFEST_BYTES, ModelName, Version, manifest_path
 from limpet.wire.support import SupportStatement, support_path
 
-__all__ = ["Signed", "SigningOrder", "default_keys", "sign_release", "sign_support"]
+__all__ = [
+    "REVOCATION_FILE",
+    "Revocation",
+    "Signed",
+    "SigningOrder",
+    "default_keys",
+    "sign_release",
+    "sign_revocation",
+    "sign_support",
+]
 
 LIFETIME = timedelta(days=365)
 """Of the metadata: at least one release or renewal a year keeps devices able to update."""
 
 _KEY_BYTES = 16 << 10
 _METADATA_BYTES = 8 << 20
+
+
+REVOCATION_FILE = "revocation.json"
+
+
+class Revocation(Message, frozen=True, kw_only=True):
+    """A release that the offline keys sign no more. The word for it; the metadata is the deed."""
+
+    spec: Literal["limpet-revocation-1"] = "limpet-revocation-1"
+    model: ModelName
+    version: Version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,20 +132,45 @@ def sign_support(
     return _sign(out, current, support_path(statement.model), data, order, now)
 
 
+def sign_revocation(
+    revocation: Revocation, out: Path, order: SigningOrder, *, now: datetime
+) -> Signed:
+    """Write `out/revocation.json` and the next metadata, which signs that release no more.
+
+    Raises `Rejected("unknown-release")` if it is not signed now, and as `sign_release`.
+    """
+    model, version = revocation.model, revocation.version
+    current = load_current(order.repository, root=order.root, model=model, suite=order.suite)
+    path = manifest_path(model, version)
+    if path not in current.targets.targets:
+        raise Rejected("unknown-release", f"{model} {version} is not published")
+    make_directory(out)
+    write_atomic(out / REVOCATION_FILE, encode_json(revocation), mode=0o644)
+    return _sign(out, current, path, None, order, now)
+
+
+def _changed(current: CurrentReleases, path: str, target: bytes | None) -> dict[str, TargetFile]:
+    changed = {name: file for name, file in current.targets.targets.items() if name != path}
+    if target is not None:
+        changed[path] = TargetFile.from_data(path, target, ["sha256"])
+    return changed
+
+
 def _sign(
     out: Path,
     current: CurrentReleases,
     path: str,
-    target: bytes,
+    target: bytes | None,
     order: SigningOrder,
     now: datetime,
 ) -> Signed:
+    """The next metadata with `target` at `path`, or without the path."""
     signers = [_load_signer(key, current, order) for key in order.keys]
     if not signers:
         raise Rejected("wrong-key", "no key to sign with", hint="name one: --key FILE")
     metadata = _begun(out / METADATA_FILE, current, path, target, now)
     if metadata is None:
-        current.targets.targets[path] = TargetFile.from_data(path, target, ["sha256"])
+        current.targets.targets = _changed(current, path, target)
         current.targets.version += 1
         current.targets.expires = (now + LIFETIME).replace(microsecond=0)
         metadata = Metadata(current.targets)
@@ -148,7 +194,7 @@ def _sign(
 
 
 def _begun(
-    file: Path, current: CurrentReleases, path: str, target: bytes, now: datetime
+    file: Path, current: CurrentReleases, path: str, target: bytes | None, now: datetime
 ) -> Metadata[Targets] | None:
     """What another signer began for the same change of the same state, or None."""
     if not file.exists():
@@ -160,8 +206,7 @@ def _begun(
         raise Rejected("malformed", f"{file} is not TUF metadata", hint="remove it") from error
     if metadata.signed.type != Targets.type:
         return None
-    expected = dict(current.targets.targets)
-    expected[path] = TargetFile.from_data(path, target, ["sha256"])
+    expected = _changed(current, path, target)
     fits = (
         metadata.signed.version == current.targets.version + 1
         and metadata.signed.targets == expected

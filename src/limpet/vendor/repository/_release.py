@@ -33,6 +33,7 @@ __all__ = [
     "VerifiedMetadata",
     "VerifiedRelease",
     "verify_release",
+    "verify_revocation",
     "verify_support",
 ]
 
@@ -55,7 +56,7 @@ class VerifiedMetadata:
     version: int
     data: bytes
     path: str  # the target that it adds or replaces
-    sha256: str  # of that target
+    sha256: str  # of that target, or empty: the path is taken away
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +129,27 @@ def verify_support(
     return content, _verify_next(metadata, state, model, change, now=now, suites=suites)
 
 
+def verify_revocation(
+    version: str,
+    metadata: bytes,
+    state: RepositoryState,
+    *,
+    model: str,
+    now: datetime,
+    suites: Sequence[Suite],
+) -> VerifiedMetadata:
+    """Verify the metadata that signs a published release no more. Raises `Rejected`."""
+    path = manifest_path(model, version)
+    if path not in state.role(releases_role(model)).targets:
+        raise Rejected("unknown-release", f"{model} {version} is not published")
+    return _verify_next(metadata, state, model, (path, None), now=now, suites=suites)
+
+
 def _verify_next(
     data: bytes,
     state: RepositoryState,
     model: str,
-    change: tuple[str, bytes],
+    change: tuple[str, bytes | None],
     *,
     now: datetime,
     suites: Sequence[Suite],
@@ -143,7 +160,8 @@ def _verify_next(
     accept their schemes;
     2. its version is the next one;
     3. it has not expired; 4. it delegates nothing and stays within its paths (TUF 4.5);
-    5. it holds the `change`, a path and what lies there; 6. every other target is as it was.
+    5. it holds the `change`, a path and what lies there, or nothing;
+    6. every other target is as it was.
     """
     path, target = change
     role = releases_role(model)
@@ -172,7 +190,7 @@ def _verify_next(
     # 6.
     if _others(offered, path) != _others(current, path):
         raise Rejected("bad-metadata", f"the metadata changes more than {path}")
-    digest = hashlib.sha256(target).hexdigest()
+    digest = hashlib.sha256(target).hexdigest() if target is not None else ""
     return VerifiedMetadata(role=role, version=offered.version, data=data, path=path, sha256=digest)
 
 
@@ -185,7 +203,11 @@ def _verify_paths(offered: Targets, role: object) -> None:
             raise Rejected("bad-metadata", f"{path} is not a path of {role.name}")
 
 
-def _verify_target(listed: TargetFile | None, path: str, target: bytes) -> None:
+def _verify_target(listed: TargetFile | None, path: str, target: bytes | None) -> None:
+    if target is None:
+        if listed is not None:
+            raise Rejected("bad-metadata", f"the metadata still holds {path}")
+        return
     if listed is None:
         raise Rejected("bad-metadata", f"the metadata does not hold {path}")
     if "sha256" not in listed.hashes:

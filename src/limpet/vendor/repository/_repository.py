@@ -20,7 +20,7 @@ from limpet.vendor.home import Home, hold_lock
 from limpet.wire.codec import decode_json, encode_json
 from limpet.wire.metadata import verify_size
 from limpet.wire.release import MANIFEST_BYTES, ReleaseManifest, manifest_path, version_key
-from limpet.wire.rollout import PLAN_BYTES, Plan, plan_path
+from limpet.wire.rollout import PLAN_BYTES, Plan, PlanState, plan_path
 from limpet.wire.support import SUPPORT_BYTES, SupportStatement, support_path
 
 from ._lifetimes import RENEW_BELOW, ROLLOUT, SNAPSHOT, TIMESTAMP
@@ -33,7 +33,13 @@ from ._metadata import (
     sign_metadata,
 )
 from ._models import OfferedModel, verify_model
-from ._release import SignedRelease, VerifiedMetadata, verify_release, verify_support
+from ._release import (
+    SignedRelease,
+    VerifiedMetadata,
+    verify_release,
+    verify_revocation,
+    verify_support,
+)
 from ._roots import verify_resigned, verify_roots
 from ._shelf import Shelf
 from ._state import ADVICE, RepositoryState, load_state
@@ -161,6 +167,31 @@ class Repository:
             )
             self._publish_offline(state, verified, statement)
         return content
+
+    def revoke(self, version: str, metadata: bytes) -> None:
+        """Verify and publish metadata that signs a release no more. Its files stay.
+
+        Raises `Rejected("still-offered")` while the plan offers it, and as `add_release`.
+        """
+        with self._lock():
+            state = self._writable_state()
+            plan = self.plan()
+            offered = plan.release is not None and plan.release.version == version
+            if offered and plan.state is not PlanState.WITHDRAWN:
+                raise Rejected(
+                    "still-offered",
+                    f"the plan offers {version}",
+                    hint=f"withdraw it first: limpet rollout withdraw {version}",
+                )
+            verified = verify_revocation(
+                version,
+                metadata,
+                state,
+                model=self._model,
+                now=self._clock(),
+                suites=self._home.suites,
+            )
+            self._publish_snapshot(state, {verified.role: (verified.version, verified.data)})
 
     def publish_roots(self, root: bytes, targets: bytes) -> None:
         """Verify and publish the next root and the next targets, signed offline.

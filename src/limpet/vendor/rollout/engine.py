@@ -9,10 +9,11 @@ service and the command line apart.
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
+from limpet.errors import Rejected
 from limpet.vendor.home import Home, hold_lock
 from limpet.vendor.repository import Repository
 from limpet.vendor.store import Database, Outcomes, RolloutRow, Rollouts, RolloutState
@@ -99,8 +100,14 @@ def evidence_of(connection: Connection, row: RolloutRow, now: datetime) -> Evide
 
 
 def signed_bounds(rollout: Rollout, row: RolloutRow) -> Bounds:
-    """The bounds that the row's release was signed with."""
-    return rollout.repository.find_release(row.version).manifest.bounds
+    """The bounds that the row's release was signed with; of a revoked one, that nobody gets it."""
+    try:
+        return rollout.repository.find_release(row.version).manifest.bounds
+    except Rejected as error:
+        if error.reason != "unknown-release":
+            raise
+        never = datetime.max.replace(tzinfo=UTC)
+        return Bounds(not_before=never, minimum_duration_seconds=0, largest_step_ppm=0)
 
 
 @contextlib.contextmanager
