@@ -31,7 +31,7 @@ from limpet.release import build_release
 from limpet.vendor.factory.station import Station, load_factory_image
 from limpet.vendor.home import Home, create
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(300)]
 VENDOR, VENDOR_AT = "vendor.example.com", "127.0.0.77"
 MIB = 1 << 20
 PROXY = "proxy.internal:3128"

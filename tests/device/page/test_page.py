@@ -141,6 +141,7 @@ def test_the_network_is_said_to_be_metered_limited_and_behind_a_proxy(
     owned: tuple[Desk, Browser],
 ) -> None:
     desk, browser = owned
+    desk.go(browser, "Access", "Make a token")  # the section may be open, and would be made anew
     desk.go(browser, "Updates", "Firmware")
     browser.click("#metered")
     browser.fill("At most", "256")
