@@ -175,7 +175,9 @@ def make_world(
 def test_a_signed_release_is_installed_tried_and_confirmed(world: World) -> None:
     world.offer(world.release("1.1.0"))
     until(lambda: world.running_version() == "1.1.0", "not confirmed", world.device, patience=90)
-    until(lambda: world.reported("confirmed"), "the vendor does not know", world.device)
+    until(
+        lambda: world.reported("confirmed"), "the vendor does not know", world.device, patience=90
+    )
     assert world.device.state.good == "b"
     assert world.device.has_logged("update-begins", "installing 1.1.0: delta from 1.0.0, ")
     assert not world.device.has_logged("delta-failed", ""), "the confined updater cannot decode"
@@ -196,7 +198,12 @@ def test_a_tampered_image_is_refused_and_the_vendor_is_told(world: World) -> Non
         "it was not refused",
         world.device,
     )
-    until(lambda: world.reported("tampered-image"), "the vendor does not know", world.device)
+    until(
+        lambda: world.reported("tampered-image"),
+        "the vendor does not know",
+        world.device,
+        patience=90,
+    )
     assert world.device.state == before
 
 
@@ -219,7 +226,9 @@ def test_a_release_that_fails_its_health_check_falls_back_by_itself(world: World
         world.device,
         patience=90,
     )
-    until(lambda: world.reported("fell-back"), "the vendor does not know", world.device)
+    until(
+        lambda: world.reported("fell-back"), "the vendor does not know", world.device, patience=90
+    )
     assert world.device.has_logged("trial-failed", "unhealthy: app: ")
     assert world.device.has_logged("update-fell-back", "app: ")
     assert world.device.has_logged("update-fell-back", "; function status: status failed")
