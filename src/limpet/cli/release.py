@@ -4,13 +4,13 @@ Owns options, prompts and printing. Decides nothing: `limpet.release` does the w
 """
 
 import os
-from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 import msgspec
 import typer
 
+from limpet.cli import _interface
 from limpet.cli._frame import emit, make_app, progress, show_examples
 from limpet.cli._release_signing import (
     KEYS,
@@ -25,7 +25,6 @@ from limpet.cli._release_signing import (
 from limpet.cli._released import print_release, show_release
 from limpet.crypto.suites import find_suite
 from limpet.errors import Rejected
-from limpet.firmware.interface import Change
 from limpet.product import PRODUCT_FILE, load_product
 from limpet.release import (
     LAST,
@@ -35,9 +34,7 @@ from limpet.release import (
     Revocation,
     add_deltas,
     build_release,
-    compare_releases,
     load_built,
-    load_manifest,
     load_olds,
     publish,
     sign_release,
@@ -200,29 +197,9 @@ def sign(
     emit(show_signed(signed), json=json, human=print_signed)
 
 
-@app.command(
-    name="check-interface", epilog=show_examples("limpet release check-interface out-1.0.0 out")
+app.command(name="check-interface", epilog=show_examples(_interface.EXAMPLE))(
+    _interface.check_interface
 )
-def check_interface(
-    old: Path = typer.Argument(..., help="A built release, or its manifest.json."),
-    new: Path = typer.Argument(..., help="The one that follows it, likewise."),
-    json: bool = _json,
-) -> None:
-    """What NEW changes for whoever uses OLD; exit 1 if it breaks something and does not say so."""
-    before, after = load_manifest(old), load_manifest(new)
-    changes = compare_releases(before, after)
-    told = [{"change": one.text, "breaking": one.breaking} for one in changes]
-    emit(told, json=json, human=lambda _: _print_changes(changes))
-    silent = before.interface_version == after.interface_version
-    if silent and any(one.breaking for one in changes):
-        raise typer.Exit(1)
-
-
-def _print_changes(changes: Sequence[Change]) -> None:
-    for one in changes:
-        print(f"{'breaking' if one.breaking else 'fine':<9} {one.text}")
-    if not changes:
-        print("nothing changes")
 
 
 @app.command(name="publish", epilog=show_examples("limpet release publish out --vendor vendor"))
