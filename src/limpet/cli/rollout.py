@@ -29,6 +29,9 @@ _vendor = typer.Option(..., "--vendor", metavar="DIR", help="The vendor's direct
 _model = typer.Option("", "--model", help="Of which model, where the vendor has several.")
 _json_option = typer.Option(False, "--json", help="Print JSON.")
 _reason = typer.Option("", "--reason", help="Why, for those who read it later.")
+_emergency = typer.Option(
+    False, "--emergency", help="As fast as the release was signed for: no --steps, no --wait."
+)
 _version = typer.Argument(..., help="A published version.")
 
 
@@ -66,9 +69,7 @@ def start(
         max=7 * 86400,
         help="Seconds between checks; 0: the product's.",
     ),
-    emergency: bool = typer.Option(
-        False, "--emergency", help="As fast as the release was signed for: no --steps, no --wait."
-    ),
+    emergency: bool = _emergency,
     json: bool = _json_option,
 ) -> None:
     """Roll a published release out: canaries and rings, then rising shares of the fleet."""
