@@ -32,6 +32,9 @@ _reason = typer.Option("", "--reason", help="Why, for those who read it later.")
 _emergency = typer.Option(
     False, "--emergency", help="As fast as the release was signed for: no --steps, no --wait."
 )
+_check_interval = typer.Option(
+    0, "--check-interval", min=0, max=7 * 86400, help="Seconds between checks; 0: the product's."
+)
 _version = typer.Argument(..., help="A published version.")
 
 
@@ -62,13 +65,7 @@ def start(
     silent_after: int = typer.Option(
         3600, "--silent-after", min=1, help="Seconds after which an attempt without result failed."
     ),
-    check_interval: int = typer.Option(
-        0,
-        "--check-interval",
-        min=0,
-        max=7 * 86400,
-        help="Seconds between checks; 0: the product's.",
-    ),
+    check_interval: int = _check_interval,
     emergency: bool = _emergency,
     json: bool = _json_option,
 ) -> None:
