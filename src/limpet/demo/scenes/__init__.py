@@ -6,6 +6,7 @@ from limpet.demo.scenes.failing import FAILING
 from limpet.demo.scenes.forging import FORGING
 from limpet.demo.scenes.founding import FACTORY, FIRST_RELEASE, VENDOR
 from limpet.demo.scenes.owning import CLAIM, START, USE
+from limpet.demo.scenes.repairing import REPAIRING
 from limpet.demo.scenes.resuming import RESUMING
 from limpet.demo.scenes.support import SUPPORT
 from limpet.demo.scenes.updating import PHASE_IN
@@ -25,6 +26,7 @@ SCENES: tuple[Scene, ...] = (
     RESUMING,
     FORGING,
     FAILING,
+    REPAIRING,
     SUPPORT,
     AUDIT,
 )

@@ -37,12 +37,16 @@ def _found_vendor(world: World, tell: Teller) -> None:
     tell(f"enrollment, repository, reports and pages on https://127.0.0.1:{world.vendor_port}")
 
 
-def release(world: World, version: str, *, product: Path | None = None, counter: int = 1) -> Path:
-    """Build, sign (offline keys) and publish one version; the release's directory."""
+def release(world: World, version: str, *, delta_from: str = "") -> Path:
+    """Build, sign (offline keys) and publish one version; the release's directory.
+
+    With a delta from the release `delta_from`, if it is given.
+    """
     out = world.stage.directory / f"release-{version}"
+    deltas = ("--delta-from", world.releases[delta_from]) if delta_from else ()
     world.stage.limpet(
-        "release", "build", product or world.product, "--trust", world.vendor / "trust",
-        "--version", version, "--security-counter", str(counter),
+        "release", "build", world.product, "--trust", world.vendor / "trust",
+        "--version", version, *deltas,
         "--minimum-days", f"{RAMP_SECONDS / _SECONDS_A_DAY:.8f}", "--largest-step", "60",
         "--out", out,
     )  # fmt: skip

@@ -1,0 +1,40 @@
+"""The mended firmware follows the halted one, and travels as a delta."""
+
+from limpet.demo.scenes.founding import release
+from limpet.demo.scenes.updating import NEW, owner, watch
+from limpet.demo.stage import Missed
+from limpet.demo.story import Scene, Teller
+from limpet.demo.world import World
+
+__all__ = ["MENDED", "REPAIRING"]
+
+MENDED = "1.3.1"
+REPAIR_SECONDS = 60.0
+
+
+def _repair(world: World, tell: Teller) -> None:
+    out = release(world, MENDED, delta_from=NEW)
+    shown = world.stage.limpet("release", "show", out)
+    [delta] = shown["deltas"]
+    tell(f"the unit is right again; the build makes a delta from {NEW}: {delta['size']:,} bytes")
+    world.stage.limpet(
+        "rollout", "start", MENDED, "--vendor", world.vendor,
+        "--steps", "60,100", "--wait", "1", "--silent-after", "30",
+    )  # fmt: skip
+    for device in world.devices:
+        owner(world, device, "check")
+    watch(
+        world,
+        f"rollout of {MENDED}",
+        lambda rows, status: all(row.version == MENDED for row in rows) and status.complete,
+        seconds=REPAIR_SECONDS,
+    )
+    for device in world.devices:
+        ways = [line["detail"] for line in world.log(device, "update-begins")]
+        if not ways or f"delta from {NEW}" not in ways[-1]:
+            raise Missed(f"{device.serial} took it another way: {ways[-1:]}")
+    tell(f"a device's log: {ways[-1]}")
+    tell(f"all {world.count} devices run {MENDED}; each verified every byte of the whole image")
+
+
+REPAIRING = Scene(f"Firmware {MENDED} mends it, and travels as a delta", _repair)
