@@ -1,5 +1,6 @@
 """What the owner may hold back, for how long, and how it is told: each with its bound."""
 
+import asyncio
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -223,3 +224,27 @@ def test_nothing_offered_any_more_ends_the_count_of_the_owners_days(
     repository.plan = Plan(model=MODEL, state=PlanState.IDLE, issued_at=NOW)
     repository.publish()
     assert check_as(bench).hold_until is None
+
+
+@pytest.mark.parametrize(("admitted", "installs"), [(1_000_000, True), (0, False)])
+def test_a_choice_that_changes_is_obeyed_at_once_and_never_the_vendors_turn(
+    bench: Bench, repository: RepositorySimulator, work: Path, admitted: int, installs: bool
+) -> None:
+    """Hours before the next check is due. The control is a release that the vendor holds."""
+    repository.offer(repository.add_release(work), admitted_ppm=admitted)
+    bench.wall = NOW.replace(hour=12)
+
+    async def life(engine: Engine) -> None:
+        engine.set_policy(m.UpdatePolicy(window=NIGHT))
+        await engine.check()
+        running = asyncio.ensure_future(engine.run())
+        await asyncio.sleep(0.05)
+        engine.set_policy(m.UpdatePolicy())
+        for _ in range(200 if installs else 20):
+            await asyncio.sleep(0.02)
+            if bench.told(ReportKind.INSTALLED):
+                break
+        running.cancel()
+
+    bench.run(life)
+    assert bool(bench.told(ReportKind.INSTALLED)) is installs
