@@ -35,6 +35,7 @@ from limpet.device.gateway.routes import ROUTES, Operation
 from limpet.device.link import messages as m
 from limpet.device.supervisor.status import Listening
 from limpet.firmware.archive import END, MAGIC, frame_entry
+from limpet.firmware.codec import pack_group
 from limpet.firmware.description import FirmwareDescription
 from limpet.firmware.slots import BootState, SlotRecord, Trial
 from limpet.firmware.tree import Entry, Kind
@@ -70,7 +71,11 @@ def make_seeds() -> dict[str, dict[str, bytes]]:
         "delta": delta_seeds(),
         "dns": _datagrams(),
         "est": {"wrapped": wrapped, "unwrapped": wrapped.replace(b"\n", b"") + b"\n"},
-        "group": {"sound": _group(b"content of a group " * 99), "bomb": _group(bytes(4 << 20))},
+        "group": {
+            "sound": _group(b"content of a group " * 99),
+            "bomb": _group(bytes(4 << 20)),
+            "zstd": _zstd(),
+        },
         "http": {name: b"\x08" + text for name, text in _requests().items()},
         "json": {type(one).__name__.lower(): encode_json(one) for one in _documents()},
         "label": {"sound": _label(), "start": b"limpet://claim?s=&c=&r="},
@@ -207,6 +212,11 @@ def _archive() -> bytes:
 
 def _group(content: bytes) -> bytes:
     return min(len(content), 1 << 20).to_bytes(3, "big") + zlib.compress(content)
+
+
+def _zstd() -> bytes:
+    content = b"content of a group " * 99
+    return len(content).to_bytes(3, "big") + pack_group(content)
 
 
 def _label() -> bytes:

@@ -43,6 +43,7 @@ from limpet.device.updater.rest import Rested
 from limpet.device.updater.way import DeltaRecord
 from limpet.errors import Rejected
 from limpet.firmware.archive import ArchiveReader, ReaderState
+from limpet.firmware.codec import Codec
 from limpet.firmware.description import FirmwareDescription
 from limpet.firmware.image import GROUP_BYTES, PACKED_BYTES, open_group
 from limpet.firmware.installation import _Journal as Journal
@@ -238,11 +239,13 @@ def _group(data: bytes) -> None:
     packed = data[3 : 3 + PACKED_BYTES]
     if not packed or not size:
         return
-    try:
-        opened = open_group(packed, Group(packed=len(packed), size=size, sha256="0" * 64))
-    except Rejected:
-        return
-    raise AssertionError(f"{len(opened)} bytes with a hash that cannot be right")
+    codecs: tuple[Codec, ...] = ("zlib", "zstd")
+    for codec in codecs:
+        try:
+            open_group(packed, Group(packed=len(packed), size=size, sha256="0" * 64), codec)
+        except Rejected:
+            continue
+        raise AssertionError("bytes with a hash that cannot be right")
 
 
 _READING = bodies.FunctionBody(

@@ -155,7 +155,7 @@ def _bad_group(packed: Path, image: Image) -> int:
     offset = 0
     for number, group in enumerate(image.groups):
         try:
-            open_group(packed.read_bytes()[offset : offset + group.packed], group)
+            open_group(packed.read_bytes()[offset : offset + group.packed], group, image.codec)
         except Rejected:
             return number
         offset += group.packed

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from limpet.errors import LimpetError, Rejected, Unavailable
-from limpet.firmware.installation import InstalledTree, is_tree, put_in_place, remove_tree
+from limpet.firmware.placing import InstalledTree, is_tree, put_in_place, remove_tree
 from limpet.firmware.tree import Kind, walk_tree
 from limpet.storage import advice_for, reason_for, sync_directory
 

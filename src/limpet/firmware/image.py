@@ -5,21 +5,22 @@ Owns how a tree becomes the file `images/<sha256>.img` and its description
 compressed byte: what comes out is bounded by the signed size before it is
 compared with the signed hash (SHA-256, FIPS 180-4).
 
-A group is at most 1 MiB of archive, as one zlib stream (RFC 1950). Groups follow
+A group is at most 1 MiB of archive, as one Zstandard frame (RFC 8878). Groups follow
 each other without any framing; the manifest says where each begins.
 """
 
 import hashlib
 import os
 import secrets
-import zlib
 from collections.abc import Callable, Iterator
-from itertools import accumulate
+from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import Literal
 
 from limpet.errors import Rejected, Unavailable
 from limpet.firmware.archive import END, MAGIC, frame_entry
+from limpet.firmware.codec import Codec, pack_group, unpack_group
 from limpet.firmware.tree import Kind, TreeHash, walk_tree
 from limpet.storage import sync_directory
 from limpet.wire.release import Group, Image, Verity
@@ -38,9 +39,8 @@ __all__ = [
 
 GROUP_BYTES = 1 << 20
 PACKED_BYTES = GROUP_BYTES + (64 << 10)
-"""Largest packed group that anyone reads: zlib adds far less to bytes that do not compress."""
+"""Largest packed group that anyone reads: packing adds far less to bytes that do not compress."""
 
-_LEVEL = 9
 _READ_BYTES = 1 << 18
 
 ReadRange = Callable[[int, int], bytes]
@@ -53,7 +53,7 @@ ReadGroup = Callable[[int], bytes]
 def build_image(tree: Path, out: Path) -> Image:
     """Pack `tree` into the file `out`; the same tree gives the same bytes.
 
-    (With one version of zlib; the unpacked archive is the same with any.)
+    (With one version of zstandard; the unpacked archive is the same with any.)
     Raises `Rejected("tampered-tree")` if `tree` holds what firmware cannot, `Unavailable`.
     """
     digest = TreeHash()
@@ -62,7 +62,7 @@ def build_image(tree: Path, out: Path) -> Image:
         path=packed,
         packed=sum(group.packed for group in groups),
         size=size,
-        codec="zlib",
+        codec="zstd",
         groups=groups,
         tree_sha256=digest.hexdigest(),
     )
@@ -86,7 +86,7 @@ def pack_file(
         path=path,
         packed=sum(group.packed for group in groups),
         size=size,
-        codec="zlib",
+        codec="zstd",
         groups=groups,
         tree_sha256=whole.hexdigest(),
         kind=kind,
@@ -101,8 +101,7 @@ def _pack(pieces: Iterator[bytes], out: Path) -> tuple[str, int, tuple[Group, ..
     part = out.with_name(f".{out.name}.{secrets.token_hex(4)}.part")
     try:
         with part.open("xb") as file:
-            for data in _grouped(pieces):
-                packed = zlib.compress(data, _LEVEL)
+            for data, packed in _packed(_grouped(pieces)):
                 whole.update(packed)
                 file.write(packed)
                 sha256 = hashlib.sha256(data).hexdigest()
@@ -118,20 +117,14 @@ def _pack(pieces: Iterator[bytes], out: Path) -> tuple[str, int, tuple[Group, ..
     return f"images/{whole.hexdigest()}.img", sum(group.size for group in groups), tuple(groups)
 
 
-def open_group(packed: bytes, group: Group) -> bytes:
+def open_group(packed: bytes, group: Group, codec: Codec) -> bytes:
     """The archive bytes of `group`, verified. Raises `Rejected("tampered-image")`.
 
     Never makes more than the signed size plus one byte, whatever the bytes claim.
     """
     if len(packed) != group.packed:
         raise Rejected("tampered-image", f"a group of {len(packed)} bytes, not {group.packed}")
-    stream = zlib.decompressobj()
-    try:
-        data = stream.decompress(packed, group.size + 1)
-    except zlib.error as error:
-        raise Rejected("tampered-image", "a group does not unpack") from error
-    if len(data) != group.size or not stream.eof or stream.unused_data:
-        raise Rejected("tampered-image", "a group unpacks to another size than signed")
+    data = unpack_group(packed, group.size, codec)
     if hashlib.sha256(data).hexdigest() != group.sha256:
         raise Rejected("tampered-image", "a group's hash is not the signed one")
     return data
@@ -143,7 +136,7 @@ def group_reader(image: Image, read_range: ReadRange) -> ReadGroup:
 
     def read(index: int) -> bytes:
         group = image.groups[index]
-        return open_group(read_range(begins[index], group.packed), group)
+        return open_group(read_range(begins[index], group.packed), group, image.codec)
 
     return read
 
@@ -179,6 +172,15 @@ def _archive(tree: Path, digest: TreeHash) -> Iterator[bytes]:
             raise Rejected("tampered-tree", f"{entry.name} changed while it was read")
         digest.add(entry, content.digest())
     yield END
+
+
+def _packed(groups: Iterator[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Each group and what it is packed to, in order; by a thread for each processor."""
+    workers = os.cpu_count() or 1
+    with ThreadPoolExecutor(workers) as pool:
+        # So many at a time, because `map` reads all of what it is given at once.
+        while batch := list(islice(groups, 8 * workers)):
+            yield from zip(batch, pool.map(pack_group, batch), strict=True)
 
 
 def _grouped(pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -10,13 +10,11 @@ end: digest of the whole tree, swap by rename, journal removed. A journal may li
 installation begins again from nothing, once.
 """
 
-import contextlib
 import errno
 import hashlib
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +24,7 @@ from msgspec import Meta
 from limpet.errors import LimpetError, Rejected, Unavailable
 from limpet.firmware.archive import ArchiveReader, Begin, ReaderState
 from limpet.firmware.image import PACKED_BYTES, ReadGroup, ReadRange, group_reader
+from limpet.firmware.placing import InstalledTree, is_tree, put_in_place, remove_tree
 from limpet.firmware.tree import MAX_TREE_BYTES, Entry, Kind, digest_tree
 from limpet.storage import (
     advice_for,
@@ -55,14 +54,6 @@ _SPARE_BYTES = 1 << 20
 
 Progress = Callable[[int, int], None]
 """Called with (groups done, groups in all) after each durable group."""
-
-
-@dataclass(frozen=True, slots=True)
-class InstalledTree:
-    """A slot whose tree is durable and was found equal to its signed digest."""
-
-    path: Path
-    tree_sha256: str
 
 
 class _Journal(Message, frozen=True, kw_only=True):
@@ -132,34 +123,6 @@ def verify_description(image: Image) -> None:
         raise Rejected("malformed", "the sizes of the image's groups do not add up")
     if size > 2 * MAX_TREE_BYTES:
         raise Rejected("malformed", "the image is larger than firmware may be")
-
-
-def is_tree(path: Path, tree_sha256: str) -> bool:
-    """Whether `path` is the tree of this digest."""
-    try:
-        return digest_tree(path) == tree_sha256
-    except LimpetError:
-        return False
-
-
-def put_in_place(new: Path, slot: Path) -> None:
-    """Replace `slot` by the directory `new` beside it, durably."""
-    old = slot.with_name(f"{slot.name}.old")
-    remove_tree(old)
-    with contextlib.suppress(FileNotFoundError):
-        slot.rename(old)
-    new.rename(slot)
-    sync_directory(slot.parent)
-    remove_tree(old)
-
-
-def remove_tree(path: Path) -> None:
-    """Remove a directory, or a link or file that stands in its place, if it is there."""
-    with contextlib.suppress(FileNotFoundError):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
 
 
 def _make_directory(path: Path) -> None:

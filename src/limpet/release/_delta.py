@@ -18,7 +18,7 @@ from limpet.firmware.old_image import OldDevice
 from limpet.storage import sync_directory
 from limpet.wire.release import Delta, Image, ReleaseManifest
 
-__all__ = ["DeltaMade", "OldRelease", "delta_file", "make_delta"]
+__all__ = ["DeltaMade", "OldRelease", "delta_file", "encode_streams", "make_delta"]
 
 WORTH = 0.9
 """A delta of more than this share of the whole image is not worth another file."""
@@ -76,7 +76,7 @@ def _make(
     old: OldRelease, image: Image, out: Path, streams: tuple[Path, Path], progress: Progress
 ) -> DeltaMade:
     version, base = old.manifest.version, old.manifest.image
-    index, segments = _encode(streams, [group.size for group in image.groups], progress)
+    index, segments = encode_streams(streams, [group.size for group in image.groups], progress)
     size = len(index) + sum(map(len, segments))
     if size > image.packed * WORTH:
         return DeltaMade(version, size, None)
@@ -107,7 +107,7 @@ def _make(
     return DeltaMade(version, size, delta)
 
 
-def _encode(
+def encode_streams(
     streams: tuple[Path, Path], groups: Sequence[int], progress: Progress
 ) -> tuple[bytes, list[bytes]]:
     """The index and the segments."""

@@ -74,7 +74,7 @@ class Image(Message, frozen=True, kw_only=True, omit_defaults=True):
     path: Annotated[str, Meta(pattern="^images/[0-9a-f]{64}\\.img$")]  # below the repository's URL
     packed: Count  # bytes of the whole file in transport
     size: Count  # bytes unpacked
-    codec: Literal["zlib"]
+    codec: Literal["zlib", "zstd"]  # of each group
     groups: tuple[Group, ...]
     tree_sha256: Digest  # of the installed tree, see limpet.firmware.tree; else of all its bytes
     kind: Literal["tree", "block", "bundle"] = "tree"
