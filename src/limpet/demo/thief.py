@@ -4,7 +4,9 @@ Works with the stolen keys and files alone, through the TUF metadata API: it use
 none of the vendor's own checks, because a thief would not.
 """
 
+import contextlib
 import hashlib
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -44,6 +46,18 @@ class Thief:
         }
         plan = Plan(**(fields | changes))
         self._publish(f"rollout/{MODEL}", plan_path(MODEL), encode_json(plan), self._online())
+
+    @contextlib.contextmanager
+    def covering_its_tracks(self) -> Iterator[None]:
+        """Afterwards nothing is offered, and the plans of the block are gone from the server:
+        who looks at the vendor later, as the audit does, does not hold them against it."""
+        plans = self._repository / "targets" / "rollout"
+        before = set(plans.rglob("*.json"))
+        yield
+        made = set(plans.rglob("*.json")) - before
+        self.stop_offering()
+        for plan in made:
+            plan.unlink()
 
     def stop_offering(self) -> None:
         """Offer nothing any more."""

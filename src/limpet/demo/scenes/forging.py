@@ -49,7 +49,8 @@ def _forge(world: World, tell: Teller) -> None:
     _refused(world, thief, offer, tell)
 
     rushed = _Offer("1.2.0 for everybody in one step", "1.2.0", manifest, "out-of-bounds")
-    _refused(world, thief, rushed, tell, previous_ppm=0)
+    with thief.covering_its_tracks():
+        _refused(world, thief, rushed, tell, previous_ppm=0)
 
     other = thief.manifest(genuine, version="1.2.1", model="radiator")
     thief.sign_offline(other, "1.2.1")
