@@ -84,7 +84,8 @@ class Timetable:
     ) -> None:
         """Return when the next check is due, or when a wake finds it `is_hurried`."""
         while True:
-            # What was due before a rest is due after it: who wakes us shall not put it off.
+            # What was due before a rest or a wake is due after it: who wakes us, or changes the
+            # policy often, shall not put the check off.
             wait = min(draw(), max(self.left, 0.0))
             self.check_at = self._monotonic() + wait
             self.next_check = now() + timedelta(seconds=wait)
@@ -93,6 +94,6 @@ class Timetable:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     woken = await self._wake.wait()
-            self.check_at = _NEVER
             if not woken or is_hurried():
+                self.check_at = _NEVER
                 return
