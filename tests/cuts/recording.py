@@ -1,0 +1,45 @@
+"""Records a life: `tests.cuts.life` under strace(1), read into operations.
+
+Owns the working directory of one recording. Needs the Debian package strace.
+"""
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.cuts.calls import STRACE, read_calls
+from tests.cuts.operations import Recording
+from tests.cuts.recorder import record
+
+__all__ = ["Recorded", "make_recording"]
+
+LONGEST_SECONDS = 900
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What a recording left: its operations, and the vendors as they were (see `life`)."""
+
+    work: Path
+    device: Recording
+
+    def vendor(self, version: str) -> Path:
+        """The vendor while it offered `version`."""
+        return self.work / f"vendor-{version}"
+
+
+def make_recording(work: Path) -> Recorded:
+    """Live a life below the new directory `work`, and read what it did to the device."""
+    work.mkdir(parents=True)
+    trace = work / "trace"
+    command = [*STRACE, "-o", str(trace), sys.executable, "-m", "tests.cuts.life", str(work)]
+    subprocess.run(command, check=True, timeout=LONGEST_SECONDS)
+    return read_recording(work)
+
+
+def read_recording(work: Path) -> Recorded:
+    """What `make_recording` left in `work`."""
+    calls = read_calls(work / "trace")
+    places = {"root": work / "device", "before": work / "before", "marks": work / "marks"}
+    return Recorded(work, record(calls, **places))
