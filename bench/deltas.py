@@ -7,11 +7,10 @@ tool that is not installed is left out, and said.
 
 import argparse
 import json
-import os
 import shutil
+import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -59,8 +58,6 @@ def _chunks(names: Mapping[str, str]) -> int:
 
 def _zck(names: Mapping[str, str]) -> int:
     """What zchunk fetches: the header, and the chunks that the old file does not have."""
-    import subprocess
-
     command = ["zck_delta_size", f"{names['work']}/old.zck", names["delta"]]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return int(next(line for line in said.splitlines() if "Would download" in line).split()[2])
@@ -135,16 +132,27 @@ TOOLS = (
 _ENDING = {"casync": "caibx", "zchunk": "zck"}
 
 
+_WATCH = """
+import os, resource, sys, time
+began = time.monotonic()
+child = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ,
+                        file_actions=[(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)])
+status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+print(time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(status)
+"""
+"""A small process between: a child's most memory begins with that of whoever started it."""
+
+
 def run(command: Sequence[str], names: Mapping[str, str]) -> tuple[float, int]:
-    """Seconds and the most KiB of one child; ends the bench if it fails."""
+    """Seconds and the most KiB of one program; ends the bench if it fails."""
     words = [word.format(**names) for word in command]
-    began = time.monotonic()
-    quiet = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
-    child = os.posix_spawnp(words[0], words, os.environ, file_actions=quiet)
-    _, status, usage = os.wait4(child, 0)
-    if status:
-        sys.exit(f"bench: {' '.join(words)} failed ({os.waitstatus_to_exitcode(status)})")
-    return time.monotonic() - began, usage.ru_maxrss
+    watched = [sys.executable, "-I", "-S", "-c", _WATCH, *words]
+    done = subprocess.run(watched, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        sys.exit(f"bench: {' '.join(words)} failed ({done.returncode})")
+    seconds, kib = done.stdout.split()
+    return float(seconds), int(kib)
 
 
 def measure(tool: Tool, pair: Pair, work: Path) -> Row:
