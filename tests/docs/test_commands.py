@@ -16,7 +16,8 @@ from limpet.cli.main import COMMANDS, build_app
 _LINE = re.compile(r"^\s*(?:\$ )?(?:\./run (?:limpet )?|limpet )(.+)$", re.M)
 _INLINE = re.compile(r"`(?:\./run (?:limpet )?|limpet )([a-z][^`]*)`")
 _ENDS = frozenset({"|", "&", ">", "&&", ";"})
-RUNS_OWN = frozenset({"test", "check", "demo", "fuzz", "bench", "trace", "cuts"})  # words of the run script
+# Words of the run script.
+RUNS_OWN = frozenset({"test", "check", "demo", "fuzz", "bench", "trace", "cuts"})
 
 
 @cache
