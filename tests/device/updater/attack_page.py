@@ -68,6 +68,8 @@ def _answer(attack: Attack) -> str:
         Outcome.NOTHING: "sees nothing to install",
         Outcome.READY: "**installs**",
     }[attack.outcome]
+    if attack.left is not None:
+        word = "fetches the image" if attack.left else "installs by the delta"
     reason = f": `{attack.reason}`" if attack.reason else ""
     return f"{word}{reason}" + (f"; {attack.does}" if attack.does else "")
 

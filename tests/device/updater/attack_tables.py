@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from tests.device.updater.attacks import Attack
 from tests.device.updater.attacks_by_server import SERVER_ATTACKS
 from tests.device.updater.attacks_on_content import CONTENT
+from tests.device.updater.attacks_on_deltas import DELTAS
 from tests.device.updater.attacks_on_time import TIME
 
 __all__ = ["ATTACKS", "ELSEWHERE", "TABLES", "Elsewhere"]
 
-TABLES: dict[str, tuple[Attack, ...]] = {**CONTENT, **TIME, **SERVER_ATTACKS}
+TABLES: dict[str, tuple[Attack, ...]] = {**CONTENT, **TIME, **SERVER_ATTACKS, **DELTAS}
 ATTACKS: tuple[Attack, ...] = tuple(attack for table in TABLES.values() for attack in table)
 
 
@@ -122,6 +123,27 @@ ELSEWHERE: dict[str, tuple[Elsewhere, ...]] = {
             "a body without end, another range than asked",
             "reads to the signed size; refuses another range",
             f"{_UPDATER}/test_transfer.py::test_another_range_than_asked_is_refused",
+        ),
+        Elsewhere(
+            "a delta without end, of another range, redirected, a page, gone",
+            "reads to the signed size; fetches the image",
+            f"{_UPDATER}/test_delta_surroundings.py::test_a_server_of_a_delta_that_misbehaves_costs_bytes_or_time_and_nothing_else",
+        ),
+        Elsewhere(
+            "a server that has the image and is silent, or fails, for the delta",
+            "waits: a broken line is no reason for a download many times as large",
+            f"{_UPDATER}/test_delta_surroundings.py::test_a_server_of_a_delta_that_misbehaves_costs_bytes_or_time_and_nothing_else",
+            "a delay",
+        ),
+        Elsewhere(
+            "a delta that ends the updater's process",
+            "is not decoded a third time; fetches the image",
+            f"{_UPDATER}/test_deltas.py::test_a_delta_that_ends_the_process_is_not_decoded_a_third_time",
+        ),
+        Elsewhere(
+            "a disk that is full in the midst of a delta",
+            "says `disk-full`, starts the old firmware, and installs once the disk is well",
+            f"{_UPDATER}/test_delta_surroundings.py::test_a_disk_that_is_full_in_the_midst_of_a_delta_is_named_and_waited_for",
         ),
         Elsewhere(
             "a disk that is full, over its quota, read-only, forbidden or broken, from any system"

@@ -145,5 +145,8 @@ class Attack:
     reason: str = ""
     does: str = ""  # beyond the outcome, for people
     residual: str = "-"
+    left: str | None = None
+    """Why the delta is given up, as the log says; empty: it is not. What was signed is installed
+    either way."""
     after: Callable[[Case], None] | None = still_the_vendors
     """What the vendor does so that the device installs again; None: nothing can be undone."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.device.updater.attack_tables import ATTACKS
 from tests.device.updater.attacks import EVENTS, REPORTS, Attack, Case
+from tests.device.updater.attacks_on_deltas import delta_offered
 from tests.device.updater.bench import Bench
 from tests.device.updater.simulator import RepositorySimulator
 
@@ -38,6 +39,8 @@ def test_an_attack_meets_its_answer_and_the_running_firmware_is_untouched(
     result, status = case.check()
     assert (result.outcome, result.reason) == (attack.outcome, attack.reason), result
     assert_told(case, result, status, since=reports)
+    if attack.left is not None:
+        assert_installed_as_signed(case, attack.left)
     if attack.outcome is Outcome.READY:
         return  # what the table calls a limit: the vendor's own signed firmware is installed
     assert case.boot_records() == records, "boot's record, byte by byte"
@@ -47,6 +50,19 @@ def test_an_attack_meets_its_answer_and_the_running_firmware_is_untouched(
     assert (case.bench.slot, case.bench.version) == ("a", "1.0.0"), "and starts again"
     if attack.after is not None:
         assert_it_ends(case, attack, genuine)
+
+
+def assert_installed_as_signed(case: Case, left: str) -> None:
+    """By the image where the delta was left, and by it alone where it was not."""
+    assert case.release is not None
+    slots, asked = case.bench.root / "slots", case.repository.asked
+    assert digest_tree(slots / "a") == case.bench.tree_before, "what runs is untouched"
+    assert digest_tree(slots / "b") == digest_tree(case.work / f"tree-{case.release.version}")
+    assert any(path.startswith("images/") for path in asked) == bool(left)
+    said = [text for event, text, _ in case.bench.logged if event in ("delta-failed", "delta-left")]
+    assert any(left in text for text in said) if left else not said, said
+    case.bench.boot()
+    assert (case.bench.slot, case.bench.version) == ("b", case.release.version)
 
 
 def assert_told(case: Case, result: CheckResult, status: m.UpdateStatus, *, since: int) -> None:
@@ -79,6 +95,8 @@ def test_the_same_steps_without_the_deed_install_the_release(
     assert case.release is not None
     tree = case.work / f"tree-{case.release.version}"
     assert digest_tree(case.bench.root / "slots" / "b") == digest_tree(tree)
+    by_delta = before is delta_offered
+    assert any(path.startswith("images/") for path in case.repository.asked) != by_delta
 
 
 def assert_it_ends(case: Case, attack: Attack, genuine: dict[str, bytes]) -> None:
