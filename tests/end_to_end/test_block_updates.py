@@ -58,7 +58,8 @@ def test_a_block_image_is_written_to_the_other_device_tried_and_confirmed(
     assert record.verity is not None
     size = hash_offset(record.verity)
     assert Path(devices.b).read_bytes()[:4] == b"hsqs", "a squashfs on the device itself"
-    assert os.stat(devices.b).st_uid == 0, "the running slot is root's alone"
+    found = os.stat(devices.b)
+    assert (found.st_uid, found.st_mode & 0o777) == (0, 0o640), "only root writes what runs"
     assert size > 1 << 20
 
 
@@ -81,6 +82,19 @@ def test_a_block_image_that_fails_falls_back_to_the_other_device(
         patience=60,
     )
     assert world.running_version() == "1.1.0"
+
+
+def test_a_block_image_is_made_of_the_one_that_runs_by_a_delta(
+    blocks: tuple[World, SlotDevices],
+) -> None:
+    """The confined updater reads the running slot's device, and writes the other one only."""
+    world, devices = blocks
+    before = Path(devices.b).read_bytes()
+    world.offer(world.release("1.4.0", form=Form.BLOCK, base="1.1.0"))
+    until(lambda: world.running_version() == "1.4.0", "not confirmed", world.device, patience=60)
+    assert world.device.has_logged("update-begins", "installing 1.4.0: delta from 1.1.0, ")
+    assert not world.device.has_logged("delta-failed", ""), "the confined updater cannot read it"
+    assert Path(devices.b).read_bytes() == before
 
 
 SYSTEM = """

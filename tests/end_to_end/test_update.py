@@ -71,13 +71,15 @@ class World:
         product: Path | None = None,
         form: Form = Form.TREE,
         packer: Path | None = None,
+        base: str = "1.0.0",
     ) -> PlannedRelease:
-        """Build with a delta from the first release, sign and publish, as the manager does."""
+        """Build, for trees or another `base` with a delta from that, sign and publish, as the
+        manager does."""
         out = self.home.root.parent / f"release-{version}"
         wanted = order(self.home, product or self.product, version)
-        first = self.home.root.parent / "release-1.0.0"
-        if form is not Form.BUNDLE:
-            olds = load_olds([first], model="thermostat", below=version)
+        if form is Form.TREE or base != "1.0.0":
+            old = self.home.root.parent / f"release-{base}"
+            olds = load_olds([old], model="thermostat", below=version)
             wanted = replace(wanted, delta_from=olds)
         build_release(replace(wanted, form=form, packer=packer), out)
         return self.publish(version)

@@ -68,7 +68,7 @@ class OldImage(Protocol):
         """Its bytes."""
 
     def read(self, offset: int, length: int) -> bytes:
-        """Exactly these bytes, within `size`. Raises `Unavailable`, `Rejected("tampered-tree")`."""
+        """Exactly these bytes, within `size`. Raises `Rejected`."""
 
 
 @dataclass(frozen=True, slots=True)

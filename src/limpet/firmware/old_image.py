@@ -1,7 +1,9 @@
 """What runs now, as the uncompressed stream that it was installed from: read, never written.
 
 Owns the two kinds: a tree, whose archive is never made but looked up piece by piece, and a block
-device or raw image. Believes in neither: whoever makes new bytes of them verifies those.
+device or raw image. Believes in neither: whoever makes new bytes of them verifies those. What
+cannot be read is `Rejected`, not `Unavailable`: a bad sector stays, and waiting for it would keep a
+device from the whole image for ever.
 """
 
 import os
@@ -19,15 +21,18 @@ class OldTree:
     """The archive stream (`limpet.firmware.archive`) of the tree at `path`; close it in the end."""
 
     def __init__(self, path: Path) -> None:
-        """Look at every name and size. Raises `Rejected("tampered-tree")`, `Unavailable`."""
+        """Look at every name and size. Raises `Rejected("tampered-tree" | "unreadable-slot")`."""
         self._path = path
         self._entries: list[Entry] = []
         self._begins: list[int] = []
         at = len(MAGIC)
-        for entry in walk_tree(path):
-            self._entries.append(entry)
-            self._begins.append(at)
-            at += len(frame_entry(entry)) + entry.size
+        try:
+            for entry in walk_tree(path):
+                self._entries.append(entry)
+                self._begins.append(at)
+                at += len(frame_entry(entry)) + entry.size
+        except Unavailable as error:
+            raise Rejected("unreadable-slot", error.message) from error
         self._end = at
         self._open: tuple[str, int] | None = None
 
@@ -39,7 +44,7 @@ class OldTree:
     def read(self, offset: int, length: int) -> bytes:
         """The bytes from `offset` on; fewer only at the end of the stream.
 
-        Raises `Rejected("tampered-tree")` if a file is shorter than it was, `Unavailable`.
+        Raises `Rejected("tampered-tree")` if a file is shorter than it was, "unreadable-slot".
         """
         made: list[bytes] = []
         end = min(offset + length, self.size)
@@ -77,7 +82,7 @@ class OldTree:
         try:
             return os.pread(self._descriptor(entry.name), length, offset)
         except OSError as error:
-            raise _unavailable(self._path / entry.name, error) from error
+            raise _unreadable(self._path / entry.name, error) from error
 
     def _descriptor(self, name: str) -> int:
         """One file is open at a time: most instructions read where the one before did."""
@@ -92,22 +97,22 @@ class OldDevice:
     """The first `size` bytes of the block device or file at `path`; close it in the end."""
 
     def __init__(self, path: Path, size: int) -> None:
-        """Raises `Unavailable`."""
+        """Raises `Rejected("unreadable-slot")`."""
         self._path, self.size = path, size
         try:
             self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
-            raise _unavailable(path, error) from error
+            raise _unreadable(path, error) from error
 
     def read(self, offset: int, length: int) -> bytes:
-        """The bytes from `offset` on; fewer only at the end. Raises `Unavailable`."""
+        """The bytes from `offset` on; fewer only at the end. Raises as `__init__`."""
         made: list[bytes] = []
         length = min(length, self.size - offset)
         while length > 0:
             try:
                 piece = os.pread(self._descriptor, length, offset)
             except OSError as error:
-                raise _unavailable(self._path, error) from error
+                raise _unreadable(self._path, error) from error
             if not piece:
                 break
             made.append(piece)
@@ -119,5 +124,5 @@ class OldDevice:
         os.close(self._descriptor)
 
 
-def _unavailable(path: Path, error: OSError) -> Unavailable:
-    return Unavailable(f"cannot read {path}: {(error.strerror or 'failed').lower()}")
+def _unreadable(path: Path, error: OSError) -> Rejected:
+    return Rejected("unreadable-slot", f"cannot read {path}: {(error.strerror or 'failed').lower()}")

@@ -1,5 +1,6 @@
 """A device that updates by a delta, and what it does when the delta is bad, lost or deadly."""
 
+import errno
 import hashlib
 import json
 import os
@@ -22,6 +23,8 @@ from limpet.firmware.tree import digest_tree
 from limpet.release import OldRelease
 from limpet.release._delta import delta_file, make_delta
 from limpet.wire.release import Delta, Image, ReleaseManifest
+
+WHERE = {"pread": "old_image", "scandir": "tree"}
 
 
 @dataclass
@@ -146,6 +149,26 @@ def test_a_slot_that_changed_since_its_start_costs_bytes_and_nothing_else(
     data.write_bytes(bytes(content))
     assert bench.check().outcome is Outcome.READY
     assert offered.fetched() == ["deltas", "images"]
+    assert staged(bench) == offered.manifest.image.tree_sha256
+
+
+@pytest.mark.parametrize("call", ["pread", "scandir"])
+def test_a_slot_that_cannot_be_read_any_more_gets_the_image(
+    bench: Bench, offered: Offered, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """A bad sector is not waited for: it stays. The control is the first test."""
+    real, slot = getattr(os, call), bench.root / "slots" / "a"
+
+    def fail(which: Any, *more: Any) -> Any:
+        path = Path(f"/proc/self/fd/{which}").readlink() if isinstance(which, int) else Path(which)
+        if path.is_relative_to(slot):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(which, *more)
+
+    monkeypatch.setattr(f"limpet.firmware.{WHERE[call]}.os.{call}", fail)
+    assert bench.check().outcome is Outcome.READY
+    assert offered.fetched()[-1] == "images"
+    assert "input/output error" in events(bench, "delta-failed")[0].lower()
     assert staged(bench) == offered.manifest.image.tree_sha256
 
 

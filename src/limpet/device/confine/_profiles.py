@@ -145,6 +145,7 @@ def file_grants(start: Start) -> tuple[FileGrant, ...]:
     if start.role is Role.UPDATER and (slots := load_devices(start.root)) is not None:
         read.append(start.root / "slots" / DEVICES_FILE)
         if slots.rauc is None:
+            read.append(slots.device_of(start.slot))  # what a delta begins from
             devices.append(slots.device_of(other_slot(start.slot)))
     if start.role is Role.APP:
         read += map(Path, SENSORS)

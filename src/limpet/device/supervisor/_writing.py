@@ -72,11 +72,12 @@ class _Blocks:
         self._devices = devices
 
     def prepare(self, running: SlotName, users: Users | None) -> None:
-        """The running slot's device is root's alone, the other one the updater's."""
+        """The updater reads the running slot's device, which is root's, for deltas from it, and
+        has the other one."""
         if users is None:
             return
         updater = users["updater"]
-        _own(self._devices.device_of(running), 0, 0)
+        _own(self._devices.device_of(running), 0, updater.gid, mode=0o640)
         _own(self._devices.device_of(other_slot(running)), updater.uid, updater.gid)
 
     def take(self, slot: SlotName, record: SlotRecord) -> None:
@@ -133,10 +134,10 @@ def _verify(device: Path, record: SlotRecord) -> None:
     verify_blocks(device, record.verity)
 
 
-def _own(device: Path, uid: int, gid: int) -> None:
+def _own(device: Path, uid: int, gid: int, *, mode: int = 0o600) -> None:
     try:
         os.chown(device, uid, gid)
-        os.chmod(device, 0o600)
+        os.chmod(device, mode)
     except OSError as error:
         raise Unavailable(f"cannot give {device} its owner: {error.strerror}") from error
 

@@ -220,6 +220,8 @@ class _Run:
 
     def _choose_delta(self, verified: VerifiedRelease) -> Delta | None:
         check, metadata = self._check, self._metadata()
+        if verified.manifest.image.kind == "bundle":
+            return None  # the slot holds what another updater made of one, not its bytes
         return choose_delta(
             verified.manifest.deltas,
             tree_sha256=check.running_tree,
