@@ -71,6 +71,7 @@ class _Recorder:
         self._owner_ports: tuple[int, int] | None = None
         self._begun: dict[str, Any] | None = None
         self._answer: int | None = None
+        self._owner = -1  # the process that asks
 
     def run(self, calls: Iterable[Call], before: Path) -> Recording:
         self._scan(before)
@@ -82,7 +83,7 @@ class _Recorder:
                 for line in call.strings()[0].splitlines():
                     mark = json.loads(line)
                     is_on = is_on or mark["mark"] == "power-on"
-                    self._marked(mark)
+                    self._marked(mark, call.process)
             elif is_on and self._root in self._decoded(call):
                 self._operations += self._of(call)
             self._lengths.append(len(self._operations))
@@ -138,16 +139,15 @@ class _Recorder:
         ports = call.ports()
         if self._begun is None or ports is None:
             return
-        if self._owner_ports is None:
-            self._owner_ports, self._owner = ports, call.process
-        if call.process == self._owner and ports == self._owner_ports:
-            self._answer = None  # still asking
-        elif ports == self._owner_ports[::-1] and self._answer is None:
+        if call.process == self._owner:
+            self._owner_ports, self._answer = ports, None  # still asking
+        elif ports[::-1] == self._owner_ports and self._answer is None:
             self._answer = len(self._operations)
 
-    def _marked(self, mark: dict[str, Any]) -> None:
-        if mark["mark"] == "begin":
+    def _marked(self, mark: dict[str, Any], process: int) -> None:
+        if mark["mark"] == "begin":  # by the owner's program, others may be talking meanwhile
             self._begun, self._answer, self._owner_ports = mark, None, None
+            self._owner = process
             self._operations.append(Mark(mark))
         elif mark["mark"] == "end":
             if mark["acknowledged"]:

@@ -1,5 +1,6 @@
 """A program under strace becomes operations that lead to what it left on the disk."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -7,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.cuts.calls import STRACE, read_calls
+from tests.cuts.calls import STRACE, Call, read_calls
 from tests.cuts.disk import Disk, Node
-from tests.cuts.operations import Mark, Recording, Sync
+from tests.cuts.operations import Entries, Mark, Recording, Sync
 from tests.cuts.recorder import record
 
 BUSY = """
@@ -130,3 +131,48 @@ os.write(out, b'{{"mark": "power-on"}}\\n')
 """
     with pytest.raises(AssertionError):
         traced(directories, program)
+
+
+OWNER, DEVICE, OTHER = 10, 20, 30
+
+
+def sent(process: int, ports: tuple[int, int]) -> Call:
+    """Something that a process sent on a connection."""
+    where = f"5<TCP:[127.0.0.1:{ports[0]}->127.0.0.1:{ports[1]}]>"
+    return Call(0, process, "sendto", f'{where}, "\\x41", 1, 0, NULL, 0', 1)
+
+
+def test_a_change_is_acknowledged_by_the_answer_to_it_not_by_what_others_say_meanwhile(
+    tmp_path: Path,
+) -> None:
+    root, marks = tmp_path / "root", tmp_path / "marks"
+    root.mkdir()
+
+    def hexed(text: str) -> str:
+        return "".join(f"\\x{one:02x}" for one in text.encode())
+
+    def marked(**mark: object) -> Call:
+        text = f'3<{hexed(str(marks))}>, "{hexed(json.dumps(mark))}", 99'
+        return Call(0, OWNER, "write", text, 99)
+
+    def made(name: str) -> Call:
+        return Call(0, DEVICE, "mkdir", f'"{hexed(f"{root}/{name}")}", 0700', 0)
+
+    calls = [
+        marked(mark="power-on"),
+        marked(mark="begin", setting="target", value=1),
+        sent(OTHER, (600, 443)),  # the updater asks its vendor, before the owner asks
+        sent(OWNER, (500, 8443)),
+        sent(DEVICE, (443, 600)),  # the vendor answers
+        made("setting"),
+        sent(DEVICE, (8443, 500)),
+        made("later"),
+        marked(mark="end", setting="target", value=1, acknowledged=True),
+    ]
+    recording = record(calls, root=root, before=root, marks=marks)
+    told = [
+        one.changes[0][1] if isinstance(one, Entries) else one.what["mark"]
+        for one in recording.operations
+        if isinstance(one, (Entries, Mark))
+    ]
+    assert told == ["power-on", "begin", "setting", "end", "later"]
