@@ -116,7 +116,7 @@ def living(tmp_path: Path, *, suite: Path | None = None) -> Iterator[tuple[World
         resolve = f"vendor.example.com:443={vendor.address}"
         with running(Path(made.directory), "--resolve", resolve) as device:
             until(lambda: device.has_logged("enrolled", times=2), "not enrolled", device)
-            yield World(home, device, product), vendor
+            yield World(home, device, product, product), vendor
     finally:
         vendor.stop()
 
