@@ -1,5 +1,6 @@
 """Several models under one root: joined with the drawer open, apart in everything that follows."""
 
+import json
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -366,3 +367,26 @@ def test_only_the_models_of_this_vendor_report(home: Home) -> None:
     )
     with pytest.raises(Rejected, match="knows thermostat only"):
         intake.take(client, make_report(ReportKind.RUNNING, model=OTHER), now=datetime.now(UTC))
+
+
+def test_each_model_has_its_own_public_pages_and_mud_file(home: Home, product: Path) -> None:
+    alone = Service.load(home, clock=lambda: NOW).render()
+    assert f"/mud/{OTHER}.json" not in alone
+    assert b"Our other products" not in alone["/"].body
+    file = product / "product.toml"
+    text = file.read_text()
+    shown = 'display_name = "Room Thermostat"'
+    assert shown in text
+    file.write_text(text.replace(shown, 'display_name = "Ding & Dong"'))
+    join(home, product)
+    site = Service.load(open_home(home.root), clock=lambda: NOW).render()
+    for path, page in alone.items():
+        if path not in ("/",):
+            assert site[path].body == page.body, f"{path} of the first model changed"
+    for path in (f"/products/{OTHER}", f"/support/{OTHER}", f"/security/{OTHER}"):
+        assert b"Ding &amp; Dong" in site[path].body
+        assert f'href="/security/{OTHER}"'.encode() in site[path].body
+    assert f'href="/products/{OTHER}"'.encode() in site["/"].body
+    mud = json.loads(site[f"/mud/{OTHER}.json"].body)["ietf-mud:mud"]
+    assert mud["mud-url"].endswith(f"/mud/{OTHER}.json")
+    assert len({page.file for page in site.values()}) == len(site), "no two in one file"

@@ -211,7 +211,9 @@ def policy_text(update: UpdateAnswer) -> str:
     how = (
         "on your word" if not policy.automatic else "asks you first" if policy.ask else "automatic"
     )
-    return f"{how}, {hours}{days}"
+    every = policy.interval_seconds
+    looks = "" if not every else f", a check about every {every / 3600:.3g} h"
+    return f"{how}, {hours}{days}{looks}"
 
 
 def print_value(value: Any) -> None:

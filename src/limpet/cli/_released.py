@@ -85,7 +85,15 @@ def print_release(shown: Shown) -> None:
     print(f"  manifest          sha256 {shown.manifest_sha256}")
     print(
         f"  bounds            not before {bounds.not_before:%Y-%m-%d %H:%M:%S} UTC,"
-        f" at least {bounds.minimum_duration_seconds / _DAY:g} days,"
+        f" at least {_duration(bounds.minimum_duration_seconds)},"
         f" at most {bounds.largest_step_ppm / _PPM:g} % a step,"
-        f" {len(bounds.ahead)} devices may go ahead"
+        f" {len(bounds.ahead)} device{'s' if len(bounds.ahead) != 1 else ''} may go ahead"
     )
+
+
+def _duration(seconds: int) -> str:
+    """In days, or in hours where that is less than one."""
+    count, unit = (
+        (seconds / _DAY, "day") if seconds >= _DAY or not seconds else (seconds / 3600, "hour")
+    )
+    return f"{count:g} {unit}{'' if count == 1 else 's'}"

@@ -237,14 +237,22 @@ def fleet(directory: Path = _directory, json: bool = _json_option) -> None:
                 _state(device),
                 device.version or "-",
                 _ago(device.reported_at),
-                ": ".join(part for part in (device.reason, device.detail) if part),
+                _why(device),
             )
             for device in found
         ]
         print_table(("serial", "runs", "state", "about", "reported", "why"), rows)
-        print(f"{len(found)} devices")
+        print(f"{len(found)} device{'s' if len(found) != 1 else ''}")
 
     emit(found, json=json, human=human)
+
+
+def _why(device: "FleetDevice") -> str:
+    """Reason and detail; of a hold the detail begins with the reason."""
+    reason, detail = device.reason, device.detail
+    if not reason or detail.startswith(f"{reason}: "):
+        return detail
+    return f"{reason}: {detail}" if detail else reason
 
 
 def _state(device: "FleetDevice") -> str:

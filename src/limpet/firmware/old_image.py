@@ -125,4 +125,6 @@ class OldDevice:
 
 
 def _unreadable(path: Path, error: OSError) -> Rejected:
-    return Rejected("unreadable-slot", f"cannot read {path}: {(error.strerror or 'failed').lower()}")
+    return Rejected(
+        "unreadable-slot", f"cannot read {path}: {(error.strerror or 'failed').lower()}"
+    )

@@ -158,6 +158,6 @@ def test_a_release_is_not_consented_to_by_a_rest(bench: Bench) -> None:
     async def wake(engine: Engine) -> None:
         engine.consent()
 
-    with pytest.raises(Rejected, match="no update waits"):
+    with pytest.raises(Rejected, match="no update is held"):
         bench.run(wake)
     assert not bench.told(ReportKind.ATTEMPT)

@@ -42,6 +42,9 @@ def read_pages(target: Target) -> Mapping[str, Answer]:
             from limpet.audit.instruments.dossier import read_design
 
             product = target.observe(read_design).product
+            own = vendor.ask("GET", f"/security/{product.model.name}")  # where there are several
+            if own.status == 200:
+                pages["/security"] = own
             pages["support"] = vendor.ask("GET", f"/support/{product.model.name}")
             pages["mud"] = vendor.ask("GET", mud_path(product))
     return pages

@@ -105,7 +105,7 @@ class Engine:
     def consent(self) -> None:
         """The owner agrees to the release that is held. Raises `Rejected("nothing-held")`."""
         if self._result is None or self._result.outcome is not Outcome.HELD:
-            raise Rejected("nothing-held", "no update waits for consent")
+            raise Rejected("nothing-held", "no update is held; look for one with a check first")
         self._consent = self._result.manifest_sha256
         self._timetable.wake()
 

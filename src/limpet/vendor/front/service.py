@@ -30,7 +30,7 @@ from limpet.vendor.enrollment import Authority, Enrollment
 from limpet.vendor.fleet import Intake, RateLimiter
 from limpet.vendor.fleet.rate import REPORTS
 from limpet.vendor.home import Home
-from limpet.vendor.pages import MudFiles, Site, load_mud, render_site, write_site
+from limpet.vendor.pages import MudFiles, PublicModel, Site, load_mud, render_site, write_site
 from limpet.vendor.repository import Repository
 from limpet.vendor.rollout import Rollout, tick
 from limpet.vendor.store import Database
@@ -60,6 +60,7 @@ class Service:
     product: Product
     database: Database
     repository: Repository
+    others: tuple[Product, ...]  # of the models that came later
     rollouts: tuple[Rollout, ...]  # of each model
     authority: Authority
     tls: ssl.SSLContext
@@ -74,11 +75,14 @@ class Service:
         repository = Repository(home, clock)
         repository.verify_keys()
         authority = Authority.load(home)
-        with naming(home.product_file, hint="restore online/ from a backup"):
-            product = load_product(home.product_file)
+        designs = []
+        for one in map(home.of, home.settings.models):
+            with naming(one.product_file, hint="restore online/ from a backup"):
+                designs.append(load_product(one.product_file))
         return cls(
             home=home,
-            product=product,
+            product=designs[0],
+            others=tuple(designs[1:]),
             database=database,
             repository=repository,
             rollouts=tuple(
@@ -97,15 +101,24 @@ class Service:
             self.repository.support(),
             now=self.clock(),
             canonical_host=self.home.settings.hostnames[0],
-            mud=self.mud(),
+            mud=self.mud(self.product),
+            others=[
+                PublicModel(
+                    design,
+                    Repository(self.home.of(design.model.name), self.clock).support(),
+                    self.mud(design),
+                )
+                for design in self.others
+            ],
         )
 
-    def mud(self) -> MudFiles | None:
-        """The MUD file as it is now; none for a product without a host."""
-        if not self.product.vendor.hosts:
+    def mud(self, product: Product) -> MudFiles | None:
+        """The MUD file of `product` as it is now; none for one without a host."""
+        if not product.vendor.hosts:
             return None
-        changed_at = datetime.fromtimestamp(self.home.product_file.stat().st_mtime, UTC)
-        return load_mud(self.product, self.home.mud, now=self.clock(), changed_at=changed_at)
+        file = self.home.of(product.model.name).product_file
+        changed_at = datetime.fromtimestamp(file.stat().st_mtime, UTC)
+        return load_mud(product, self.home.mud, now=self.clock(), changed_at=changed_at)
 
     def work(self) -> None:
         """What is due now: each rollout's next step, metadata about to expire."""
@@ -198,8 +211,9 @@ async def run_service(
 
 def _warn(service: Service, log: Log) -> None:
     """Say in good time what takes the offline drawer to renew."""
-    if (mud := service.mud()) is not None and mud.fault:
-        log("mud-out-of-step", f"{mud.fault}: an unsigned one is served in its place")
+    for product in (service.product, *service.others):
+        if (mud := service.mud(product)) is not None and mud.fault:
+            log("mud-out-of-step", f"{mud.fault}: an unsigned one is served in its place")
     chain = read_bounded(service.home.online / "service.pem", max_bytes=PEM_BYTES)
     state = service.repository.state()
     ends = {

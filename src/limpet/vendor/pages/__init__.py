@@ -5,6 +5,6 @@ party's asset. Knows no device, no owner and no key.
 """
 
 from .mud import MudFiles, load_mud
-from .site import Page, Site, render_site, write_site
+from .site import Page, PublicModel, Site, render_site, write_site
 
-__all__ = ["MudFiles", "Page", "Site", "load_mud", "render_site", "write_site"]
+__all__ = ["MudFiles", "Page", "PublicModel", "Site", "load_mud", "render_site", "write_site"]

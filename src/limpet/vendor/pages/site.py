@@ -1,10 +1,10 @@
-"""All pages of one product as bytes, by path; and as files for any static server.
+"""All pages of a vendor's products as bytes, by path; and as files for any static server.
 
 Owns the paths and the facts that go into the templates. Pure but for
 `write_site`. Jinja2 escapes every value: a design file cannot write markup.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cache
@@ -20,7 +20,7 @@ from limpet.storage import make_directory, write_atomic
 from limpet.vendor.pages.mud import MudFiles
 from limpet.wire.support import AfterSupport, SupportStatement
 
-__all__ = ["Page", "Site", "render_site", "write_site"]
+__all__ = ["Page", "PublicModel", "Site", "render_site", "write_site"]
 
 HTML = "text/html; charset=utf-8"
 PUBLIC_FILE, PUBLIC_DIRECTORY = 0o644, 0o755
@@ -43,6 +43,24 @@ Site = Mapping[str, Page]
 """Pages by their path in the URL."""
 
 
+@dataclass(frozen=True, slots=True)
+class PublicModel:
+    """One model, and what was signed or made for it."""
+
+    product: Product
+    statement: SupportStatement | None = None
+    mud: MudFiles | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the pages of a model begin; those of the first one at the host's root."""
+
+    name: str
+    home: str
+    security: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Support:
     """The commitment as a page says it (draft-moore, 5.1)."""
@@ -61,35 +79,67 @@ def render_site(
     now: datetime,
     canonical_host: str,
     mud: MudFiles | None = None,
+    others: Sequence[PublicModel] = (),
 ) -> Site:
     """Every page at `now`. A signed `statement` goes before the design file's own commitment.
 
-    An expired security contact leaves `security.txt` out (RFC 9116, 2.5.5: a stale file must
-    not be used); the page says so.
+    `product` is the vendor's first, with the host's own pages and `security.txt`; `others` have
+    pages and MUD files of their own. An expired security contact leaves `security.txt` out
+    (RFC 9116, 2.5.5: a stale file must not be used); the page says so.
     """
-    facts: dict[str, object] = {
-        "product": product,
-        "support": _support(product, statement, now),
-    }
-    name = product.model.name
-    pages = {
-        "/": Page(HTML, _render("product.html", facts), "index.html"),
-        f"/support/{name}": Page(HTML, _render("support.html", facts), f"support/{name}.html"),
-        "/style.css": Page("text/css; charset=utf-8", _asset("style.css"), "style.css"),
-    }
+    pages = {"/style.css": Page("text/css; charset=utf-8", _asset("style.css"), "style.css")}
+    models = (PublicModel(product, statement, mud), *others)
+    for model in models:
+        pages |= _pages(model, models, now)
     url = f"https://{canonical_host}/.well-known/security.txt"
-    try:
-        text = render_security_txt(product, now=now, canonical_url=url).encode()
-    except Rejected:
-        text = b""
-    if text:
+    if text := _contact(product, now, url):
         pages["/.well-known/security.txt"] = Page(
             "text/plain; charset=utf-8", text, ".well-known/security.txt"
         )
-    pages |= _network_policy(product, mud)
-    facts |= {"reachable": bool(text), **_assessment(product), "today": now.date()}
-    pages["/security"] = Page(HTML, _render("security.html", facts), "security.html")
     return pages
+
+
+def _pages(model: PublicModel, models: Sequence[PublicModel], now: datetime) -> dict[str, Page]:
+    product, name = model.product, model.product.model.name
+    place = _place(model, models)
+    facts: dict[str, object] = {
+        "product": product,
+        "support": _support(product, model.statement, now),
+        "place": place,
+        "others": [_place(other, models) for other in models if other is not model],
+        # What the host's security.txt says is the first model's.
+        "reachable": bool(_contact(product, now)),
+        **_assessment(product),
+        "today": now.date(),
+    }
+    first = model is models[0]
+    return {
+        place.home: Page(
+            HTML,
+            _render("product.html", facts),
+            "index.html" if first else f"products/{name}.html",
+        ),
+        f"/support/{name}": Page(HTML, _render("support.html", facts), f"support/{name}.html"),
+        place.security: Page(
+            HTML, _render("security.html", facts), f"{place.security.lstrip('/')}.html"
+        ),
+        **_network_policy(product, model.mud),
+    }
+
+
+def _place(model: PublicModel, models: Sequence[PublicModel]) -> _Place:
+    name, shown = model.product.model.name, model.product.model.display_name
+    if model is models[0]:
+        return _Place(shown, "/", "/security")
+    return _Place(shown, f"/products/{name}", f"/security/{name}")
+
+
+def _contact(product: Product, now: datetime, url: str | None = None) -> bytes:
+    """`security.txt`; empty when the contact has expired."""
+    try:
+        return render_security_txt(product, now=now, canonical_url=url).encode()
+    except Rejected:
+        return b""
 
 
 def _network_policy(product: Product, mud: MudFiles | None) -> Site:

@@ -43,7 +43,12 @@ def add_model(
         settings = open_home(home.root).settings  # as they are now that nobody else changes them
         model = design.model.name
         if design.maker.name != settings.maker:
-            raise Rejected("wrong-maker", f"{design.maker.name} is not {settings.maker}")
+            raise Rejected(
+                "wrong-maker",
+                f"the design file's maker is {design.maker.name}, the vendor's {settings.maker}",
+                hint="correct [maker] name in product.toml, or make a vendor of its own with"
+                " limpet vendor init",
+            )
         if model in settings.models:
             raise Rejected(
                 "known-model",
