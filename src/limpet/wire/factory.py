@@ -7,10 +7,11 @@ here, and the claim code appears once, for the label.
 
 from typing import Annotated
 
+import msgspec
 from msgspec import Meta
 
 from limpet.wire.codec import Message, Moment
-from limpet.wire.release import ModelName
+from limpet.wire.release import Count, ModelName
 
 __all__ = [
     "LINE_BYTES",
@@ -21,20 +22,35 @@ __all__ = [
     "Identify",
     "InstallIdentity",
     "Manufactured",
+    "SeenVersion",
+    "SeenVersions",
 ]
 
 LINE_BYTES = 64 << 10
 
+KeyId = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 Serial = Annotated[str, Meta(pattern="^[A-Z0-9][A-Z0-9-]{3,31}$")]
 
 
-class Identify(Message, frozen=True, kw_only=True, tag="identify"):
+class SeenVersion(Message, frozen=True, kw_only=True):
+    """The version of an offline role that was published when the device was made, and its keys."""
+
+    version: Count
+    keys: Annotated[tuple[KeyId, ...], Meta(min_length=1, max_length=16)]  # sorted
+
+
+SeenVersions = Annotated[dict[str, SeenVersion], Meta(max_length=8)]
+"""By role."""
+
+
+class Identify(Message, frozen=True, kw_only=True, tag="identify", omit_defaults=True):
     """Station to device: who you are. The device answers with `CertificateRequest`."""
 
     model: ModelName
     hardware_revision: str
     serial: Serial
     manufactured_at: Moment
+    seen: SeenVersions = msgspec.field(default_factory=dict)  # what the device never goes behind
 
 
 class CertificateRequest(Message, frozen=True, kw_only=True, tag="certificate-request"):

@@ -9,6 +9,7 @@ from tests.device.updater.thief import ONLINE, rotate
 
 from limpet.device.updater.check import Outcome
 from limpet.firmware.slots import BOOT_FILE, load_boot_state, save_boot_state
+from limpet.wire.factory import SeenVersion
 from limpet.wire.rollout import PlanState
 
 NETWORK = "the network, or the server's files"
@@ -254,6 +255,19 @@ def revoked_unseen(case: Case) -> None:
     offered(case)
 
 
+def revoked_before_it_was_made(case: Case) -> None:
+    """As before, and the factory knew it when it made the device."""
+    revoked_unseen(case)
+    repository = case.repository
+    for name, signed in (("targets", repository.targets), (RELEASES, repository.roles[RELEASES])):
+        keys = tuple(sorted(signer.public_key.keyid for signer in repository.signers(name)))
+        case.bench.seen[name] = SeenVersion(version=signed.version, keys=keys)
+
+
+def _older_targets(case: Case) -> None:
+    case.thief().name_older("targets", case.repository.targets.version - 1)
+
+
 def revoked_seen(case: Case) -> None:
     """As before, and the device has looked since."""
     revoked_unseen(case)
@@ -376,8 +390,18 @@ TIME: dict[str, tuple[Attack, ...]] = {
         Attack(name="revocation-hidden-from-new", title="the same, to a device that is new",
                has=SERVER, before=revoked_unseen, deed=_replay_before_revocation,
                outcome=Outcome.READY, after=None,
-               residual="until the older `releases/<model>` ends (next row), on devices that never"
-                        " saw the newer one, and never below the counter in their own firmware"),
+               residual="until the older `releases/<model>` ends (below), on devices that were made"
+                        " before the newer one and never saw it, and never below the counter in"
+                        " their own firmware"),
+        Attack(name="revocation-hidden-from-made",
+               title="the same, to a new device that was made after the revocation", has=SERVER,
+               before=revoked_before_it_was_made, deed=_replay_before_revocation,
+               reason="rollback", after=_new_online_keys,
+               does="begins with the versions that the factory knew"),
+        Attack(name="targets-hidden-from-made",
+               title="`targets` from before a new device was made", has=SERVER,
+               before=revoked_before_it_was_made, deed=_older_targets,
+               reason="rollback", after=_new_online_keys),
         Attack(name="revocation-hidden-later", title="the same, once the older file has ended",
                has=SERVER, before=revoked_unseen, deed=_replay_a_year_later,
                reason="expired-metadata", after=None),

@@ -33,6 +33,7 @@ from limpet.firmware.slots import (
 )
 from limpet.firmware.tree import digest_tree
 from limpet.product import Product, load_product
+from limpet.wire.factory import SeenVersion
 from limpet.wire.report import Report, ReportKind
 
 PRODUCT = Path(__file__).parents[3] / "examples" / "thermostat" / "product.toml"
@@ -59,6 +60,7 @@ class Bench:
     wall: datetime = NOW
     hardware: str = "A1"
     serial: str = "TH-0000"
+    seen: dict[str, SeenVersion] = field(default_factory=dict)  # by its factory
     logged: list[tuple[str, str, str]] = field(default_factory=list)
     delivered: list[bytes] = field(default_factory=list)
     asked: list[m.Request] = field(default_factory=list)
@@ -91,6 +93,7 @@ class Bench:
                 hardware_revision=self.hardware,
                 serial=self.serial,
                 manufactured_at=NOW,
+                seen=self.seen,
             ),
             description=FirmwareDescription(
                 model=MODEL,

@@ -9,7 +9,6 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from os.path import commonprefix
 from typing import Any
 
 import msgspec
@@ -41,7 +40,8 @@ class Streams:
         """Each group as a number of bytes that are where they were, and the new ones after."""
         found, at = [], 0
         for size in self.groups:
-            same = len(commonprefix([self.old[at : at + size], self.new[at : at + size]]))
+            pairs = zip(self.old[at : at + size], self.new[at : at + size], strict=False)
+            same = next((number for number, (a, b) in enumerate(pairs) if a != b), size)
             found.append((same, self.new[at + same : at + size]))
             at += size
         return found

@@ -73,7 +73,7 @@ SERVERS: dict[str, tuple[Behaviour, Outcome, str, list[str]]] = {
     "sends another range": (another_range, Outcome.READY, "", IMAGE),
     "redirects": (answers("302 Found", "location: https://x/"), Outcome.READY, "", IMAGE),
     "has none": (answers("404 Not Found"), Outcome.READY, "", IMAGE),
-    "fails": (answers("500 Internal Server Error"), Outcome.UNAVAILABLE, "unexpected-answer", WAITS),
+    "fails": (answers("500 Sorry"), Outcome.UNAVAILABLE, "unexpected-answer", WAITS),
     "says nothing": (silent, Outcome.UNAVAILABLE, "unreachable", WAITS),
     "has a page": (answers("200 OK", body=b"<!doctype html>"), Outcome.READY, "", IMAGE),
 }  # fmt: skip

@@ -23,6 +23,7 @@ from limpet.crypto.certificates import MUD_URL
 from limpet.crypto.chains import load_certificates, verify_chain
 from limpet.crypto.keys import tls_key_from_pem
 from limpet.crypto.requests import Purpose, verify_request
+from limpet.device.link.identity import load_identity
 from limpet.errors import LimpetError, Rejected, Unavailable
 from limpet.firmware.slots import load_boot_state
 from limpet.firmware.tree import digest_tree
@@ -30,6 +31,7 @@ from limpet.product.label import LabelClaim, parse_label_uri
 from limpet.release import BuildOrder, build_release
 from limpet.vendor.factory import station as subject
 from limpet.vendor.factory.console import open_console
+from limpet.vendor.factory.floor import load_first_floor
 from limpet.vendor.factory.register import Register
 from limpet.vendor.factory.station import FactoryImage, MadeDevice, Station, load_factory_image
 from limpet.vendor.home import Home, create
@@ -72,6 +74,13 @@ def _station(home: Home) -> Station:
 
 def _claim(device: MadeDevice) -> LabelClaim:
     return parse_label_uri(Path(device.label_text).read_text().strip())
+
+
+def test_each_device_knows_what_was_published_when_it_was_made(
+    made: list[MadeDevice], home: Home
+) -> None:
+    for device in made:
+        assert load_identity(Path(device.directory)).seen == load_first_floor(home) != {}
 
 
 def test_each_device_has_its_own_serial_key_and_claim_code(made: list[MadeDevice]) -> None:

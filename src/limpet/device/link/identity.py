@@ -6,9 +6,12 @@ last and durably; nothing in it is secret (0644).
 
 from pathlib import Path
 
+import msgspec
+
 from limpet.errors import naming
 from limpet.storage import read_bounded, write_atomic
 from limpet.wire.codec import Message, Moment, decode_json, encode_json
+from limpet.wire.factory import SeenVersions
 
 __all__ = ["DeviceIdentity", "has_identity", "load_identity", "save_identity"]
 
@@ -16,7 +19,7 @@ _BYTES = 16 << 10
 _NAME = "identity.json"
 
 
-class DeviceIdentity(Message, frozen=True, kw_only=True):
+class DeviceIdentity(Message, frozen=True, kw_only=True, omit_defaults=True):
     """The identity that the label carries too (draft-moore, 5.3)."""
 
     maker: str
@@ -24,6 +27,9 @@ class DeviceIdentity(Message, frozen=True, kw_only=True):
     hardware_revision: str
     serial: str
     manufactured_at: Moment  # UTC
+    seen: SeenVersions = msgspec.field(
+        default_factory=dict
+    )  # offline roles of the repository on that day (docs/adr/0112)
 
 
 def has_identity(root: Path) -> bool:

@@ -108,6 +108,7 @@ async def converse(start: Start, ask: Ask, read_line: ReadLine, say: WriteLine) 
             hardware_revision=identify.hardware_revision,
             serial=identify.serial,
             manufactured_at=identify.manufactured_at,
+            seen=identify.seen,
         ),
     )
     say(f.Manufactured(claim_code=code.code))

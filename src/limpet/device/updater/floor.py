@@ -106,9 +106,15 @@ def raise_floor(
 
 
 def load_floor(
-    file: Path, *, built_at: datetime, security_counter: int, has_looked: bool = False
+    file: Path,
+    *,
+    built_at: datetime,
+    security_counter: int,
+    has_looked: bool = False,
+    first: Mapping[str, SeenRole] = _NO_ROLES,
 ) -> tuple[Floor, str]:
-    """The floor, never below the firmware's own build time and boot's counter; and a warning.
+    """The floor, never below the firmware's own build time, boot's counter and `first`; and a
+    warning. `first` is what the factory had seen.
 
     `has_looked` says that something else remembers an offer: a missing record is then a lost one.
     A damaged record is set aside and begun anew (the warning says so): refusing all updates
@@ -132,8 +138,23 @@ def load_floor(
             file.replace(file.with_name(file.name + _DAMAGED_SUFFIX))
         except OSError as failed:
             raise Unavailable(f"cannot set {file} aside: {failed.strerror}") from failed
-    raised = raise_floor(floor, security_counter=security_counter, signed_time=built_at)
+    raised = raise_floor(
+        floor,
+        roles=_not_yet_seen(floor, first),
+        security_counter=security_counter,
+        signed_time=built_at,
+    )
     return raised, warning
+
+
+def _not_yet_seen(floor: Floor, first: Mapping[str, SeenRole]) -> dict[str, SeenRole]:
+    """Of `first`, what raises the floor. Keys that were seen since have replaced the factory's."""
+    raising = {}
+    for name, seen in first.items():
+        known = floor.roles.get(name)
+        if known is None or (known.keys == seen.keys and known.version < seen.version):
+            raising[name] = seen
+    return raising
 
 
 def save_floor(file: Path, floor: Floor) -> None:

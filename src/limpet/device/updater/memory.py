@@ -12,7 +12,7 @@ import msgspec
 from limpet.device.link import messages as m
 from limpet.device.updater.check import CheckResult, Outcome
 from limpet.device.updater.device import Device, Places
-from limpet.device.updater.floor import Floor, load_floor, raise_floor, save_floor
+from limpet.device.updater.floor import Floor, SeenRole, load_floor, raise_floor, save_floor
 from limpet.device.updater.policy import (
     Postponement,
     decide_postponement,
@@ -52,6 +52,9 @@ class Memory:
         self._places = device.places
         self._update = device.product.update
         self._built_at = device.description.built_at
+        self._first = {
+            name: SeenRole(seen.version, seen.keys) for name, seen in device.identity.seen.items()
+        }
         self.floor, self.progress = Floor(time=self._built_at), Progress()
         self.policy = default_policy(self._update)
         self.postponement: Postponement | None = None
@@ -75,6 +78,7 @@ class Memory:
             built_at=self._built_at,
             security_counter=boot.security_counter,
             has_looked=_has_looked(self._places, self.progress),
+            first=self._first,
         )
         warn("floor-damaged", warning)
         try:

@@ -30,6 +30,7 @@ from limpet.product import Product, load_product, mud_url
 from limpet.product.label import Label
 from limpet.storage import make_directory, read_bounded, sync_directory, write_atomic
 from limpet.vendor.factory.console import open_console
+from limpet.vendor.factory.floor import load_first_floor
 from limpet.vendor.factory.label import render_pdf, render_svg
 from limpet.vendor.factory.register import Register
 from limpet.vendor.home import REGISTER_FILE, Home
@@ -82,7 +83,7 @@ class Station:
     """A factory station of the vendor in `home`. `clock` gives the time in UTC."""
 
     def __init__(self, home: Home, *, clock: Callable[[], datetime]) -> None:
-        factory = home.factory
+        factory, self._home = home.factory, home
         with naming(factory / "factory-ca.pem and .key", hint=_ADVICE):
             self._issuer: Issuer = load_issuer(
                 read_bounded(factory / "factory-ca.pem", max_bytes=_PEM_BYTES),
@@ -191,6 +192,7 @@ class Station:
                     hardware_revision=revision,
                     serial=serial,
                     manufactured_at=self._clock(),
+                    seen=load_first_floor(self._home),
                 )
             )
             csr = console.expect(CertificateRequest).csr_pem
