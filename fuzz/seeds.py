@@ -34,12 +34,16 @@ from limpet.device.gateway import bodies, people_bodies
 from limpet.device.gateway.routes import ROUTES, Operation
 from limpet.device.link import messages as m
 from limpet.device.supervisor.status import Listening
+from limpet.device.updater.ledger import FileUse, Ledger
+from limpet.device.updater.policy import Postponement
 from limpet.firmware.archive import END, MAGIC, frame_entry
 from limpet.firmware.codec import pack_group
 from limpet.firmware.description import FirmwareDescription
+from limpet.firmware.devices import SlotDevices
 from limpet.firmware.slots import BootState, SlotRecord, Trial
 from limpet.firmware.tree import Entry, Kind
 from limpet.product import LabelClaim
+from limpet.release import Revocation
 from limpet.wire import factory
 from limpet.wire.codec import encode_json, encode_packed
 from limpet.wire.release import Bounds, Group, Image, ReleaseManifest
@@ -284,6 +288,7 @@ def _documents() -> tuple[object, ...]:
             text="to the end",
             issued_at=_NOW,
         ),
+        *_records_of_updates(),
         BootState(good="a", a=slot, b=slot, trial=Trial(slot="b", tries_left=1)),
         factory.Failure(reason="broken", message="no key"),
         bodies.LoginBody(name="owner", password="violet anchors"),
@@ -293,6 +298,26 @@ def _documents() -> tuple[object, ...]:
         people_bodies.TransferBody(password="violet anchors", second="123456"),
         people_bodies.AccessBody(name="ada", access="viewer"),
         _records(),
+    )
+
+
+def _records_of_updates() -> tuple[object, ...]:
+    return (
+        Ledger(
+            since=_NOW,
+            files=(
+                FileUse(
+                    path=f"images/{_DIGEST}.img",
+                    bytes=10,
+                    tries=1,
+                    refused=404,
+                    refused_under="1 2",
+                ),
+            ),
+        ),
+        Postponement(until=_NOW),
+        SlotDevices(a="/dev/mmcblk0p2", b="/dev/mmcblk0p3"),
+        Revocation(model="thermostat", version="1.1.0"),
     )
 
 

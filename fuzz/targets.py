@@ -38,6 +38,8 @@ from limpet.device.link.journal import Entry as LogEntry
 from limpet.device.link.welcome import Welcome
 from limpet.device.supervisor.status import DeviceStatus, Listening
 from limpet.device.updater.floor import Floor
+from limpet.device.updater.ledger import Ledger
+from limpet.device.updater.policy import Postponement
 from limpet.device.updater.progress import Progress
 from limpet.device.updater.rest import Rested
 from limpet.device.updater.way import DeltaRecord
@@ -45,6 +47,7 @@ from limpet.errors import Rejected
 from limpet.firmware.archive import ArchiveReader, ReaderState
 from limpet.firmware.codec import Codec
 from limpet.firmware.description import FirmwareDescription
+from limpet.firmware.devices import SlotDevices
 from limpet.firmware.image import GROUP_BYTES, PACKED_BYTES, open_group
 from limpet.firmware.installation import _Journal as Journal
 from limpet.firmware.interface import (
@@ -59,6 +62,7 @@ from limpet.firmware.slots import _Sealed as Sealed
 from limpet.owner.security_log import SealedEntry
 from limpet.owner.store import DeviceRecord
 from limpet.product import examine_product, parse_label_uri
+from limpet.release import Revocation
 from limpet.vendor.enrollment.est import decode_request
 from limpet.vendor.home._layout import Settings
 from limpet.vendor.store import ErrorRates
@@ -109,6 +113,10 @@ JSON_KINDS = (
     NoticeFile,
     Rested,
     DeltaRecord,
+    Ledger,
+    Postponement,
+    SlotDevices,
+    Revocation,
     OwnershipBody,
     SealedEntry,
     Enclosure,
