@@ -14,7 +14,7 @@ from limpet.vendor import rollout as rollouts
 from limpet.vendor.home import Home
 from limpet.vendor.store import Rings
 from limpet.wire.report import ReportKind
-from limpet.wire.rollout import PlanState, device_tag
+from limpet.wire.rollout import MAX_NAMED, PlanState, device_tag
 
 
 @pytest.mark.parametrize("kind", [ReportKind.ATTEMPT, ReportKind.INSTALLED])
@@ -115,3 +115,14 @@ def test_a_ring_that_would_be_waited_for_without_end_starts_no_rollout(
         rollouts.start(bench.rollout, "1.1.0", shares_ppm=SHARES, rings=[ring], **QUICK)
     assert refused.value.reason == reason
     assert rollouts.status(bench.rollout).version is None
+
+
+def test_a_factory_hears_before_its_first_device_that_a_ring_is_full(bench: Bench) -> None:
+    database = bench.rollout.database
+    rollouts.make_room(database, MODEL, "lab", count=MAX_NAMED)
+    assert [ring.name for ring in rollouts.list_rings(database, MODEL)] == ["lab"]
+    rollouts.set_ring(database, MODEL, "lab", join=["TH-1"])
+    with pytest.raises(Rejected) as refused:
+        rollouts.make_room(database, MODEL, "lab", count=MAX_NAMED)
+    assert refused.value.reason == "bad-ring"
+    rollouts.make_room(database, MODEL, "lab", count=MAX_NAMED - 1)

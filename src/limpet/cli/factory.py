@@ -1,5 +1,6 @@
 """`limpet factory`: make devices. Parses, prints, and nothing else."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import typer
 
 from limpet.cli._frame import emit, make_app, progress, show_examples
 from limpet.vendor.factory.station import MadeDevice, Station, load_factory_image
-from limpet.vendor.home import open_home
+from limpet.vendor.home import Home, open_home
 from limpet.wire.keystore import parse_key_store
 
 __all__ = ["app"]
@@ -33,12 +34,14 @@ def make(
         "software",
         help="Where the permanent key lives: software, tpm[:TCTI], or a pkcs11: URI (RFC 7512).",
     ),
+    ring: str = typer.Option("", "--ring", help="A ring that they join: they get releases first."),
     json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
     """Make devices: each makes its own key and claim code; the station signs and labels."""
     order = load_factory_image(image)
     home = open_home(vendor).of(order.manifest.model)
     station = Station(home, clock=lambda: datetime.now(UTC))
+    join = _joining(home, ring, count) if ring else None
     made: list[MadeDevice] = []
     with progress("making devices", total=count) as account:
         for device in station.make(
@@ -48,9 +51,25 @@ def make(
             hardware_revision=hardware_revision or None,
             key_store=parse_key_store(key_store),
         ):
+            if join is not None:
+                join(device.serial)
             made.append(device)
             account.advance(note=device.serial)
     emit(made, json=json, human=_print)
+
+
+def _joining(home: Home, ring: str, count: int) -> Callable[[str], None]:
+    """Puts a device into the ring; what would be in its way is said before the first is made."""
+    from limpet.vendor.rollout import make_room, set_ring
+    from limpet.vendor.store import Database
+
+    database = Database.open(home.database)
+    make_room(database, home.model, ring, count=count)
+
+    def join(serial: str) -> None:
+        set_ring(database, home.model, ring, join=[serial])
+
+    return join
 
 
 def _print(made: list[MadeDevice]) -> None:

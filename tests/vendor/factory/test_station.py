@@ -35,6 +35,8 @@ from limpet.vendor.factory.floor import load_first_floor
 from limpet.vendor.factory.register import Register
 from limpet.vendor.factory.station import FactoryImage, MadeDevice, Station, load_factory_image
 from limpet.vendor.home import Home, create
+from limpet.vendor.rollout import list_rings
+from limpet.vendor.store import Database
 from limpet.wire.factory import CertificateRequest, Identify, InstallIdentity
 from limpet.wire.release import Bounds
 
@@ -329,3 +331,22 @@ def test_a_station_that_talks_nonsense_gets_a_refusal(
     done = subprocess.run(command, input=line, capture_output=True, timeout=60)
     assert json.loads(done.stdout)["reason"] == said
     assert done.returncode == 1
+
+
+def test_the_command_puts_what_it_makes_into_a_ring(
+    home: Home, image: FactoryImage, tmp_path: Path
+) -> None:
+    def make(ring: str, out: str) -> "subprocess.CompletedProcess[bytes]":
+        words = ["--vendor", home.root, "--image", image.image.parent, "--out", tmp_path / out]
+        command = [sys.executable, "-m", "limpet", "factory", "make", *words, "--ring", ring]
+        return subprocess.run([*command, "--json"], capture_output=True, timeout=120, check=False)
+
+    refused = make("No Ring", "none")
+    assert refused.returncode != 0
+    assert b"no name for a ring" in refused.stderr
+    assert not (tmp_path / "none").exists(), "nothing was made"
+    done = make("lab", "some")
+    assert done.returncode == 0, done.stderr
+    [device] = json.loads(done.stdout)
+    rings = list_rings(Database.open(home.database), "thermostat")
+    assert [(ring.name, ring.serials) for ring in rings] == [("lab", (device["serial"],))]

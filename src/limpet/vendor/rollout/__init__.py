@@ -22,7 +22,7 @@ from .evidence import Evidence, weigh
 from .forecast import Breach, Forecast, Limits, Outlook, Spread, find_breaches, forecast
 from .health import DEFAULT_TEST, HealthTest, Verdict, expected_reports, run_test
 from .picture import draw_forecast
-from .rings import list_rings, remove_ring, set_ring
+from .rings import list_rings, make_room, remove_ring, set_ring
 from .simulation import Course, Fleet, Run, Schedule, simulate
 from .status import RolloutStatus, status
 
@@ -54,6 +54,7 @@ __all__ = [
     "find_breaches",
     "forecast",
     "list_rings",
+    "make_room",
     "pause",
     "remove_ring",
     "resume",

@@ -14,7 +14,7 @@ from limpet.errors import Rejected
 from limpet.vendor.store import Database, Devices, Ring, Rings
 from limpet.wire.rollout import MAX_NAMED
 
-__all__ = ["CANARIES", "choose_rings", "list_rings", "remove_ring", "set_ring"]
+__all__ = ["CANARIES", "choose_rings", "list_rings", "make_room", "remove_ring", "set_ring"]
 
 CANARIES = "canaries"
 """The ring of devices that were named one by one when a rollout was started."""
@@ -63,6 +63,20 @@ def set_ring(
         if any(len(ring.serials) > MAX_NAMED for ring in found):
             raise Rejected("bad-ring", f"a ring has at most {MAX_NAMED} devices")
     return found
+
+
+def make_room(database: Database, model: str, name: str, *, count: int) -> None:
+    """See that `count` more devices can join the ring, and make it if there is none.
+
+    For a factory, before it makes the first of them. Raises `Rejected("bad-ring")`.
+    """
+    [ring] = [one for one in set_ring(database, model, name) if one.name == name]
+    if len(ring.serials) + count > MAX_NAMED:
+        raise Rejected(
+            "bad-ring",
+            f"a ring has at most {MAX_NAMED} devices; {name} has {len(ring.serials)}",
+            hint="make fewer, or name another ring",
+        )
 
 
 def remove_ring(database: Database, model: str, name: str) -> tuple[Ring, ...]:
