@@ -1,6 +1,8 @@
 """Updates of a real device by a real vendor: a good release, a bad one, a tampered one."""
 
 import contextlib
+import io
+import json
 import os
 import shutil
 import signal
@@ -15,6 +17,8 @@ from pathlib import Path
 import pytest
 from tests.device.workshop import Running, example_product, running, until
 
+from limpet.cli.main import run
+from limpet.errors import Rejected
 from limpet.firmware.tree import digest_tree
 from limpet.release import (
     BuildOrder,
@@ -30,6 +34,7 @@ from limpet.release import (
 from limpet.vendor.factory.station import Station, load_factory_image
 from limpet.vendor.home import Home, create
 from limpet.vendor.repository import Repository
+from limpet.vendor.store import Database, Outcomes
 from limpet.wire.release import Bounds
 from limpet.wire.rollout import Plan, PlannedRelease, PlanState
 
@@ -112,10 +117,18 @@ class World:
         return record.version
 
     def reported(self, reason: str) -> bool:
-        """Whether the vendor knows, from the device, of this reason."""
-        command = [sys.executable, "-m", "limpet", "vendor", "fleet", str(self.home.root)]
-        found = subprocess.run([*command, "--json"], capture_output=True, text=True, timeout=30)
-        return reason in found.stdout
+        """Whether the vendor knows, from the device, of this reason; the newest report need not
+        say so, because the next check brings another."""
+        database = Database.open(self.home.database)
+        with database.transaction() as connection:
+            reports = Outcomes(connection).reports_of(self.device.root.name.upper())
+        return any(reason in str((one["kind"], one["reason"], one["detail"])) for one in reports)
+
+    @property
+    def device_url(self) -> str:
+        """Where the device listens now."""
+        where = json.loads((self.device.root / "run" / "listening.json").read_text())
+        return f"https://{where['host']}:{where['port']}"
 
 
 def order(home: Home, product: Path, version: str) -> BuildOrder:
@@ -242,6 +255,54 @@ def test_a_release_that_fails_its_health_check_falls_back_by_itself(world: World
         "it is tried again",
         world.device,
     )
+
+
+def test_what_breaks_the_interface_is_held_by_the_device_until_its_owner_agrees(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`interface_version` says nothing of it, and whoever signed it left the vendor's gate out."""
+    before = world.device.state
+    world.release("1.3.4")  # what the gate compares with
+    shorter = world.home.root.parent / "shorter"
+    shutil.copytree(world.product, shorter)
+    functions = shorter / "app" / "thermostat" / "functions.py"
+    wide, narrow = "le=168)] = 24.0", "le=48)] = 24.0"
+    assert functions.read_text().count(wide) == 1
+    functions.write_text(functions.read_text().replace(wide, narrow))
+    with pytest.raises(Rejected) as refused:
+        world.release("1.3.5", product=shorter)
+    assert refused.value.reason == "interface-change"
+    monkeypatch.setattr("limpet.release._signing.verify_interface", lambda old, new: None)
+    release = world.publish("1.3.5")
+    assert load_built(world.home.root.parent / "release-1.3.5").manifest.interface_version == 1
+    world.offer(release)
+    reason = "changes the interface: GET /v1/functions/history"
+    until(lambda: world.device.has_logged("update-held", reason), "not held", world.device)
+    owner = owner_of(world, capsys)
+    said = owner("update", "show")
+    assert f"held: needs your consent, {reason}" in " ".join(said.split())
+    assert world.reported("interface-change")
+    assert world.device.state == before
+    assert not world.device.has_logged("update-begins", "1.3.5")
+    owner("update", "install")
+    until(lambda: world.running_version() == "1.3.5", "not confirmed", world.device, patience=90)
+
+
+def owner_of(world: World, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """The command line of whoever claims the device now."""
+    base = world.home.root.parent
+    [label] = (base / "devices" / "labels").glob("*.txt")
+
+    def types(*words: str) -> str:
+        capsys.readouterr()
+        assert run(["owner", *words, "--store", str(base / "store")]) == 0, capsys.readouterr().err
+        return capsys.readouterr().out
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.stdin", io.StringIO("a long passphrase of mine"))
+        root = str(world.home.trust / "device-root.pem")
+        types("claim", world.device_url, "--root", root, "--label", f"@{label}", "--password-stdin")
+    return types
 
 
 def test_a_device_whose_power_is_cut_in_the_middle_installs_after_all(world: World) -> None:

@@ -21,7 +21,7 @@ SENTENCES: Mapping[str, str] = {
     "phase-in": "held: phase-in, {detail}",
     "ramp": "held: phase-in, {detail}, as was signed with the release",
     "failed-before": "held: needs your consent, {detail}",
-    "interface-change": "held: needs your consent, changes the interface ({detail})",
+    "interface-change": "held: {detail}",
     "automatic-off": "held: needs your consent, {detail}",
     "needs-consent": "held: needs your consent; {detail}",
     "postponed": "held: postponed {detail}",
