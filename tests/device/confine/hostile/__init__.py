@@ -30,10 +30,10 @@ def taken(*originals: Callable[..., Any]) -> tuple[Callable[..., Any], ...]:
 
 
 def _taken(original: Callable[..., Any], name: str | None) -> Callable[..., Any]:
-    def confine(*arguments: Any) -> Any:
+    def confine(*arguments: Any, **options: Any) -> Any:
         start = next(one for one in arguments if hasattr(one, "private"))
         _wait_for_orders(start.private, name or start.role.value)
-        return original(*arguments)
+        return original(*arguments, **options)
 
     return confine
 
