@@ -133,6 +133,30 @@ def renew(
     print(f"renewed; do it again before {expires:%Y-%m-%d}, and restart the service now")
 
 
+@app.command(epilog=show_examples("limpet vendor rekey vendor --offline /media/drawer"))
+def rekey(
+    directory: Path = _directory,
+    offline: Path | None = typer.Option(
+        None, "--offline", help="The drawer; DIR/offline by default."
+    ),
+    passphrase_env: str = _passphrase,
+) -> None:
+    """After a theft of the server, with the drawer open: other keys for all that is online."""
+    from limpet.vendor.home import open_home
+    from limpet.vendor.repository.rekeying import replace_online_keys
+
+    home = open_home(directory)
+    with progress("making keys and metadata"):
+        expires = replace_online_keys(
+            home,
+            offline=offline or home.offline,
+            now=datetime.now(UTC),
+            passphrase=_read_passphrase(passphrase_env),
+        )
+    print("timestamp, snapshot, plans and the service have other keys; restart the service now")
+    print(f"renew root and targets before {expires:%Y-%m-%d}")
+
+
 @app.command(
     name="suite",
     epilog=show_examples(
