@@ -25,6 +25,7 @@ class Elsewhere:
 
 
 _UPDATER = "tests/device/updater"
+_STOLEN = "tests/vendor/test_stolen_authority.py"
 
 ELSEWHERE: dict[str, tuple[Elsewhere, ...]] = {
     "A stolen server, at the edges": (
@@ -53,6 +54,27 @@ ELSEWHERE: dict[str, tuple[Elsewhere, ...]] = {
             "a halt or a withdrawal is hidden until the download is over",
             "reads the plan again before it activates",
             f"{_UPDATER}/test_holds.py::test_a_halt_during_the_download_stops_the_activation",
+        ),
+    ),
+    "A stolen enrollment authority": (
+        Elsewhere(
+            "failures reported by devices that were never made",
+            "waits: the rollout halts, offers no other release and nobody more",
+            f"{_STOLEN}::test_forged_failures_of_the_admitted_stop_the_rollout_and_change_nothing_else",
+            "a delay: the vendor sees serial numbers that its factory never made, and `block`s"
+            " them or resumes",
+        ),
+        Elsewhere(
+            "a flood of failures by one of them, or by some that are not admitted",
+            "is not held up: one vote a device, the plan's own devices only",
+            f"{_STOLEN}::test_one_forged_device_has_one_vote_however_often_it_reports",
+        ),
+        Elsewhere(
+            "successes reported by devices that were never made",
+            "is let in no sooner: each step lasts its time",
+            f"{_STOLEN}::test_forged_successes_shorten_no_step",
+            "91 of them hide one real failure; the signed ramp and rings of known devices bound"
+            " that",
         ),
     ),
     "Records of the device": (
