@@ -51,6 +51,7 @@ def test_a_database_of_the_first_schema_is_migrated_with_its_canaries(file: Path
         for table in ("ring_members", "rings"):
             old.execute(f"DROP TABLE {table}")
         old.execute("ALTER TABLE rollouts DROP COLUMN test")
+        old.execute("ALTER TABLE rollouts DROP COLUMN report_ppm")
         old.execute("ALTER TABLE rollouts RENAME COLUMN rings TO canaries")
         old.execute("PRAGMA user_version = 1")
         for version, canaries in (("1.0.0", "[]"), ("1.1.0", '["TH-1","TH-2"]')):
@@ -67,6 +68,7 @@ def test_a_database_of_the_first_schema_is_migrated_with_its_canaries(file: Path
         assert row is not None
         assert row.canaries == ("TH-1", "TH-2")
         assert row.test.intolerable == 0.2
+        assert row.report_ppm == 1_000_000
         assert Rollouts(connection).get(1).rings == ()
         Rings(connection, "m").put("lab")
         Rings(connection, "m").join("TH-1", "lab")

@@ -58,6 +58,7 @@ def make_row(**changes: Any) -> RolloutRow:
         "revision": 1,
         "published": 1,
         "test": QUICK,
+        "report_ppm": 1_000_000,
         **changes,
     }
     return RolloutRow(**values)

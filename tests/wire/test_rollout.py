@@ -17,6 +17,7 @@ from limpet.wire.rollout import (
     device_tag,
     earliest_installation,
     is_admitted,
+    is_sampled,
     position,
 )
 
@@ -116,3 +117,28 @@ def test_a_plan_that_names_whole_fleets_is_refused() -> None:
 def test_a_plan_survives_the_wire() -> None:
     sent = plan(250_000, canary=FLEET[3])
     assert decode_json(encode_json(sent), Plan, max_bytes=PLAN_BYTES) == sent
+
+
+@pytest.mark.parametrize("share", [0, 10_000, 250_000, 1_000_000])
+def test_the_sample_is_that_share_of_the_fleet_and_of_each_step_of_it(share: int) -> None:
+    """Independent of the place in the queue: else the first step would be all that reports."""
+    early = [device for device in FLEET if position(RELEASE, device) < 250_000]
+    for devices in (FLEET, early):
+        sampled = sum(is_sampled(RELEASE, device, share) for device in devices)
+        deviation = (len(devices) * share / 1e6 * (1 - share / 1e6)) ** 0.5
+        assert abs(sampled - len(devices) * share / 1e6) <= 4 * deviation
+
+
+def test_a_larger_sample_holds_the_smaller_and_the_next_release_asks_others() -> None:
+    few = {device for device in FLEET if is_sampled(RELEASE, device, 50_000)}
+    assert few < {device for device in FLEET if is_sampled(RELEASE, device, 100_000)}
+    again = {device for device in few if is_sampled(NEXT_RELEASE, device, 50_000)}
+    assert len(again) < len(few) * 0.15
+
+
+def test_a_release_is_never_signed_so_that_nobody_reports() -> None:
+    signed = encode_json(Bounds(not_before=NOW, minimum_duration_seconds=0, largest_step_ppm=1))
+    assert b'"report_ppm": 1000000' in signed, "everybody, unless it says otherwise"
+    with pytest.raises(Rejected) as refused:
+        decode_json(signed.replace(b"1000000", b"0"), Bounds, max_bytes=1000)
+    assert refused.value.reason == "malformed"

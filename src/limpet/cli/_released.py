@@ -87,7 +87,8 @@ def print_release(shown: Shown) -> None:
         f"  bounds            not before {bounds.not_before:%Y-%m-%d %H:%M:%S} UTC,"
         f" at least {_duration(bounds.minimum_duration_seconds)},"
         f" at most {bounds.largest_step_ppm / _PPM:g} % a step,"
-        f" {len(bounds.ahead)} device{'s' if len(bounds.ahead) != 1 else ''} may go ahead"
+        f" {len(bounds.ahead)} device{'s' if len(bounds.ahead) != 1 else ''} may go ahead,"
+        f" {bounds.report_ppm / _PPM:g} % or more report"
     )
 
 

@@ -17,7 +17,7 @@ PPM_PER_PERCENT = 10_000
 _WHOLE_PPM = 1_000_000
 
 
-def ppm(text: str) -> int:
+def ppm(text: str, *, hint: str = "say --steps 1,10,25,50,75,100") -> int:
     """Parts per million from a share in percent. Raises `Rejected("bad-steps")`."""
     try:
         found = Decimal(text.strip().removesuffix("%").strip()) * PPM_PER_PERCENT
@@ -28,7 +28,7 @@ def ppm(text: str) -> int:
     raise Rejected(
         "bad-steps",
         f"{text!r} is not a share in percent",
-        hint="say --steps 1,10,25,50,75,100",
+        hint=hint,
     )
 
 

@@ -48,6 +48,7 @@ def simulate(
     check_interval: int = typer.Option(3600, "--check-interval", min=1, help="Seconds, ±50 %."),
     minimum_days: float = typer.Option(7.0, "--minimum-days", min=0.0, help="As of the release."),
     largest_step: str = typer.Option("25%", "--largest-step", help="As of the release."),
+    report: str = typer.Option("100%", "--report", help="As of `start`."),
     bricked: str = typer.Option("50%", "--bricked", help="Share of failures that stay silent."),
     hostile: int = typer.Option(
         0, "--hostile", min=0, help="Devices that report a failure always."
@@ -64,7 +65,7 @@ def simulate(
     from limpet.vendor import rollout
 
     test = make_test(tolerable, intolerable, alpha, beta, distrust)
-    schedule = _schedule(steps, wait, silent_after, minimum_days, largest_step, test)
+    schedule = _schedule(steps, wait, silent_after, minimum_days, largest_step, test, report)
     fleet = _fleet(devices, check_interval, ring, share(bricked), hostile)
     limits = rollout.Limits(
         broken=at_most_broken,
@@ -86,6 +87,7 @@ def _schedule(
     minimum_days: float,
     largest_step: str,
     test: "HealthTest",
+    report: str,
 ) -> "Schedule":
     from limpet.vendor.rollout import Schedule
 
@@ -96,6 +98,7 @@ def _schedule(
         minimum_duration_seconds=int(minimum_days * _DAY),
         largest_step_ppm=ppm(largest_step),
         test=test,
+        report_ppm=ppm(report, hint="say --report 10%"),
     )
 
 

@@ -90,6 +90,15 @@ _minimum_days = typer.Option(
 _largest_step = typer.Option(
     25.0, min=0.0, max=100.0, help="Percent of the fleet that one step may add."
 )
+_security_counter = typer.Option(
+    1, min=0, help="Raise it when an older firmware must never come back."
+)
+_least_report = typer.Option(
+    100.0,
+    min=0.0001,
+    max=100.0,
+    help="Percent of the fleet that reports on it at least, whatever a plan says.",
+)
 _form = typer.Option(
     Form.TREE, help="tree: slots that are directories; block: devices; bundle: RAUC's."
 )
@@ -108,9 +117,7 @@ def build(
     trust: Path = typer.Option(..., "--trust", help="Roots of trust that go into the firmware."),
     version: str = typer.Option(..., "--version", help="As 1.2.0."),
     out: Path = typer.Option(..., "--out", help="A new directory for the release."),
-    security_counter: int = typer.Option(
-        1, min=0, help="Raise it when an older firmware must never come back."
-    ),
+    security_counter: int = _security_counter,
     interface_version: int = typer.Option(
         1, min=0, help="Raise it when the owner must agree: the use of the device changes."
     ),
@@ -121,6 +128,7 @@ def build(
     largest_step: float = _largest_step,
     emergency: bool = _emergency,
     ahead: list[str] | None = _ahead,
+    least_report: float = _least_report,
     built_at: datetime | None = _built_at,
     source_commit: str = typer.Option("", help="What it was built from."),
     delta_from: list[Path] | None = _delta_from,
@@ -131,6 +139,7 @@ def build(
 ) -> None:
     """Build the image and its manifest; nothing is signed yet."""
     at = _utc(built_at) or _source_date() or datetime.now(UTC).replace(microsecond=0)
+    tags = _tags(version, ahead)
     order = BuildOrder(
         product=product,
         trust=trust,
@@ -145,7 +154,7 @@ def build(
         form=form,
         packer=packer,
         bounds=_bounds(
-            _utc(not_before) or at, minimum_days, largest_step, emergency, _tags(version, ahead)
+            _utc(not_before) or at, minimum_days, largest_step, emergency, tags, least_report
         ),
         delta_from=_olds(product, delta_from, version),
     )
@@ -295,6 +304,7 @@ def _bounds(
     step_percent: float,
     emergency: bool,
     ahead: tuple[str, ...],
+    report_percent: float,
 ) -> Bounds:
     if emergency:
         days, step_percent = _EMERGENCY_DAYS, 100.0
@@ -303,6 +313,7 @@ def _bounds(
         minimum_duration_seconds=round(days * _DAY),
         largest_step_ppm=round(step_percent * _PPM),
         ahead=ahead,
+        report_ppm=round(report_percent * _PPM),
     )
 
 

@@ -35,6 +35,9 @@ _emergency = typer.Option(
 _check_interval = typer.Option(
     0, "--check-interval", min=0, max=7 * 86400, help="Seconds between checks; 0: the product's."
 )
+_report = typer.Option(
+    None, "--report", help="Percent of the fleet that reports; default: as few as was signed."
+)
 _version = typer.Argument(..., help="A published version.")
 
 
@@ -66,6 +69,7 @@ def start(
         3600, "--silent-after", min=1, help="Seconds after which an attempt without result failed."
     ),
     check_interval: int = _check_interval,
+    report: str | None = _report,
     emergency: bool = _emergency,
     json: bool = _json_option,
 ) -> None:
@@ -83,6 +87,7 @@ def start(
         silent_seconds=silent_after,
         # A device holds it within the product's bounds.
         check_interval_seconds=check_interval or (1 if emergency else None),
+        report_ppm=None if report is None else ppm(report, hint="say --report 10%"),
     )
     emit(status, json=json, human=_print)
 
@@ -208,6 +213,12 @@ def _print(status: "RolloutStatus") -> None:
         f"  attempts: {status.succeeded} succeeded, {status.failed} failed, "
         f"{status.silent} silent, {status.pending} pending"
     )
+    if status.estimate is not None:
+        estimate = status.estimate
+        print(
+            f"  {status.report_ppm / PPM_PER_PERCENT:g} % of the fleet report: about "
+            f"{estimate.succeeded:,} succeeded, {estimate.failed:,} failed or silent in the fleet"
+        )
     if status.test is not None:
         test = status.test
         print(

@@ -105,6 +105,7 @@ class Bounds(Message, frozen=True, kw_only=True):
     minimum_duration_seconds: Count  # from the first device to the last, at the fastest
     largest_step_ppm: PartsPerMillion  # share that one step of the plan may add
     ahead: Annotated[tuple[AheadTag, ...], Meta(max_length=MAX_AHEAD)] = ()  # need not queue
+    report_ppm: Annotated[int, Meta(ge=1, le=1_000_000)] = 1_000_000  # of the fleet, at least
 
 
 FIRST_SUITE = SuiteId(name="limpet-2026", version=1)

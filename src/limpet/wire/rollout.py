@@ -14,7 +14,15 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from limpet.wire.codec import Message, Moment
-from limpet.wire.release import Bounds, Digest, ModelName, PartsPerMillion, Version
+from limpet.wire.release import (
+    Bounds,
+    Digest,
+    ModelName,
+    PartsPerMillion,
+    ReleaseManifest,
+    Version,
+    ahead_tag,
+)
 
 __all__ = [
     "MAX_NAMED",
@@ -27,6 +35,8 @@ __all__ = [
     "earliest_installation",
     "is_admitted",
     "is_named",
+    "is_reporting",
+    "is_sampled",
     "plan_path",
     "position",
 ]
@@ -70,6 +80,7 @@ class Plan(Message, frozen=True, kw_only=True):
     named: Annotated[tuple[Tag, ...], Meta(max_length=MAX_NAMED)] = ()  # devices of the rings
     withdrawn: Annotated[tuple[Digest, ...], Meta(max_length=MAX_WITHDRAWN)] = ()
     check_interval_seconds: Annotated[int, Meta(ge=1, le=7 * 86400)] | None = None
+    report_ppm: PartsPerMillion = 0  # share that reports; never less than the release's bounds say
     issued_at: Moment  # UTC
 
 
@@ -112,6 +123,31 @@ def is_admitted(plan: Plan, device_id: str) -> bool:
     if position(plan.release.manifest_sha256, device_id) < plan.admitted_ppm:
         return True
     return is_named(plan, device_id)
+
+
+def is_sampled(manifest_sha256: str, device_id: str, rate_ppm: int) -> bool:
+    """Whether the device is among the share of the fleet that reports on one release.
+
+    A hash, as `position` is, and independent of it: each step of a rollout is sampled alike, and no
+    device is always asked. Whoever is in a smaller sample of a release is in every larger one.
+    """
+    text = f"limpet-sample-1\0{manifest_sha256}\0{device_id}"
+    digest = hashlib.sha256(text.encode()).digest()
+    return int.from_bytes(digest[:8], "big") * WHOLE_PPM >> 64 < rate_ppm
+
+
+def is_reporting(manifest: ReleaseManifest, plan: Plan, device_id: str) -> bool:
+    """Whether the device tells its vendor of the planned release at all.
+
+    The offline keys sign the least share and devices that always do (those that may go ahead); a
+    plan can only make it more: a larger share, and rings. Raises nothing; without a release, yes.
+    """
+    if plan.release is None:
+        return True
+    if is_named(plan, device_id) or ahead_tag(manifest.version, device_id) in manifest.bounds.ahead:
+        return True
+    rate = max(manifest.bounds.report_ppm, plan.report_ppm)
+    return is_sampled(plan.release.manifest_sha256, device_id, rate)
 
 
 def earliest_installation(bounds: Bounds, place: int) -> datetime:

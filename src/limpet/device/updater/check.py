@@ -32,6 +32,7 @@ from limpet.device.updater.holding import (
 from limpet.device.updater.ledger import is_refused
 from limpet.device.updater.progress import Attempt
 from limpet.device.updater.repository import Offer, Repository
+from limpet.device.updater.sampling import decide_sampled
 from limpet.device.updater.source import Busy, FileRefused, Source
 from limpet.device.updater.telling import HELD_EVENT, Happening, Level
 from limpet.device.updater.transfer import Account, DaySpent, Line
@@ -113,6 +114,7 @@ class CheckResult:
     retry_after: float | None = None
     hold: Hold | None = None
     activation: m.Activate | None = None
+    sampled: bool = True  # the vendor is told what becomes of the release
 
     @property
     def attempt(self) -> Attempt:
@@ -123,6 +125,7 @@ class CheckResult:
             version=self.activation.version,
             manifest_sha256=self.activation.manifest_sha256,
             security_counter=self.activation.security_counter,
+            reported=self.sampled,
         )
 
 
@@ -156,6 +159,7 @@ class _Run:
         self._check = check
         self._floor = check.floor
         self._offer: Offer | None = None
+        self._sampled, self._begun = True, ""
 
     def all_steps(self) -> CheckResult:
         self._check.state("checking")
@@ -163,6 +167,7 @@ class _Run:
         delta = self._choose_delta(verified)
         self._verify_transfer(verified, delta)
         way = describe_way(verified.manifest.image, delta)
+        self._begun = verified.manifest_sha256
         self.tell(
             "update-begins",
             f"installing {verified.manifest.version}: {way}",
@@ -171,11 +176,8 @@ class _Run:
         fetched = self._install(verified, delta)  # 4
         again = self._look()  # 5
         if again.manifest_sha256 != verified.manifest_sha256:
-            raise Unavailable(
-                "the plan names another release now",
-                hint="the next check sees to it",
-                reason="plan-changed",
-            )
+            message, hint = "the plan names another release now", "the next check sees to it"
+            raise Unavailable(message, hint=hint, reason="plan-changed")
         self.tell(
             "update-installed",
             f"{verified.manifest.version} is written and will be tried;"
@@ -187,7 +189,7 @@ class _Run:
     def _look(self) -> VerifiedRelease:
         check = self._check
         offer = check.repository.look(self._floor, now=self._now(), keep=self._keep)
-        self._offer = offer
+        self._take(offer)
         if offer.manifest is None:
             raise _Ended(self.result(Outcome.NOTHING))
         facts = self._facts()
@@ -204,6 +206,12 @@ class _Run:
                 raise self._held(hold)
             case Nothing():
                 raise _Ended(self.result(Outcome.NOTHING))
+
+    def _take(self, offer: Offer) -> None:
+        """An attempt and its result are both told, or neither, whatever the plan says later."""
+        self._offer, release = offer, offer.plan.release
+        if release is None or release.manifest_sha256 != self._begun:
+            self._sampled = decide_sampled(offer, self._check.facts.device_id)
 
     def _held(self, hold: Hold) -> _Ended:
         """Tell the hold; the end of this check."""
@@ -357,6 +365,7 @@ class _Run:
                 manifest_sha256=planned.manifest_sha256 if planned else None,
                 reason=reason,
                 private=private,
+                sampled=self._sampled,
             )
         )
 
@@ -386,4 +395,5 @@ class _Run:
             retry_after=retry_after,
             hold=hold,
             activation=activation,
+            sampled=self._sampled,
         )

@@ -295,7 +295,7 @@ class Engine:
         if result.outcome not in (Outcome.HELD, Outcome.UNAVAILABLE):
             self._consent = ""
         if result.outcome is Outcome.NOTHING:
-            self._teller.tell_running()
+            self._teller.tell_running(sampled=result.sampled)
         await self.flush()
         if result.activation is not None:
             await self._activate(result)
@@ -305,12 +305,13 @@ class Engine:
         if result.activation is None:
             return
         self._enter("installing")
-        self._memory.begin(result.attempt)
+        attempt = result.attempt
+        self._memory.begin(attempt)
         reply = await self._around.supervisor(result.activation)
         if isinstance(reply, m.Refused):
             self._memory.drop_attempt()
             self._enter("idle")
-            self._teller.tell(tell_refusal(result.activation, reply))
+            self._teller.tell(tell_refusal(attempt, reply))
 
     # --- small parts
 

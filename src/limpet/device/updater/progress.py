@@ -42,12 +42,13 @@ MAX_REPORTED = 32
 _PROGRESS_BYTES = 64 << 10
 
 
-class Attempt(Message, frozen=True, kw_only=True):
+class Attempt(Message, frozen=True, kw_only=True, omit_defaults=True):
     """A release that was activated and has not been judged."""
 
     version: Version
     manifest_sha256: Digest
     security_counter: int
+    reported: bool = True  # the vendor was told that it began, and is told how it ends
 
 
 class FailedRelease(Message, frozen=True, kw_only=True):

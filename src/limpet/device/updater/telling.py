@@ -1,7 +1,8 @@
 """What the updater tells: its log line always, the vendor's report where there is one.
 
-Owns that a hold or a refusal is reported once for each release and reason, and
-that a report is durable before the memory of it. Usable from the worker thread.
+Owns that a hold or a refusal is reported once for each release and reason, that a device outside
+of the release's sample reports nothing of it (`limpet.wire.rollout.is_reporting`), and that a
+report is durable before the memory of it. Usable from the worker thread.
 """
 
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Literal
 
 from limpet.device.link import messages as m
 from limpet.device.updater.device import Device
-from limpet.device.updater.progress import Settled
+from limpet.device.updater.progress import Attempt, Settled
 from limpet.device.updater.reports import ReportQueue
 from limpet.errors import Unavailable
 from limpet.wire.report import ReportKind
@@ -40,6 +41,7 @@ class Happening:
     manifest_sha256: str | None = None
     reason: str = ""
     private: bool = False  # the detail is the owner's, and no report's
+    sampled: bool = True  # the device is among those that report on this release
 
     @property
     def held_key(self) -> str:
@@ -80,7 +82,7 @@ class Teller:
         if happening.event != HELD_EVENT or self._held != happening.held_key:
             self._write(happening.event, happening.detail, happening.level)
         self._held = happening.held_key
-        if happening.report is None:
+        if happening.report is None or not happening.sampled:
             return
         once = happening.report in _ONCE and not self._is_owed(happening)
         if once and self._was_told(happening.key):
@@ -118,13 +120,14 @@ class Teller:
         if detail:
             self._write(event, detail, "warning")
 
-    def tell_running(self) -> None:
+    def tell_running(self, *, sampled: bool) -> None:
         """That there is nothing to install: after a start, and then once a day."""
         now = self._now()
         if self.told_running is None or now - self.told_running >= RUNNING_EVERY:
             self.told_running = now
             detail = f"runs {self._device.description.version}"
-            self.tell(Happening(event="running", detail=detail, report=ReportKind.RUNNING))
+            report = ReportKind.RUNNING
+            self.tell(Happening(event="running", detail=detail, report=report, sampled=sampled))
 
 
 def tell_settled(settled: Settled) -> Happening:
@@ -138,17 +141,19 @@ def tell_settled(settled: Settled) -> Happening:
         version=attempt.version,
         manifest_sha256=attempt.manifest_sha256,
         reason="" if passed else settled.reason.partition(":")[0][:64],
+        sampled=attempt.reported,
     )
 
 
-def tell_refusal(activation: m.Activate, refused: m.Refused) -> Happening:
+def tell_refusal(attempt: Attempt, refused: m.Refused) -> Happening:
     """That the supervisor does not let this release be tried."""
     return Happening(
         event="activation-refused",
         detail=f"{refused.reason}: {refused.message}",
         level="warning",
         report=ReportKind.REFUSED,
-        version=activation.version,
-        manifest_sha256=activation.manifest_sha256,
+        version=attempt.version,
+        manifest_sha256=attempt.manifest_sha256,
         reason=refused.reason,
+        sampled=attempt.reported,
     )

@@ -13,7 +13,7 @@ from limpet.errors import Rejected
 from limpet.vendor.store import ErrorRates, RolloutRow, Rollouts, RolloutState
 
 from .ahead import verify_rings_start
-from .decision import decide_steps, fastest_shares
+from .decision import choose_report_rate, decide_steps, fastest_shares
 from .engine import Rollout, changing, locked, publish_plan, tick
 from .health import DEFAULT_TEST, HealthTest
 from .rings import choose_rings
@@ -35,15 +35,17 @@ def start(
     test: HealthTest = DEFAULT_TEST,
     silent_seconds: int = DEFAULT_SILENT_SECONDS,
     check_interval_seconds: int | None = None,
+    report_ppm: int | None = None,
 ) -> RolloutStatus:
     """Begin to roll out a published release, and admit its first step if it may start now.
 
     Without `shares_ppm`: as fast as the release's signed bounds allow (an emergency). `canaries` go
-    first, then the named `rings` in the order given; who is in them is fixed now.
-    Raises `Rejected`: unknown-release, withdrawn, already-running, bad-steps, out-of-bounds,
-    unknown-ring, unknown-device for a canary that never called, or a ring of which nobody did: it
-    would be waited for without end. So it is `out-of-bounds` if nobody in a ring may install the
-    release within `silent_seconds`, by what the offline keys signed.
+    first, then the named `rings` in the order given; who is in them is fixed now. `report_ppm` of
+    the fleet report, by default as few as the release was signed with. Raises `Rejected`:
+    unknown-release, withdrawn, already-running, bad-steps, out-of-bounds, unknown-ring,
+    unknown-device for a canary that never called, or a ring of which nobody did: it would be waited
+    for without end. So it is `out-of-bounds` if nobody in a ring may install the release within
+    `silent_seconds`, by what the offline keys signed.
     """
     release = rollout.repository.find_release(version)
     bounds = release.manifest.bounds
@@ -64,6 +66,7 @@ def start(
             steps=steps,
             silent_seconds=silent_seconds,
             check_interval_seconds=check_interval_seconds,
+            report_ppm=choose_report_rate(report_ppm, bounds),
             test=ErrorRates(**dataclasses.asdict(test)),
             **_begun(now),
         )

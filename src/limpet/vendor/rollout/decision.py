@@ -24,6 +24,7 @@ __all__ = [
     "Halt",
     "Stay",
     "Step",
+    "choose_report_rate",
     "decide_step",
     "decide_steps",
     "fastest_shares",
@@ -186,3 +187,21 @@ def decide_steps(
         before = share
     first = tuple(Step(0, wait_seconds) for _ in rings)
     return first + tuple(Step(share, wait_seconds) for share in shares_ppm)
+
+
+def choose_report_rate(wanted_ppm: int | None, bounds: Bounds) -> int:
+    """The share of the fleet that reports: what is wanted, or the least that was signed.
+
+    Raises `Rejected("out-of-bounds")`: a device would report all the same.
+    """
+    least = bounds.report_ppm
+    if wanted_ppm is None:
+        return least
+    if not least <= wanted_ppm <= WHOLE_PPM:
+        raise Rejected(
+            "out-of-bounds",
+            f"{wanted_ppm / 10_000:g} % of the fleet cannot be chosen to report: the release was "
+            f"signed with at least {least / 10_000:g} %",
+            hint=f"say --report {least / 10_000:g}%, or more",
+        )
+    return wanted_ppm

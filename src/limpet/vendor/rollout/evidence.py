@@ -5,7 +5,8 @@ Owns the rules by which attempts become evidence. Pure.
 1. A device counts once, with its latest result; a result that does not come within
    `silent_seconds` is a failure (a bricked device never reports), however often the device begins.
 2. Only a device that the plan admits counts. Its place in the queue is a hash of the release and
-   of its permanent identity: whoever has devices cannot choose that they are asked early.
+   of its permanent identity: whoever has devices cannot choose that they are asked early. Where
+   a share of the fleet reports, only devices of that sample count (another hash), and rings.
 3. A failure of a device that failed on k other releases, which the fleet completed, counts
    1 / (1 + k): its reports say more of the device than of the release.
 4. Votes are taken in the order in which attempts began. Those that end silent are known last: in
@@ -23,7 +24,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from limpet.vendor.store import Attempt, RolloutRow
-from limpet.wire.rollout import position
+from limpet.wire.rollout import is_sampled, position
 
 from .health import HealthTest, Verdict, take_outcome, verdict_before
 
@@ -68,7 +69,12 @@ def test_of(row: RolloutRow) -> HealthTest:
 
 def is_counted(row: RolloutRow, serial: str, named: frozenset[str]) -> bool:
     """Whether the device is asked at all (rule 2). `named`: the members of admitted rings."""
-    return serial in named or position(row.manifest_sha256, serial) < row.admitted_ppm
+    digest = row.manifest_sha256
+    if serial in named:
+        return True
+    return position(digest, serial) < row.admitted_ppm and is_sampled(
+        digest, serial, row.report_ppm
+    )
 
 
 class Tally:

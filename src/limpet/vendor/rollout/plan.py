@@ -43,5 +43,6 @@ def make_plan(
         ),
         withdrawn=known,
         check_interval_seconds=row.check_interval_seconds,
+        report_ppm=row.report_ppm,
         issued_at=now,
     )

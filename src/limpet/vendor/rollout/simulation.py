@@ -22,9 +22,17 @@ from datetime import UTC, datetime, timedelta
 from limpet.errors import Rejected
 from limpet.vendor.store import ErrorRates, Ring, RolloutRow, RolloutState
 from limpet.wire.release import Bounds
-from limpet.wire.rollout import Plan, earliest_installation, is_admitted, is_named, position
+from limpet.wire.rollout import (
+    WHOLE_PPM,
+    Plan,
+    earliest_installation,
+    is_admitted,
+    is_named,
+    is_sampled,
+    position,
+)
 
-from .decision import Advance, Complete, Halt, Stay, decide_step, decide_steps
+from .decision import Advance, Complete, Halt, Stay, choose_report_rate, decide_step, decide_steps
 from .evidence import Tally
 from .health import HealthTest
 from .plan import make_plan
@@ -70,6 +78,7 @@ class Schedule:
     minimum_duration_seconds: int
     largest_step_ppm: int
     test: HealthTest
+    report_ppm: int = WHOLE_PPM
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +151,16 @@ class _Simulation:
             not_before=START,
             minimum_duration_seconds=schedule.minimum_duration_seconds,
             largest_step_ppm=schedule.largest_step_ppm,
+            report_ppm=1,
         )
         self._row = _first_row(fleet, schedule, self._bounds, self._serials, rng)
         digest = self._row.manifest_sha256
         self._place = [position(digest, serial) for serial in self._serials]
+        rate, rings = schedule.report_ppm, frozenset(self._row.canaries)
+        self._heard = [
+            rate == WHOLE_PPM or serial in rings or is_sampled(digest, serial, rate)
+            for serial in self._serials
+        ]
         self._queue = sorted(range(fleet.devices), key=self._place.__getitem__)
         self._places = sorted(self._place)
         self._hostile = frozenset(
@@ -270,8 +285,8 @@ class _Simulation:
             self._wait_for_accomplices(at, device)
             return
         self._begun[device] = at
-        self._tally.pending += 1
         good = self._rng.random() >= self._failing
+        self._tally.pending += self._heard[device]
         written = at + self._fleet.install_seconds * (0.5 + self._rng.random())
         self._push(written, _Kind.ACTIVATE, device, good=good)
 
@@ -282,12 +297,14 @@ class _Simulation:
             return
         for one in self._ready:
             self._begun[one] = at
+            if not self._heard[one]:
+                continue  # who is not in the sample has no vote, whatever it says
             self._tally.pending += 1
             self._push(at, _Kind.RESULT, one, good=False)
 
     def _activate(self, at: float, device: int, good: bool) -> None:
         if not is_admitted(self._seen(at), self._serials[device]):
-            self._tally.pending -= 1  # halted meanwhile: the device keeps what it has
+            self._tally.pending -= self._heard[device]  # halted meanwhile: it keeps what it has
             return
         self._counts.took.append(at)
         known = at + self._fleet.trial_seconds * (0.5 + self._rng.random())
@@ -296,9 +313,11 @@ class _Simulation:
             if self._rng.random() < self._fleet.bricked_share:
                 self._counts.bricked += 1
                 silent_at = self._begun[device] + self._row.silent_seconds
-                self._push(silent_at, _Kind.SILENT, device, good=False)
+                if self._heard[device]:
+                    self._push(silent_at, _Kind.SILENT, device, good=False)
                 return
-        self._push(known, _Kind.RESULT, device, good=good)
+        if self._heard[device]:
+            self._push(known, _Kind.RESULT, device, good=good)
 
     def _push(self, at: float, kind: _Kind, device: int, *, good: bool = True) -> None:
         self._number += 1
@@ -360,6 +379,7 @@ def _first_row(
             beta=test.beta,
             distrust=test.distrust,
         ),
+        report_ppm=choose_report_rate(schedule.report_ppm, bounds),
     )
 
 

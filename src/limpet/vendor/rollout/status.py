@@ -8,14 +8,14 @@ from datetime import datetime
 import msgspec
 
 from limpet.vendor.store import RolloutEvent, RolloutRow, Rollouts
-from limpet.wire.rollout import PlanState
+from limpet.wire.rollout import WHOLE_PPM, PlanState
 
 from .decision import Decision, decide_step
 from .engine import Rollout, evidence_of, signed_bounds
 from .evidence import Evidence
 from .plan import make_plan
 
-__all__ = ["HistoryEntry", "RingStatus", "RolloutStatus", "TestStatus", "status"]
+__all__ = ["Estimate", "HistoryEntry", "RingStatus", "RolloutStatus", "TestStatus", "status"]
 
 
 class TestStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +41,17 @@ class RingStatus(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     serials: tuple[str, ...]
     admitted: bool
+
+
+class Estimate(msgspec.Struct, frozen=True, kw_only=True):
+    """What the sample says of the whole fleet: its counts divided by its share, rings as they are.
+
+    The sample is a hash, so the share that fails is the same in it and outside of it, but for
+    chance: of n failures in the sample about the square root of n, times the divisor.
+    """
+
+    succeeded: int
+    failed: int  # silent ones included
 
 
 class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +80,8 @@ class RolloutStatus(msgspec.Struct, frozen=True, kw_only=True):
     failed: int = 0
     silent: int = 0
     pending: int = 0
+    report_ppm: int = WHOLE_PPM  # share of the fleet that reports and is counted
+    estimate: Estimate | None = None  # of the fleet, where not all of it reports
     waiting_for: str = ""
     detail: str = ""
     test: TestStatus | None = None
@@ -115,12 +128,28 @@ def _describe(
         failed=evidence.failed,
         silent=evidence.silent,
         pending=evidence.pending,
+        report_ppm=row.report_ppm,
+        estimate=_estimate(evidence, row.report_ppm),
         waiting_for=getattr(decision, "reason", ""),
         detail=getattr(decision, "detail", ""),
         history=tuple(
             HistoryEntry(at=e.at, event=e.event, admitted_ppm=e.admitted_ppm, detail=e.detail)
             for e in history
         ),
+    )
+
+
+def _estimate(evidence: Evidence, rate_ppm: int) -> Estimate | None:
+    if rate_ppm == WHOLE_PPM:
+        return None
+
+    def whole(counted: int, in_rings: int) -> int:
+        return in_rings + round((counted - in_rings) * WHOLE_PPM / rate_ppm)
+
+    rings = evidence.rings
+    return Estimate(
+        succeeded=whole(evidence.succeeded, sum(ring.succeeded for ring in rings)),
+        failed=whole(evidence.failed + evidence.silent, sum(ring.failed for ring in rings)),
     )
 
 

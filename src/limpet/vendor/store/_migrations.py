@@ -22,5 +22,10 @@ _TO_2 = (
        FOREIGN KEY (model, ring) REFERENCES rings (model, name) ON DELETE CASCADE)""",
 )
 
-MIGRATIONS: Mapping[int, Sequence[str]] = {1: _TO_2}
+_TO_3 = (
+    # Until now every device reported.
+    "ALTER TABLE rollouts ADD COLUMN report_ppm INTEGER NOT NULL DEFAULT 1000000",
+)
+
+MIGRATIONS: Mapping[int, Sequence[str]] = {1: _TO_2, 2: _TO_3}
 """By the version that a step starts from; it leads to the next."""

@@ -36,7 +36,7 @@ __all__ = [
     "withdrawn",
 ]
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
@@ -141,6 +141,7 @@ rollouts = Table(
     Column("revision", Integer, nullable=False),
     Column("published", Integer, nullable=False),
     Column("test", Text, nullable=False),  # JSON: the health test's parameters
+    Column("report_ppm", Integer, nullable=False),  # share of the fleet that reports
 )
 
 # Groups of devices that go first. A member may be named before it ever called: at its manufacture.

@@ -73,6 +73,7 @@ class RolloutRow:
     revision: int
     published: int
     test: ErrorRates
+    report_ppm: int  # of the fleet: only these devices, and rings, report and count
 
     @property
     def admitted_ppm(self) -> int:
