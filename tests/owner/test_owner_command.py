@@ -292,6 +292,15 @@ def test_the_sentence_since_and_until_are_shown(mine: Running, owner: Owner) -> 
     assert shown["support"] == "Security updates end on 2026-12-31, in 34 days"
 
 
+def test_how_far_a_download_is_is_shown(mine: Running, owner: Owner) -> None:
+    mine.device.update = {
+        "state": "downloading",
+        "fetching": {"way": "delta", "done": 1_200_000, "size": 2_100_000},
+    }
+    assert owner.types("update", "show") == 0
+    assert "delta, 1.2 MB of 2.1 MB (57 %)" in owner.out
+
+
 def test_updates_are_postponed_within_the_products_bound(mine: Running, owner: Owner) -> None:
     assert owner.types("update", "postpone", "7", "--json") == 0
     assert mine.device.postponed == 7

@@ -19,7 +19,7 @@ from limpet.cli._owner_parts import (
 )
 from limpet.errors import Rejected
 from limpet.owner import flows, network
-from limpet.owner.answers import UpdateAnswer
+from limpet.owner.answers import FetchingAnswer, UpdateAnswer
 from limpet.owner.client import DeviceClient
 
 __all__ = ["app"]
@@ -165,6 +165,12 @@ def postpone(
     emit(client.update(), json=json, human=_print_update)
 
 
+def _fetched(fetching: FetchingAnswer) -> str:
+    """As "delta, 1.2 MB of 2.1 MB (57 %)"."""
+    done, size = (f"{count / 1e6:.1f} MB" for count in (fetching.done, fetching.size))
+    return f"{fetching.way}, {done} of {size} ({100 * fetching.done / max(fetching.size, 1):.0f} %)"
+
+
 def _print_update(update: UpdateAnswer) -> None:
     support = "over" if update.support_over else f"until {when(update.support_until)}"
     held = update.held
@@ -174,6 +180,7 @@ def _print_update(update: UpdateAnswer) -> None:
             "available": update.available or "-",
             "state": update.state,
             "because": (held.text if held else update.reason) or "-",
+            **({"fetched": _fetched(update.fetching)} if update.fetching else {}),
             **({"held since": when(held.since)} if held else {}),
             **({"held until": when(held.until)} if held and held.until else {}),
             **({"postponed until": when(update.postponed_until)} if update.postponed_until else {}),

@@ -132,6 +132,14 @@ class HeldAnswer(_Answer, frozen=True):
     until: datetime | None = None
 
 
+class FetchingAnswer(_Answer, frozen=True):
+    """How far a download is, in bytes, and whether it is a delta or the whole image."""
+
+    way: str
+    done: int
+    size: int
+
+
 class UpdateAnswer(_Answer, frozen=True):
     """Where the device's updates stand."""
 
@@ -141,6 +149,7 @@ class UpdateAnswer(_Answer, frozen=True):
     state: str = "idle"
     reason: str = ""
     held: HeldAnswer | None = None
+    fetching: FetchingAnswer | None = None
     postponed_until: datetime | None = None
     hold_until: datetime | None = None
     last_check: datetime | None = None

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from limpet.device.link.entropy import RandomnessReport
-from limpet.device.link.messages import Access, Held, Notice, UpdatePolicy
+from limpet.device.link.messages import Access, Fetching, Held, Notice, UpdatePolicy
 from limpet.wire.codec import Message
 
 __all__ = [
@@ -197,6 +197,7 @@ class UpdateBody(Message, frozen=True, kw_only=True):
     state: str
     reason: str
     held: Held | None
+    fetching: Fetching | None
     postponed_until: datetime | None
     hold_until: datetime | None
     last_check: datetime | None

@@ -36,6 +36,7 @@ from limpet.device.updater.telling import Teller, tell_refusal, tell_settled
 from limpet.device.updater.timetable import Timetable
 from limpet.device.updater.transfer import Account, Line
 from limpet.device.updater.trial import Verdict
+from limpet.device.updater.way import way_of
 from limpet.errors import LimpetError, Rejected, Unavailable
 from limpet.firmware.decision import OWNER_HOLDS
 
@@ -73,6 +74,7 @@ class Engine:
         self._judge = Judge(device, around, warn=self._teller.warn, look=self._look)
         self._state: State = "idle"
         self._result: CheckResult | None = None
+        self._fetching: m.Fetching | None = None
         self._remote: bool | None = None  # as the supervisor was told by this process
         self._consent, self._hurry = "", False
         self._one_check = asyncio.Lock()
@@ -117,6 +119,7 @@ class Engine:
             postponement=self._memory.postponement,
             progress=self._memory.progress,
             state=self._state,
+            fetching=self._fetching,
             result=self._result,
             trial=self._judge.trial,
             boot=self._memory.boot,
@@ -280,6 +283,7 @@ class Engine:
             now=self.now,
             random=around.random,
             pause=around.pause,
+            moved=self._moved,
             tell=lambda event, detail: around.log(
                 event, detail, "warning" if event == "transfer-cut" else "info"
             ),
@@ -340,7 +344,11 @@ class Engine:
         return decide_support(promised, self._memory.support, self.now())
 
     def _enter(self, state: State) -> None:
-        self._state = state
+        self._state, self._fetching = state, None
+
+    def _moved(self, path: str, done: int, size: int) -> None:
+        """From the worker, for each chunk: only in memory, and whole, so that it needs no lock."""
+        self._fetching = m.Fetching(way=way_of(path), done=done, size=size)
 
     async def _work(self, task: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._worker, task)

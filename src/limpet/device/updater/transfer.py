@@ -61,6 +61,7 @@ class Line:
     random: Callable[[], float]  # uniform in [0, 1)
     pause: Callable[[float], None]
     tell: Callable[[str, str], None]  # an event and what happened, for the device's log
+    moved: Callable[[str, int, int], None] = lambda path, done, size: None  # for who looks on
     patience_seconds: float = PATIENCE_SECONDS
 
 
@@ -226,6 +227,7 @@ class Transfer:
         answer.came += len(chunk)
         answer.lease -= len(chunk)
         self.fetched += len(chunk)
+        line.moved(self._path, self._at + len(chunk), self._size)
         if not answer.patience.heard(len(chunk), waited):
             raise Unavailable(
                 "the vendor's server is too slow",

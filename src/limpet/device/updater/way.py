@@ -9,7 +9,7 @@ yields signed bytes or `Rejected`.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
@@ -30,6 +30,7 @@ __all__ = [
     "describe_bytes",
     "describe_way",
     "load_record",
+    "way_of",
 ]
 
 MAX_FAILURES = 2
@@ -71,6 +72,11 @@ def describe_way(image: Image, delta: Delta | None) -> str:
         return f"whole image, {describe_bytes(image.packed)}"
     size, whole = describe_bytes(delta.size), describe_bytes(image.packed)
     return f"delta from {delta.base_version}, {size} instead of {whole}"
+
+
+def way_of(path: str) -> Literal["delta", "whole"]:
+    """Which of the two ways a file of the repository is of."""
+    return "delta" if path.startswith("deltas/") else "whole"
 
 
 def load_record(file: Path) -> DeltaRecord:

@@ -101,6 +101,7 @@ from limpet.device.link.messages.terms import (
 from limpet.device.link.messages.updates import (
     AllowRemoteFunctions,
     CheckNow,
+    Fetching,
     Held,
     InstallNow,
     PostponeUpdates,
@@ -154,6 +155,7 @@ __all__ = [
     "EraseData",
     "EventLog",
     "FactoryReset",
+    "Fetching",
     "Functions",
     "GenerateIdentity",
     "Health",

@@ -12,6 +12,7 @@ __all__ = [
     "LEAST_BANDWIDTH",
     "AllowRemoteFunctions",
     "CheckNow",
+    "Fetching",
     "Held",
     "InstallNow",
     "PostponeUpdates",
@@ -91,6 +92,15 @@ class Held(Message, frozen=True, kw_only=True):
     until: datetime | None = None  # when this reason ends by itself, if that is known
 
 
+class Fetching(Message, frozen=True, kw_only=True):
+    """How far the file is fetched that is on its way: bytes from its beginning, those of before a
+    cut included. By a delta, its last part may still come from the whole image."""
+
+    way: Literal["delta", "whole"]
+    done: Annotated[int, Meta(ge=0)]
+    size: Annotated[int, Meta(ge=0)]
+
+
 class AllowRemoteFunctions(Message, frozen=True, kw_only=True, tag=True):
     """Whether the product's code may use the Internet: not after the end of a support period
     after which, as its maker declared, it stops. Durable before `Done`."""
@@ -108,6 +118,7 @@ class UpdateStatus(Message, frozen=True, kw_only=True, tag=True):
     state: Literal["idle", "checking", "held", "downloading", "installing", "trial"] = "idle"
     reason: Text = ""  # why a release is held or was refused last
     held: Held | None = None
+    fetching: Fetching | None = None  # while it downloads
     postponed_until: datetime | None = None
     hold_until: datetime | None = None  # the end of the owner's holds, once one has begun
     last_check: datetime | None = None

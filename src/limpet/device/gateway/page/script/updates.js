@@ -24,6 +24,7 @@ function updateState(value) {
   if (why) parts.push(make("p", { id: "why" }, shorten(why)));
   parts.push(facts([
     ["Running", value.running], ["Waiting", value.available],
+    ["Fetched", value.fetching ? fetched(value.fetching) : ""],
     ["Held since", value.held ? when(value.held.since) : ""],
     ["Held until", value.held && value.held.until ? when(value.held.until) : ""],
     ["Postponed until", value.postponed_until ? when(value.postponed_until) : ""],
@@ -35,6 +36,12 @@ function updateState(value) {
   if (value.support_notice) parts.push(hint(value.support_notice, value.support_over ? "bad" : "hint"));
   if (value.support_over) parts.push(hint(value.support_text));
   return parts;
+}
+
+function fetched(file) {
+  const megabytes = (count) => `${(count / 1e6).toFixed(1)} MB`;
+  const share = Math.round(100 * file.done / Math.max(file.size, 1));
+  return `${file.way === "delta" ? "delta" : "whole image"}, ${megabytes(file.done)} of ${megabytes(file.size)} (${share} %)`;
 }
 
 function updateButtons() {
