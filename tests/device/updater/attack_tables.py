@@ -7,10 +7,11 @@ from tests.device.updater.attacks_by_server import SERVER_ATTACKS
 from tests.device.updater.attacks_on_content import CONTENT
 from tests.device.updater.attacks_on_deltas import DELTAS
 from tests.device.updater.attacks_on_time import TIME
+from tests.device.updater.attacks_on_withdrawals import WITHDRAWN
 
 __all__ = ["ATTACKS", "ELSEWHERE", "TABLES", "Elsewhere"]
 
-TABLES: dict[str, tuple[Attack, ...]] = {**CONTENT, **TIME, **SERVER_ATTACKS, **DELTAS}
+TABLES: dict[str, tuple[Attack, ...]] = {**CONTENT, **TIME, **WITHDRAWN, **SERVER_ATTACKS, **DELTAS}
 ATTACKS: tuple[Attack, ...] = tuple(attack for table in TABLES.values() for attack in table)
 
 
