@@ -202,13 +202,6 @@ def new_online_keys(case: Case) -> None:
     case.offer()
 
 
-def _renewed(case: Case) -> None:
-    case.repository.now = NOW
-    case.repository.roles[RELEASES].version = 100
-    case.end()
-    case.offer()
-
-
 TIME: dict[str, tuple[Attack, ...]] = {
     "Rollback": (
         Attack(name="replay", title="older metadata", has=NETWORK, before=seen_before,
