@@ -42,10 +42,9 @@ def start(
     Without `shares_ppm`: as fast as the release's signed bounds allow (an emergency). `canaries` go
     first, then the named `rings` in the order given; who is in them is fixed now. `report_ppm` of
     the fleet report, by default as few as the release was signed with. Raises `Rejected`:
-    unknown-release, withdrawn, already-running, bad-steps, out-of-bounds, unknown-ring,
-    unknown-device for a canary that never called, or a ring of which nobody did: it would be waited
-    for without end. So it is `out-of-bounds` if nobody in a ring may install the release within
-    `silent_seconds`, by what the offline keys signed.
+    unknown-release, withdrawn, already-running, bad-steps, unknown-ring, unknown-device (a canary
+    that never called, or a ring of which nobody did), out-of-bounds: also where nobody in a ring
+    may install the release within `silent_seconds`, by what the offline keys signed.
     """
     release = rollout.repository.find_release(version)
     bounds = release.manifest.bounds
