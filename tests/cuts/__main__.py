@@ -7,11 +7,11 @@ import argparse
 import os
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 from tests.cuts.inquiry import inquire
 from tests.cuts.recording import make_recording, read_recording
+from tests.cuts.scratch import exit_on_sigterm, scratch
 
 __all__ = ["main"]
 
@@ -34,9 +34,9 @@ def main() -> int:
     if shutil.which("strace") is None:
         print("run cuts: error: needs the Debian package strace", file=sys.stderr)
         return 3
-    with tempfile.TemporaryDirectory(prefix="limpet-cuts-") as temporary:
-        Path(temporary).chmod(0o755)  # the roles' users pass through
-        work = (asked.keep or Path(temporary) / "life").absolute()
+    exit_on_sigterm()
+    with scratch() as temporary:
+        work = (asked.keep or temporary / "life").absolute()
         print("recording a life …", file=sys.stderr, flush=True)
         recorded = read_recording(work) if work.exists() else make_recording(work)
         print("starting devices from its states …", file=sys.stderr, flush=True)

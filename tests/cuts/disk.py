@@ -91,6 +91,8 @@ class Disk:
         self._known_forms: dict[int, Mapping[str, _Bytes]] = {}
         self._before: dict[int, set[int]] = {}  # of names: what each needs
         self._last: dict[tuple[int, str] | int, int] = {}
+        self._loose: list[int] | None = None  # of what is pending, made when asked for
+        self._written_to: list[int] | None = None
         self._count = 0
         log = self._names[ROOT_INODE].get(LOG)
         self._log = {-1} if log is None else {log}
@@ -127,6 +129,7 @@ class Disk:
             case _:
                 return False
         self._pending[number] = operation
+        self._loose = self._written_to = None
         if isinstance(operation, Entries):
             self._link(number, operation.changes)
         return True
@@ -150,6 +153,7 @@ class Disk:
                     covers = False
             if covers or inode is None:
                 forced.add(number)
+        self._loose = self._written_to = None
         for number in sorted(self._with_needed(forced)):
             self._make_durable(self._pending.pop(number))
             self._before.pop(number, None)
@@ -193,7 +197,9 @@ class Disk:
 
     def loose(self) -> Sequence[int]:
         """The operations on names and modes that may be on the disk or not, in their order."""
-        return [n for n, one in self._pending.items() if not isinstance(one, Content)]
+        if self._loose is None:
+            self._loose = [n for n, one in self._pending.items() if not isinstance(one, Content)]
+        return self._loose
 
     def torn(self) -> Mapping[int, Sequence[str]]:
         """The inodes with unsynced content, and the forms that each may have."""
@@ -233,8 +239,10 @@ class Disk:
         return _Builder(self, names, attributes, data, touched).node(ROOT_INODE)[0]
 
     def _written_inodes(self) -> Sequence[int]:
-        found = {one.inode: None for one in self._pending.values() if isinstance(one, Content)}
-        return list(found)
+        if self._written_to is None:
+            written = (one.inode for one in self._pending.values() if isinstance(one, Content))
+            self._written_to = list(dict.fromkeys(written))
+        return self._written_to
 
     def _forms(self, inode: int) -> Mapping[str, _Bytes]:
         """What may be in the file: by name, the likeliest first."""

@@ -5,6 +5,7 @@ operations are unsynced every subset of them is taken; where there are many, the
 (a journal that was cut), each one alone lost, each one alone kept, and some at random.
 """
 
+import hashlib
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +22,7 @@ NEWEST = 8  # of more operations, so many of the newest are lost or kept alone
 AT_RANDOM = 6
 NEWEST_FILES = 3
 SHARE_WHOLE = 0.3
+TOGETHER = 32  # operations in a row that one worker looks at: their states have much in common
 UNIFORM = (ALL, "none", "zeros", "garbage", "torn", "last block")
 
 
@@ -31,6 +33,7 @@ class State:
     root: Node
     moment: Moment
     kind: str
+    key: bytes  # the same for the same disk and promises
 
 
 @dataclass(slots=True)
@@ -38,7 +41,7 @@ class Exploration:
     """The distinct states of a recording; `prefixes` counts the moments that were looked at.
 
     `most` bounds the states of each phase (None: all); which ones is drawn by `seed`. Workers with
-    different shares never give the same state.
+    different shares look at different moments, and seldom come upon the same state.
     """
 
     recording: Recording
@@ -62,25 +65,28 @@ class Exploration:
             if not self._is_meant(moment, inodes):
                 continue
             self.prefixes += 1
+            if moment.number // TOGETHER % self.share[1] != self.share[0]:
+                continue
             dice = random.Random(f"{self.seed} {moment.number}")  # noqa: S311 - to be repeated
             wanted = self._wanted(max(points[moment.phase], 1), dice)
             if wanted == 0:
                 continue
             choices = list(_choices(disk, dice))
             if wanted is not None:  # often what was done until then, and others at random
-                kept = 1 if self.about is not None or dice.random() < SHARE_WHOLE else 0
-                choices[kept:] = dice.sample(choices[kept:], len(choices) - kept)
+                first = 1 if self.about is not None or dice.random() < SHARE_WHOLE else 0
+                choices[first:] = dice.sample(choices[first:], len(choices) - first)
             for kind, kept, choice, default in choices:
                 if wanted == 0:
                     break
                 root = disk.state(kept, choice, default)
-                key = (root.key, moment.promises)
+                key = hashlib.blake2b(
+                    root.key + moment.promises.canonical(), digest_size=16
+                ).digest()
                 if key in seen:
                     continue
                 seen.add(key)
                 wanted = None if wanted is None else wanted - 1
-                if int.from_bytes(root.key[:4], "big") % self.share[1] == self.share[0]:
-                    yield State(root, moment, kind)
+                yield State(root, moment, kind, key)
 
     def _points(self) -> Iterator[Moment]:
         for moment in moments(self.recording, first=self.first):

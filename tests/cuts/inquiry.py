@@ -11,15 +11,16 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
+from tests.cuts.digests import remembered
 from tests.cuts.explore import Exploration, State
 from tests.cuts.finish import finish
 from tests.cuts.judge import judge
 from tests.cuts.life import FIRST, serving
 from tests.cuts.operations import Recording
-from tests.cuts.place import Place
+from tests.cuts.place import place
 from tests.cuts.recording import Recorded
 from tests.cuts.start import offered_to, start
 
@@ -62,6 +63,14 @@ class Inquiry:
     started: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
     problems: list[Problem] = field(default_factory=list)
+    seen: dict[bytes, tuple[str, str]] = field(default_factory=dict)  # phase and kind by key
+
+    def enter(self, key: bytes, phase: str, kind: str) -> None:
+        """A state that a device was started from; one that was entered before does not count."""
+        if key not in self.seen:
+            self.seen[key] = phase, kind
+            self.loaded[phase] += 1
+            self.kinds[kind] += 1
 
     def blame(self, state: State, problems: Sequence[str]) -> None:
         """Enter what is wrong with a state, up to a bound."""
@@ -71,8 +80,8 @@ class Inquiry:
 
     def add(self, other: "Inquiry") -> None:
         """Take in what another process looked at."""
-        self.loaded += other.loaded
-        self.kinds += other.kinds
+        for key, (phase, kind) in other.seen.items():
+            self.enter(key, phase, kind)
         self.finished += other.finished
         self.problems += other.problems
         self.moments = max(self.moments, other.moments)
@@ -165,7 +174,9 @@ def _in_processes(
     def work(number: int) -> None:
         queue.put(part(number))
 
-    others = [context.Process(target=work, args=(number,)) for number in range(1, workers)]
+    others = [
+        context.Process(target=work, args=(number,), daemon=True) for number in range(1, workers)
+    ]
     for one in others:
         one.start()
     yield part(0)
@@ -178,16 +189,15 @@ def _in_processes(
 def _part(exploration: Exploration, recorded: Recorded | None, every: int) -> Inquiry:
     """All of an exploration; of its states each `every`-th (none with 0) is gone on from."""
     done = Inquiry(operations=len(exploration.recording.operations))
-    with _place() as place:
+    with place() as places, remembered():
         for number, state in enumerate(exploration.states()):
             moment = state.moment
-            done.loaded[moment.phase] += 1
-            done.kinds[state.kind] += 1
-            with place.start_only(state.root) as root:
+            done.enter(state.key, moment.phase, state.kind)
+            with places.start_only(state.root) as root:
                 done.blame(state, judge(root, moment.promises))
             if every and recorded is not None and number % every == 0:
                 done.finished[moment.phase] += 1
-                with place.whole(state.root, owned=os.geteuid() == 0) as root:
+                with places.whole(state.root, owned=os.geteuid() == 0) as root:
                     done.blame(state, finish(root, recorded, moment.promises))
     done.moments = exploration.prefixes
     return done
@@ -200,25 +210,16 @@ def start_from(recorded: Recorded, inquiry: Inquiry, count: int, *, seed: int) -
     states = list(exploration.states())[: max(count, 0)] if count else []
     wanted = sorted({offered_to(one.moment.promises) for one in states})
     with ExitStack() as stack:
-        place = stack.enter_context(_place())
+        places = stack.enter_context(place())
         vendors = {version: recorded.vendor(version) for version in wanted}
         where = {version: stack.enter_context(serving(home)) for version, home in vendors.items()}
 
         def run(state: State) -> list[str]:
             version = offered_to(state.moment.promises)
-            with place.whole(state.root, owned=os.geteuid() == 0) as root:
+            with places.whole(state.root, owned=os.geteuid() == 0) as root:
                 return start(root, vendors[version], where[version], state.moment.promises)
 
         with ThreadPoolExecutor(AT_ONCE) as pool:
             for state, problems in zip(states, pool.map(run, states), strict=True):
                 inquiry.started[state.moment.phase] += 1
                 inquiry.blame(state, problems)
-
-
-@contextmanager
-def _place() -> Iterator[Place]:
-    place = Place()
-    try:
-        yield place
-    finally:
-        place.close()

@@ -24,6 +24,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tests.cuts.scratch import exit_on_sigterm
 from tests.device.workshop import Running, example_product, running
 from tests.end_to_end.living_device import Living, Owner
 
@@ -301,4 +302,5 @@ def _is_unclaimed(life: Life) -> bool:
 
 
 if __name__ == "__main__":
+    exit_on_sigterm()
     live(Path(sys.argv[1]))

@@ -98,9 +98,9 @@ def paths_of(recording: Recording) -> Mapping[int, set[str]]:
             parents.setdefault(child, set()).add((number, name))
     for operation in recording.operations:
         if isinstance(operation, Entries):
-            for directory, name, child in operation.changes:
-                if child is not None:
-                    parents.setdefault(child, set()).add((directory, name))
+            for directory, name, named in operation.changes:
+                if named is not None:
+                    parents.setdefault(named, set()).add((directory, name))
     known: dict[int, set[str]] = {ROOT_INODE: {""}}
 
     def of(number: int) -> set[str]:

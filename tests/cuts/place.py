@@ -6,32 +6,34 @@ each and moved from state to state; who looks at a state must not change them.
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.cuts.disk import Node
+from tests.cuts.scratch import scratch
 
-__all__ = ["Place", "write_node"]
+__all__ = ["Place", "place", "write_node"]
 
 IN_MEMORY = Path("/dev/shm")
 LEAST_FREE = 512 << 20
 MOST_TREES = 24
 
 
-class Place:
-    """Directories for states; `close` removes all of them."""
+@contextmanager
+def place() -> Iterator["Place"]:
+    """Directories for states, which are all removed in the end."""
+    with scratch(_where()) as top:
+        yield Place(top)
 
-    def __init__(self) -> None:
-        self._top = Path(tempfile.mkdtemp(prefix="limpet-cuts-", dir=_where()))
-        self._top.chmod(0o755)
+
+class Place:
+    """Directories for states, below `top`."""
+
+    def __init__(self, top: Path) -> None:
+        self._top = top
         self._trees: dict[bytes, Path] = {}
         self._count = 0
-
-    def close(self) -> None:
-        """Remove everything."""
-        shutil.rmtree(self._top, ignore_errors=True)
 
     @contextmanager
     def start_only(self, root: Node) -> Iterator[Path]:
@@ -50,11 +52,11 @@ class Place:
                     write_node(node, path / name, without=("staging",))
                 else:
                     write_node(node, path / name)
-            for kept, place in borrowed:
-                kept.rename(place)
+            for kept, lent in borrowed:
+                kept.rename(lent)
             yield path
-            for kept, place in borrowed:
-                place.rename(kept)
+            for kept, lent in borrowed:
+                lent.rename(kept)
 
     @contextmanager
     def whole(self, root: Node, *, owned: bool = False) -> Iterator[Path]:

@@ -6,7 +6,7 @@ its request and its answer the old value and the new one are both right.
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from tests.cuts.disk import LOG
@@ -31,6 +31,18 @@ class Promises:
     offered: str = ""  # the newest version that the vendor offers
     is_erased: bool = False  # a reset was answered
     may_be_erased: bool = False  # a reset was asked for
+
+    def of(self, setting: str, values: frozenset[Any]) -> "Promises":
+        """With other values that are right of a setting."""
+        changed: dict[str, Any] = {setting: values}
+        return replace(self, **changed)
+
+    def canonical(self) -> bytes:
+        """The same for equal promises, in any process."""
+        values = (getattr(self, one.name) for one in fields(self))
+        return repr(
+            [sorted(map(repr, one)) if isinstance(one, frozenset) else one for one in values]
+        ).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +84,7 @@ class _Reader:
                 self.phase = "settings"
             self.promises = replace(known, password=known.password | {value}, tokens=frozenset())
         elif setting in ("window", "target", "announcement"):
-            values = getattr(known, setting) | {value}
-            self.promises = replace(known, **{setting: values})
+            self.promises = known.of(setting, getattr(known, setting) | {value})
         elif setting == "revoked":
             self.promises = replace(known, tokens=known.tokens - {value})
         elif setting == "reset":
@@ -89,7 +100,7 @@ class _Reader:
             self.asked = []
             self.promises = replace(known, password=frozenset({value}), gone=gone)
         elif setting in ("window", "target", "announcement"):
-            self.promises = replace(known, **{setting: frozenset({value})})
+            self.promises = known.of(setting, frozenset({value}))
         elif setting == "token":
             self.promises = replace(known, tokens=known.tokens | {value})
         elif setting == "revoked":

@@ -34,7 +34,14 @@ def make_recording(work: Path) -> Recorded:
     work.mkdir(parents=True)
     trace = work / "trace"
     command = [*STRACE, "-o", str(trace), sys.executable, "-m", "tests.cuts.life", str(work)]
-    subprocess.run(command, check=True, timeout=LONGEST_SECONDS)
+    with subprocess.Popen(command) as tracer:
+        try:
+            status = tracer.wait(LONGEST_SECONDS)
+        except BaseException:
+            tracer.terminate()  # strace(1) gives it on to the life, which stops its device
+            raise
+    if status:
+        raise subprocess.CalledProcessError(status, command)
     return read_recording(work)
 
 

@@ -139,6 +139,8 @@ def _take_along(trial: Path, app: Path) -> None:
     app.mkdir(mode=0o700, exist_ok=True)  # erased meanwhile, by the owner
     place = app / LEFT_BEHIND
     place.mkdir(mode=0o700, exist_ok=True)
+    sync_directory(app)  # both names first: else a setting is moved to where a cut leaves nothing
+    sync_directory(app.parent)
     taken = 0
     for name in sorted(os.listdir(trial)):
         status = os.lstat(trial / name)
