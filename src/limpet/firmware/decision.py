@@ -20,6 +20,8 @@ are compared with the manifest while they are written.
     8 the plan keeps the bounds        16 the owner has not switched updates off
                                        17 nor holds them back, within the product's bound
                                        18 and the owner's window is open
+
+Whether its file may also be fetched now, `limpet.device.updater.holding` decides (rules 19 to 22).
 """
 
 import hashlib

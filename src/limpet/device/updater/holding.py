@@ -1,12 +1,12 @@
 """Whether a release that may be installed now may also be fetched now.
 
-Owns the rules that follow those of `limpet.firmware.decision`, and the look at the disk; acts on
-nothing. Each hold is seen by the owner with its reason.
+Owns the rules that follow those of `limpet.firmware.decision` (1 to 18), and the look at the disk;
+acts on nothing. Each hold is seen by the owner with its reason.
 
-    17 the owner's network is not metered, or the release is urgent, or the owner agrees
-    18 the server's answer to the file was not final under this metadata
-    19 something is left of the day's bytes and tries
-    20 the disk has room for all of it
+    19 the owner's network is not metered, or the release is urgent, or the owner agrees
+    20 the server's answer to the file was not final under this metadata
+    21 something is left of the day's bytes and tries
+    22 the disk has room for all of it
 """
 
 import os
@@ -61,21 +61,21 @@ def decide_transfer(
 
     `urgent`: an offline key has said that what runs is not safe. `metadata` names what is in force.
     """
-    # 17
+    # 19
     if metered and not (urgent or consent):
         return Hold("metered", "metered network: fetched on your word, or on another network")
-    # 18
+    # 20
     status = is_refused(ledger, path, metadata=metadata)
     if status is not None:
         return Hold(
             FILE_REFUSED,
             f"the vendor answered {status} for its file, and has published nothing since",
         )
-    # 19
+    # 21
     allowed = decide_allowance(ledger, path, now)
     if isinstance(allowed, Spent):
         return Hold(DAY_LIMIT, allowed.text)
-    # 20
+    # 22
     missing = room.missing(image)
     if missing:
         return Hold("low-disk", f"{_mib(missing)} more of free disk are needed")
