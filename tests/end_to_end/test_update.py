@@ -84,7 +84,13 @@ class World:
         wanted = order(self.home, product or self.product, version)
         if form is Form.TREE or base != "1.0.0":
             old = self.home.root.parent / f"release-{base}"
-            olds = load_olds([old], model="thermostat", below=version)
+            olds = load_olds(
+                [old],
+                model="thermostat",
+                kind=form.value,
+                below=version,
+                skipped=lambda manifest: None,
+            )
             wanted = replace(wanted, delta_from=olds)
         build_release(replace(wanted, form=form, packer=packer), out)
         return self.publish(version)

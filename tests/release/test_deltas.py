@@ -19,6 +19,7 @@ from limpet.firmware.delta import DeltaReader
 from limpet.firmware.old_image import OldTree
 from limpet.release import (
     Built,
+    Form,
     OldRelease,
     add_deltas,
     build_release,
@@ -30,6 +31,7 @@ from limpet.release import (
 from limpet.release._matching import match_images
 from limpet.release._packing import index_bytes, pack_segments
 from limpet.vendor.home import Home
+from limpet.wire.release import ReleaseManifest
 
 GROUP = 10_000
 
@@ -108,6 +110,16 @@ def test_the_stream_of_an_installed_tree_is_its_images(built: Built, tmp_path: P
     tree.close()
 
 
+def olds_in(
+    sources: list[Path], *, model: str = "thermostat", kind: str = "tree", below: str
+) -> tuple[OldRelease, ...]:
+    """What `sources` name, where nothing is left out."""
+    left_out: list[ReleaseManifest] = []
+    olds = load_olds(sources, model=model, kind=kind, below=below, skipped=left_out.append)
+    assert left_out == []
+    return olds
+
+
 @pytest.fixture
 def changed(product: Path) -> Path:
     copy = product.with_name("changed")
@@ -119,7 +131,7 @@ def changed(product: Path) -> Path:
 def test_a_release_carries_deltas_from_the_old_ones_named(
     changed: Path, home: Home, built: Built, tmp_path: Path
 ) -> None:
-    olds = load_olds([built.directory], model="thermostat", below="1.1.0")
+    olds = olds_in([built.directory], below="1.1.0")
     new = build_release(replace(order(changed, home, "1.1.0"), delta_from=olds), tmp_path / "new")
     (delta,) = new.manifest.deltas
     assert (delta.base_version, delta.base_tree_sha256) == (
@@ -132,7 +144,7 @@ def test_a_release_carries_deltas_from_the_old_ones_named(
 def test_a_damaged_delta_beside_a_release_is_found_before_signing(
     changed: Path, home: Home, built: Built, tmp_path: Path
 ) -> None:
-    olds = load_olds([built.directory], model="thermostat", below="1.1.0")
+    olds = olds_in([built.directory], below="1.1.0")
     new = build_release(replace(order(changed, home, "1.1.0"), delta_from=olds), tmp_path / "new")
     new.deltas[0].write_bytes(b"other")
     with pytest.raises(Rejected, match="is not the delta of its manifest"):
@@ -144,7 +156,7 @@ def test_deltas_are_published_before_the_metadata_and_found_again_in_the_reposit
 ) -> None:
     sign_release(built.directory, signing(home), now=now())
     publish(built.directory, home.root, clock=now)
-    olds = load_olds([home.repository], model="thermostat", below="1.1.0")
+    olds = olds_in([home.repository], below="1.1.0")
     assert [old.manifest.version for old in olds] == ["1.0.0"]
     new = build_release(order(changed, home, "1.1.0"), tmp_path / "new")
     new = add_deltas(new.directory, olds, lambda doing: None)
@@ -159,18 +171,20 @@ def test_a_signed_release_gets_no_delta_any_more(
 ) -> None:
     new = build_release(order(changed, home, "1.1.0"), tmp_path / "new")
     sign_release(new.directory, signing(home), now=now())
-    olds = load_olds([built.directory], model="thermostat", below="1.1.0")
+    olds = olds_in([built.directory], below="1.1.0")
     with pytest.raises(Unavailable, match="is signed"):
         add_deltas(new.directory, olds, lambda doing: None)
 
 
 def test_an_old_release_must_be_older_and_of_the_model(built: Built) -> None:
     with pytest.raises(Rejected, match="is not older than"):
-        load_olds([built.directory], model="thermostat", below="1.0.0")
+        olds_in([built.directory], below="1.0.0")
+    with pytest.raises(Rejected, match=r"a block has no delta from the tree of 1\.0\.0"):
+        olds_in([built.directory], kind="block", below="1.1.0")
     with pytest.raises(Rejected, match="is for thermostat"):
-        load_olds([built.directory], model="kettle", below="1.1.0")
+        olds_in([built.directory], model="kettle", below="1.1.0")
     with pytest.raises(Unavailable, match="neither a release nor a repository"):
-        load_olds([built.directory.parent], model="thermostat", below="1.1.0")
+        olds_in([built.directory.parent], below="1.1.0")
 
 
 def test_a_delta_that_saves_little_is_left_out(
@@ -178,7 +192,7 @@ def test_a_delta_that_saves_little_is_left_out(
 ) -> None:
     """From an old image that has nothing in common with the new one."""
     (changed / "app" / "noise.bin").write_bytes(random.Random(4).randbytes(8 << 20))  # noqa: S311
-    olds = load_olds([built.directory], model="thermostat", below="1.1.0")
+    olds = olds_in([built.directory], below="1.1.0")
     new = build_release(replace(order(changed, home, "1.1.0"), delta_from=olds), tmp_path / "new")
     assert new.manifest.deltas == ()
     assert [path.name for path in new.directory.iterdir() if "delta" in path.name] == []
@@ -210,3 +224,57 @@ def replace_kind(built: Built) -> OldRelease:
 
     image = msgspec.structs.replace(built.manifest.image, kind="block")
     return OldRelease(msgspec.structs.replace(built.manifest, image=image), built.image)
+
+
+PACKER = """#!/bin/sh
+head -c 262144 /dev/zero > "$2"
+"""
+"""Makes a block image that is none: nobody starts from it here."""
+
+
+@pytest.fixture
+def mixed(built: Built, home: Home, product: Path, tmp_path: Path) -> Path:
+    """A repository of a tree (1.0.0), a block image (1.0.1) and a bundle (1.0.2) of one model."""
+    packer = tmp_path / "packer"
+    packer.write_text(PACKER)
+    packer.chmod(0o755)
+    made = [built]
+    for version, form in (("1.0.1", Form.BLOCK), ("1.0.2", Form.BUNDLE)):
+        wanted = replace(order(product, home, version), form=form, packer=packer)
+        made.append(build_release(wanted, tmp_path / version))
+    for one in made:
+        sign_release(one.directory, signing(home), now=now())
+        publish(one.directory, home.root, clock=now)
+    return home.repository
+
+
+@pytest.mark.parametrize(
+    ("kind", "base", "others"),
+    [
+        ("tree", ["1.0.0"], ["1.0.2", "1.0.1"]),
+        ("block", ["1.0.1"], ["1.0.2"]),
+        ("bundle", [], ["1.0.2", "1.0.1", "1.0.0"]),
+    ],
+)
+def test_of_a_repository_only_bases_of_the_same_kind_count(
+    mixed: Path, kind: str, base: list[str], others: list[str]
+) -> None:
+    left_out: list[ReleaseManifest] = []
+    olds = load_olds(
+        [mixed], model="thermostat", kind=kind, below="1.1.0", last=1, skipped=left_out.append
+    )
+    assert [old.manifest.version for old in olds] == base
+    assert [one.version for one in left_out] == others
+
+
+def test_the_command_names_what_it_leaves_out_of_a_repository(
+    mixed: Path, changed: Path, home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build_release(order(changed, home, "1.1.0"), tmp_path / "new")
+    assert run(["release", "delta", str(tmp_path / "new"), "--from", str(mixed), "--json"]) == 0
+    said = capsys.readouterr()
+    assert [one["base_version"] for one in json.loads(said.out)["deltas"]] == ["1.0.0"]
+    assert said.err == (
+        "no delta from 1.0.2: a bundle, and this is a tree\n"
+        "no delta from 1.0.1: a block, and this is a tree\n"
+    )

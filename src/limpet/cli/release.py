@@ -4,6 +4,7 @@ Owns options, prompts and printing. Decides nothing: `limpet.release` does the w
 """
 
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
@@ -41,7 +42,7 @@ from limpet.release import (
     sign_revocation,
     sign_support,
 )
-from limpet.wire.release import MAX_AHEAD, MAX_DELTAS, Bounds, ahead_tag
+from limpet.wire.release import MAX_AHEAD, MAX_DELTAS, Bounds, ReleaseManifest, ahead_tag
 from limpet.wire.support import AfterSupport, SupportStatement
 
 __all__ = ["app"]
@@ -156,7 +157,7 @@ def build(
         bounds=_bounds(
             _utc(not_before) or at, minimum_days, largest_step, emergency, tags, least_report
         ),
-        delta_from=_olds(product, delta_from, version),
+        delta_from=_olds(product, delta_from, form.value, version),
     )
     with progress(f"building {version}") as shown:
         built = build_release(order, out, shown.note)
@@ -179,7 +180,14 @@ def delta(
 ) -> None:
     """Make deltas for a release that is built and not signed yet."""
     manifest = load_built(out).manifest
-    olds = load_olds(old, model=manifest.model, below=manifest.version, last=last)
+    olds = load_olds(
+        old,
+        model=manifest.model,
+        kind=manifest.image.kind,
+        below=manifest.version,
+        last=last,
+        skipped=_say_skipped(manifest.image.kind),
+    )
     with progress(f"deltas to {manifest.version}") as shown:
         built = add_deltas(out, olds, shown.note)
     emit(show_release(built), json=json, human=print_release)
@@ -291,11 +299,25 @@ def _tags(version: str, serials: list[str] | None) -> tuple[str, ...]:
     return tuple(sorted(tags))
 
 
-def _olds(product: Path, sources: list[Path] | None, version: str) -> tuple[OldRelease, ...]:
+def _say_skipped(kind: str) -> Callable[[ReleaseManifest], None]:
+    """To standard error: standard output may be JSON."""
+
+    def say(base: ReleaseManifest) -> None:
+        typer.echo(
+            f"no delta from {base.version}: a {base.image.kind}, and this is a {kind}", err=True
+        )
+
+    return say
+
+
+def _olds(
+    product: Path, sources: list[Path] | None, kind: str, version: str
+) -> tuple[OldRelease, ...]:
     if not sources:
         return ()
     model = load_product(product / PRODUCT_FILE).model.name
-    return load_olds(sources, model=model, below=version)
+    skipped = _say_skipped(kind)
+    return load_olds(sources, model=model, kind=kind, below=version, skipped=skipped)
 
 
 def _bounds(

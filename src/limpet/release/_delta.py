@@ -18,7 +18,15 @@ from limpet.firmware.old_image import OldDevice
 from limpet.storage import sync_directory
 from limpet.wire.release import Delta, Image, ReleaseManifest
 
-__all__ = ["DeltaMade", "OldRelease", "delta_file", "encode_streams", "make_delta"]
+__all__ = [
+    "DeltaMade",
+    "OldRelease",
+    "delta_file",
+    "encode_streams",
+    "has_delta",
+    "make_delta",
+    "verify_kind",
+]
 
 WORTH = 0.9
 """A delta of more than this share of the whole image is not worth another file."""
@@ -49,17 +57,26 @@ def delta_file(directory: Path, delta: Delta) -> Path:
     return directory / f"from-{delta.base_version}.delta"
 
 
+def has_delta(kind: str, base: str) -> bool:
+    """Whether an image of `kind` has deltas from one of the kind `base`."""
+    return kind == base and kind != "bundle"
+
+
+def verify_kind(base: ReleaseManifest, kind: str) -> None:
+    """Raise `Rejected("not-a-base")` if an image of `kind` has no delta from the release `base`."""
+    if not has_delta(kind, base.image.kind):
+        raise Rejected(
+            "not-a-base", f"a {kind} has no delta from the {base.image.kind} of {base.version}"
+        )
+
+
 def make_delta(old: OldRelease, image: Image, image_file: Path, progress: Progress) -> DeltaMade:
     """Make the delta from `old` to `image` beside `image_file`.
 
     Raises `Rejected("tampered-image" | "not-a-base")`, `Unavailable`.
     """
     base = old.manifest.image
-    if base.kind != image.kind or image.kind == "bundle":
-        raise Rejected(
-            "not-a-base",
-            f"a {image.kind} has no delta from the {base.kind} of {old.manifest.version}",
-        )
+    verify_kind(old.manifest, image.kind)
     try:
         with tempfile.TemporaryDirectory(prefix=".delta-", dir=image_file.parent) as work:
             before, after = Path(work) / "old", Path(work) / "new"

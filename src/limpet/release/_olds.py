@@ -6,7 +6,7 @@ the new release's own hashes, and a wrong old release makes a delta that no devi
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -19,7 +19,7 @@ from limpet.release._build import (
     load_built,
     make_deltas,
 )
-from limpet.release._delta import OldRelease, Progress
+from limpet.release._delta import OldRelease, Progress, has_delta, verify_kind
 from limpet.storage import read_bounded, write_atomic
 from limpet.wire.codec import decode_json, encode_json
 from limpet.wire.release import MANIFEST_BYTES, ReleaseManifest, version_key
@@ -34,10 +34,17 @@ _MANIFEST_NAME = re.compile(r"([0-9a-f]{64})\.([0-9]+\.[0-9]+\.[0-9]+)\.json")
 
 
 def load_olds(
-    sources: Sequence[Path], *, model: str, below: str, last: int = LAST
+    sources: Sequence[Path],
+    *,
+    model: str,
+    kind: str,
+    below: str,
+    last: int = LAST,
+    skipped: Callable[[ReleaseManifest], None],
 ) -> tuple[OldRelease, ...]:
     """The releases that `sources` name: each a release's directory, or a repository, of which the
-    `last` ones below the version `below` count. Newest first.
+    `last` ones below the version `below` count from which an image of `kind` has deltas: those of
+    another kind that are passed on the way there are told to `skipped`. Newest first.
 
     Raises `Unavailable` for what is neither, `Rejected("wrong-model" | "not-a-base" | …)`.
     """
@@ -46,14 +53,11 @@ def load_olds(
         if (source / MANIFEST_FILE).is_file():
             built = load_built(source)
             old = OldRelease(built.manifest, built.image)
-            _verify(old.manifest, model=model, below=below)
+            _verify(old.manifest, model=model, kind=kind, below=below)
             found[old.manifest.version] = old
         elif (source / "targets" / "firmware" / model).is_dir():
-            olds = _published(source, model)
-            fitting = [
-                old for old in olds if version_key(old.manifest.version) < version_key(below)
-            ]
-            found |= {old.manifest.version: old for old in fitting[-last:]}
+            olds = _published(source, model, below=below)
+            found |= {old.manifest.version: old for old in _newest(olds, kind, last, skipped)}
         else:
             raise Unavailable(
                 f"{source} is neither a release nor a repository of {model}",
@@ -82,21 +86,36 @@ def add_deltas(out: Path, olds: Sequence[OldRelease], progress: Progress) -> Bui
     return load_built(out)
 
 
-def _verify(manifest: ReleaseManifest, *, model: str, below: str) -> None:
+def _verify(manifest: ReleaseManifest, *, model: str, kind: str, below: str) -> None:
     if manifest.model != model:
         raise Rejected(
             "wrong-model", f"{manifest.version} is for {manifest.model}, not for {model}"
         )
     if version_key(manifest.version) >= version_key(below):
         raise Rejected("not-a-base", f"{manifest.version} is not older than {below}")
+    verify_kind(manifest, kind)
 
 
-def _published(repository: Path, model: str) -> list[OldRelease]:
-    """What lies in the repository, oldest version first."""
+def _newest(
+    olds: Sequence[OldRelease], kind: str, last: int, skipped: Callable[[ReleaseManifest], None]
+) -> Iterator[OldRelease]:
+    """The `last` ones of `olds` (newest first) that an image of `kind` has deltas from."""
+    for old in olds:
+        if not has_delta(kind, old.manifest.image.kind):
+            skipped(old.manifest)
+            continue
+        yield old
+        last -= 1
+        if not last:
+            return
+
+
+def _published(repository: Path, model: str, *, below: str) -> list[OldRelease]:
+    """What lies in the repository below the version `below`, newest version first."""
     olds = []
     for file in (repository / "targets" / "firmware" / model).iterdir():
         named = _MANIFEST_NAME.fullmatch(file.name)
-        if named is None:
+        if named is None or version_key(named[2]) >= version_key(below):
             continue
         data = read_bounded(file, max_bytes=MANIFEST_BYTES)
         with naming(file, hint="this is not a whole repository"):
@@ -104,4 +123,4 @@ def _published(repository: Path, model: str) -> list[OldRelease]:
                 raise Rejected("bad-repository", "this is not the file that was signed")
             manifest = decode_json(data, ReleaseManifest, max_bytes=MANIFEST_BYTES)
         olds.append(OldRelease(manifest, repository / manifest.image.path))
-    return sorted(olds, key=lambda old: version_key(old.manifest.version))
+    return sorted(olds, key=lambda old: version_key(old.manifest.version), reverse=True)
