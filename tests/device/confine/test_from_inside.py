@@ -48,6 +48,8 @@ confine, confine_to_open_files, confine_to_ports = hostile.taken(
 """
 KEEPS_NOTHING = "write = [] if start.role is Role.ANNOUNCER else [start.private]"
 """The announcer has no directory; here it is given one, for the orders and the report."""
+RESTS = "IDLE_SECONDS = 30.0"
+"""A role that nobody asks anything ends, and on a slow machine the attacker would go with it."""
 
 THREADS = {"start threads"}
 FILE = {"write its own file"}
@@ -104,14 +106,19 @@ def let_in(root: Path) -> None:
     shutil.copytree(HOSTILE, confine / "hostile", ignore=shutil.ignore_patterns("__pycache__"))
     with (confine / "__init__.py").open("a") as code:
         code.write(LET_IN)
-    profiles = confine / "_profiles.py"
-    assert profiles.read_text().count(KEEPS_NOTHING) == 1
-    profiles.write_text(profiles.read_text().replace(KEEPS_NOTHING, "write = [start.private]"))
+    replace_once(confine / "_profiles.py", KEEPS_NOTHING, "write = [start.private]")
+    replace_once(confine.parent / "link" / "bus.py", RESTS, "IDLE_SECONDS = 900.0")
     path = root / "slots" / BOOT_FILE
     state = load_boot_state(path)
     assert state.a is not None
     record = msgspec.structs.replace(state.a, tree_sha256=digest_tree(root / "slots" / "a"))
     save_boot_state(path, msgspec.structs.replace(state, a=record))
+
+
+def replace_once(file: Path, old: str, new: str) -> None:
+    code = file.read_text()
+    assert code.count(old) == 1
+    file.write_text(code.replace(old, new))
 
 
 def attack(device: Running, names: Iterable[str], *, key_file: str) -> dict[str, dict[str, str]]:
