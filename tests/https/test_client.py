@@ -49,6 +49,34 @@ def hostile(identity: Identity, behave: Callable[[ssl.SSLSocket], None]) -> Iter
     thread.join(5)
 
 
+@contextlib.contextmanager
+def answering(
+    identity: Identity, lives: list[list[bytes]], taken: list[bytes]
+) -> Iterator[HttpsClient]:
+    """A server of one connection after the other, each of which gives its answers and ends.
+
+    `taken` is what it was asked.
+    """
+    listener = socket.create_server(("127.0.0.1", 0))
+    context = server_context(identity.chain, identity.key)
+
+    def run() -> None:
+        for answers in lives:
+            with contextlib.suppress(OSError):
+                raw, _ = listener.accept()
+                with context.wrap_socket(raw, server_side=True) as tls:
+                    for answer in answers:
+                        taken.append(tls.recv(65536))
+                        tls.sendall(answer)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    url = f"https://localhost:{listener.getsockname()[1]}"
+    with HttpsClient(url, tls=client_context(roots_pem=identity.roots), timeouts=QUICK) as one:
+        yield one
+    listener.close()
+
+
 def test_a_request_goes_through_and_the_connection_is_kept(start: Start) -> None:
     ports = []
 
@@ -62,7 +90,10 @@ def test_a_request_goes_through_and_the_connection_is_kept(start: Start) -> None
     assert len(set(ports)) == 1
 
 
-def test_a_kept_connection_that_the_server_closed_is_opened_again(start: Start) -> None:
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_kept_connection_that_the_server_closed_is_opened_again(
+    start: Start, method: str
+) -> None:
     running = start()
     with client(running) as one:
         one.get("/", max_bytes=10)
@@ -70,7 +101,40 @@ def test_a_kept_connection_that_the_server_closed_is_opened_again(start: Start) 
             lambda: [task.cancel() for task in running.server._tasks.values()]
         )
         assert running.until(lambda: running.server.connections == 0)
-        assert one.get("/", max_bytes=10).status == 200
+        assert one.request(method, "/", max_bytes=10).status == 200
+
+
+ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("method", "second", "sent"),
+    [
+        ("GET", b"", 3),
+        ("POST", b"", 2),  # it may have been done: whether it may be repeated, nobody knows
+        ("GET", ANSWER[:20], 2),  # something of an answer came
+    ],
+)
+def test_what_a_server_took_is_sent_again_only_if_it_may_be_and_nothing_was_answered(
+    identity: Identity, method: str, second: bytes, sent: int
+) -> None:
+    """The server closes the kept connection after it has the second request."""
+    taken: list[bytes] = []
+    with answering(identity, [[ANSWER, second], [ANSWER]], taken) as one:
+        assert one.get("/1", max_bytes=10).status == 200
+        if sent == 3:
+            assert one.request(method, "/2", max_bytes=10).status == 200
+        else:
+            with pytest.raises(Unavailable, match=r"closed the connection|broke its answer off"):
+                one.request(method, "/2", max_bytes=10)
+    assert len(taken) == sent
+
+
+def test_a_fresh_connection_that_the_server_closes_is_not_tried_again(identity: Identity) -> None:
+    taken: list[bytes] = []
+    with answering(identity, [[b""], [ANSWER]], taken) as one, pytest.raises(Unavailable):
+        one.get("/1", max_bytes=10)
+    assert len(taken) == 1
 
 
 def test_a_server_under_another_root_is_untrusted(start: Start) -> None:

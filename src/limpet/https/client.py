@@ -101,6 +101,7 @@ class HttpsClient:
         self._receive_buffer = receive_buffer
         self._socket: ssl.SSLSocket | None = None
         self._http: h11.Connection | None = None
+        self._heard = False  # something of the answer to the request under way
         self._resume = resume
         self._session: ssl.SSLSession | None = None
         self._verified_at = -_RESUME_SECONDS  # when a certificate was last seen, monotonic
@@ -126,7 +127,11 @@ class HttpsClient:
         max_bytes: int,
         headers: Mapping[str, str] = _NOTHING,
     ) -> ClientResponse:
-        """Any method; one retry on a kept connection that the server closed meanwhile."""
+        """Any method; one retry where a kept connection turns out to be closed by the server.
+
+        Of a method that must not be repeated (RFC 9110, 9.2.2) nothing is sent twice: only what
+        could be seen before it was sent makes this open a new connection for it.
+        """
         deadline = time.monotonic() + self._timeouts.total
         head = self._exchange(method, path, body, headers, deadline)
         parts, size = [], 0
@@ -207,13 +212,16 @@ class HttpsClient:
     def _exchange(
         self, method: str, path: str, body: bytes, headers: Mapping[str, str], deadline: float
     ) -> h11.Response:
-        kept = self._socket is not None
+        if self._socket is not None and _is_over(self._socket):
+            self.close()
+        kept, self._heard = self._socket is not None, False
         try:
             return self._try_exchange(method, path, body, headers, deadline)
-        except Unavailable:
-            # A kept connection may have been closed by the server just now. Only
-            # a method that may be repeated (RFC 9110, 9.2.2) is sent again.
-            if not kept or method not in ("GET", "HEAD", "PUT", "DELETE"):
+        except Unavailable as error:
+            # The server may have closed it just now (RFC 9112, 9.3.1): then nothing of an answer
+            # came. Only a method that may be repeated (RFC 9110, 9.2.2) is sent again.
+            stale = kept and not self._heard and error.reason == UNREACHABLE
+            if not stale or method not in ("GET", "HEAD", "PUT", "DELETE"):
                 raise
         return self._try_exchange(method, path, body, headers, deadline)
 
@@ -301,6 +309,7 @@ class HttpsClient:
             data = self._bounded(deadline).recv(_READ)
             if not data and http.their_state is h11.SEND_RESPONSE:
                 raise Unavailable(f"{self._host} closed the connection", reason=UNREACHABLE)
+            self._heard = True
             http.receive_data(data)
             if not data:
                 try:
@@ -348,6 +357,21 @@ class HttpsClient:
             self.close()
             reason = (error.strerror or str(error) or "failed").lower()
             raise Unavailable(f"cannot reach {where}: {reason}", reason=UNREACHABLE) from error
+
+
+def _is_over(tls: ssl.SSLSocket) -> bool:
+    """Whether the peer has ended this idle connection; without waiting, and with nothing sent.
+
+    What it said unasked makes the connection no better: no answer to us can follow it.
+    """
+    tls.settimeout(0.0)
+    try:
+        tls.recv(1)
+    except ssl.SSLWantReadError:  # at most session tickets, which are taken
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _left(deadline: float) -> float:
