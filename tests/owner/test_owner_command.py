@@ -365,3 +365,15 @@ def test_a_session_that_ended_says_how_to_go_on(mine: Running, owner: Owner) -> 
     assert owner.types("call", "temperature") == 1
     assert "does not know this session" in owner.err
     assert "limpet owner login" in owner.err
+
+
+def test_always_means_every_day_unless_days_are_given_with_it(mine: Running, owner: Owner) -> None:
+    def days_after(*words: str) -> list[int]:
+        assert owner.types("update", "policy", *words, "--json") == 0
+        found: list[int] = json.loads(owner.out)["policy"]["window"]["days"]
+        return found
+
+    assert days_after("--window", "02:00-05:00", "--days", "sat,sun") == [5, 6]
+    assert days_after("--window", "03:00-05:00") == [5, 6], "another window keeps the days"
+    assert days_after("--window", "always") == [0, 1, 2, 3, 4, 5, 6]
+    assert days_after("--window", "always", "--days", "sat") == [5]

@@ -53,7 +53,8 @@ def policy(
         bool | None, typer.Option("--ask/--no-ask", help="Ask before each release?")
     ] = None,
     window: Annotated[
-        str | None, typer.Option("--window", metavar="HH:MM-HH:MM", help="When, or `always`.")
+        str | None,
+        typer.Option("--window", metavar="HH:MM-HH:MM", help="When; `always`: every day too."),
     ] = None,
     days: Annotated[
         str | None, typer.Option("--days", metavar="mon,tue", help="On which days, or `all`.")
@@ -72,6 +73,8 @@ def policy(
 ) -> None:
     """Change what is given and keep the rest; show the policy."""
     parsed_window = flows.parse_clock_range(window) if window is not None else None
+    if window == "always" and days is None:
+        days = "all"  # days that were chosen with another window would make it seldom
     parsed_days = flows.parse_days(days) if days is not None else None
     wanted = flows.merge_policy(
         client.update().policy,
