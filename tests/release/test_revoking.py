@@ -54,6 +54,9 @@ def test_a_release_that_the_plan_offers_is_withdrawn_before_it_is_revoked(
     with pytest.raises(Rejected) as refused:
         publish(tmp_path / "revoked", home.root, clock=now)
     assert refused.value.reason == "still-offered"
+    assert refused.value.hint == (
+        f"withdraw it first: limpet rollout withdraw 1.0.0 --vendor {home.root} --model thermostat"
+    )
     assert len(repository.releases()) == 1
     repository.publish_plan(plan(published, PlanState.WITHDRAWN))
     publish(tmp_path / "revoked", home.root, clock=now)

@@ -181,7 +181,8 @@ class Repository:
                 raise Rejected(
                     "still-offered",
                     f"the plan offers {version}",
-                    hint=f"withdraw it first: limpet rollout withdraw {version}",
+                    hint=f"withdraw it first: limpet rollout withdraw {version}"
+                    f" --vendor {self._home.root} --model {self._model}",
                 )
             verified = verify_revocation(
                 version,
