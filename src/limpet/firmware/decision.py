@@ -56,7 +56,9 @@ from limpet.wire.rollout import (
 
 __all__ = [
     "FAILED_BEFORE",
+    "INTERFACE_CHANGE",
     "OWNER_HOLDS",
+    "VENDOR_HOLDS",
     "DeviceFacts",
     "Hold",
     "Install",
@@ -73,6 +75,9 @@ FAILED_BEFORE = "failed-before"
 
 OWNER_HOLDS = frozenset({"automatic-off", "needs-consent", "postponed", "outside-window"})
 """Why a release is held when only its owner's choice stands in the way."""
+
+VENDOR_HOLDS = frozenset({"phase-in", "ramp", "paused", "halted"})
+"""Why a release is held by the vendor's brakes, which no word of the owner overrules."""
 
 INTERFACE_CHANGE = "interface-change"
 """Why a release is held that changes what the owner's programs and people are used to."""

@@ -130,6 +130,7 @@ class HeldAnswer(_Answer, frozen=True):
     text: str
     since: datetime
     until: datetime | None = None
+    consent_ends: bool | None = None  # None: firmware of before does not say
 
 
 class FetchingAnswer(_Answer, frozen=True):

@@ -22,6 +22,13 @@ SECTIONS = (
 )
 REASON = "waits for the window 02:00-05:00 Europe/Berlin"
 HELD = "held: phase-in, position 73 %, admitted 25 %"
+HELD_BY_OWNER = "held: needs your consent, automatic updates are switched off"
+GAP = """
+const line = metered.closest("label").getBoundingClientRect();
+const next = metered.closest("label").nextElementSibling.getBoundingClientRect();
+return next.top - line.bottom;
+"""
+"""Pixels between a box to tick, whose words may take two lines, and the field below it."""
 ENDING = "Security updates end on 2031-11-30, in 60 days"
 
 
@@ -132,6 +139,25 @@ def test_the_window_is_set_and_why_an_update_is_held_is_shown_live(
     browser.click("main button", "Postpone")
     browser.see("Postponed.")
     assert m.PostponeUpdates(days=12) in desk.stand.requests
+
+
+def test_install_now_is_offered_where_it_ends_the_hold_and_nowhere_else(
+    owned: tuple[Desk, Browser],
+) -> None:
+    desk, browser = owned
+    since = datetime(2026, 11, 27, 14, tzinfo=UTC)
+    desk.go(browser, "Access", "Make a token")  # the section may be open, and would be made anew
+    desk.go(browser, "Updates", "Firmware")
+    desk.stand.update = m.UpdateStatus(
+        policy=m.UpdatePolicy(), running="1.0.0", slot="a", available="1.1.0", state="held",
+        reason=REASON, held=m.Held(reason="phase-in", text=HELD, since=since),
+    )  # fmt: skip
+    browser.find("#why", HELD)
+    browser.find("main button", "Check now")
+    assert "Install now" not in browser.text(), "the vendor holds it"
+    own = m.Held(reason="automatic-off", text=HELD_BY_OWNER, since=since, consent_ends=True)
+    desk.stand.update = msgspec.structs.replace(desk.stand.update, held=own)
+    browser.find("#why", HELD_BY_OWNER)
     browser.click("main button", "Install now")
     browser.see("is installed now")
     assert any(isinstance(r, m.InstallNow) for r in desk.stand.requests)

@@ -1,21 +1,21 @@
 """What holds an update, until when, and what the owner's consent releases."""
 
 import zlib
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from tests.device.updater.bench import Bench
-from tests.device.updater.simulator import (
-    RepositorySimulator,
-)
+from tests.device.updater.simulator import NOW, RepositorySimulator
 
 from limpet.device.link import messages as m
 from limpet.device.updater.check import Outcome
 from limpet.device.updater.engine import Engine
 from limpet.errors import Rejected
 from limpet.firmware.interface import pack_interface
+from limpet.wire.release import Bounds
 from limpet.wire.report import ReportKind
 from limpet.wire.rollout import PlanState
 
@@ -151,6 +151,39 @@ def test_consent_without_a_held_release_is_refused(bench: Bench) -> None:
     with pytest.raises(Rejected) as refused:
         bench.run(owner)
     assert refused.value.reason == "nothing-held"
+
+
+@pytest.mark.parametrize(
+    ("plan", "sentence"),
+    [
+        ({"admitted_ppm": 0}, "held: phase-in, position "),
+        ({"state": PlanState.PAUSED}, "held: the vendor has paused the rollout of 1.1.0"),
+        ({"state": PlanState.HALTED}, "held: the vendor has halted the rollout of 1.1.0, because"),
+        ({}, "held: phase-in, not before "),  # by the offline ramp
+    ],
+)
+def test_consent_while_only_the_vendor_holds_is_refused_with_the_reason(
+    bench: Bench, repository: RepositorySimulator, work: Path, plan: dict[str, Any], sentence: str
+) -> None:
+    soon = Bounds(
+        not_before=NOW if plan else NOW + timedelta(days=1),
+        minimum_duration_seconds=0,
+        largest_step_ppm=1_000_000,
+    )
+    repository.offer(repository.add_release(work, bounds=soon), **plan)
+
+    async def owner(engine: Engine) -> m.UpdateStatus:
+        await engine.check()
+        with pytest.raises(Rejected) as refused:
+            engine.consent()
+        assert refused.value.reason == "vendor-holds"
+        assert refused.value.message.startswith(sentence)
+        return engine.status()
+
+    held = bench.run(owner).held
+    assert held is not None
+    assert not held.consent_ends
+    bench.assert_untouched()
 
 
 def test_consent_is_for_the_release_that_was_held_and_no_other(

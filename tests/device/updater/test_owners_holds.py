@@ -12,9 +12,10 @@ from tests.device.updater.simulator import MODEL, NOW, RepositorySimulator
 
 from limpet.device.link import messages as m
 from limpet.device.updater.engine import Engine
+from limpet.device.updater.holding import CONSENT_ENDS
 from limpet.device.updater.words import SENTENCES, say_hold
 from limpet.errors import Rejected
-from limpet.firmware.decision import OWNER_HOLDS, Hold
+from limpet.firmware.decision import OWNER_HOLDS, VENDOR_HOLDS, Hold
 from limpet.wire.report import ReportKind
 from limpet.wire.rollout import Plan, PlanState
 
@@ -64,9 +65,9 @@ def test_every_reason_has_its_sentence_with_figures(
 
 
 def test_the_table_of_sentences_knows_every_reason() -> None:
-    vendor = {"paused", "halted", "phase-in", "ramp", "failed-before", "interface-change"}
-    transfer = {"metered", "file-refused", "day-limit", "low-disk"}
-    assert set(SENTENCES) == vendor | OWNER_HOLDS | transfer
+    assert set(SENTENCES) == VENDOR_HOLDS | CONSENT_ENDS | {"file-refused", "day-limit", "low-disk"}
+    assert OWNER_HOLDS | {"failed-before", "interface-change", "metered"} == CONSENT_ENDS
+    assert not VENDOR_HOLDS & CONSENT_ENDS
     for reason in SENTENCES:
         assert "FIGURE" in say_hold(Hold(reason, "FIGURE"))
 

@@ -42,6 +42,7 @@ STATUS_OF: Mapping[str, int] = {
     "not-found": 404,
     "already-claimed": 409,
     "already-offered": 409,
+    "vendor-holds": 409,
     "takeover-pending": 409,
     "name-taken": 409,
     "too-many-tokens": 409,

@@ -37,8 +37,9 @@ from limpet.device.updater.timetable import Timetable
 from limpet.device.updater.transfer import Account, Line
 from limpet.device.updater.trial import Verdict
 from limpet.device.updater.way import way_of
+from limpet.device.updater.words import say_hold
 from limpet.errors import LimpetError, Rejected, Unavailable
-from limpet.firmware.decision import OWNER_HOLDS
+from limpet.firmware.decision import OWNER_HOLDS, VENDOR_HOLDS
 
 __all__ = ["Engine"]
 
@@ -105,9 +106,15 @@ class Engine:
         self._reconsider()
 
     def consent(self) -> None:
-        """The owner agrees to the release that is held. Raises `Rejected("nothing-held")`."""
+        """The owner agrees to the release that is held.
+
+        Raises `Rejected("nothing-held" | "vendor-holds")`; the latter's message is the hold's own.
+        """
         if self._result is None or self._result.outcome is not Outcome.HELD:
             raise Rejected("nothing-held", "no update is held; look for one with a check first")
+        hold = self._result.hold
+        if hold is not None and hold.reason in VENDOR_HOLDS:
+            raise Rejected("vendor-holds", f"{say_hold(hold)}; only the vendor can change that")
         self._consent = self._result.manifest_sha256
         self._timetable.wake()
 

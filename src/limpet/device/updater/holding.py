@@ -15,12 +15,23 @@ from datetime import datetime
 from pathlib import Path
 
 from limpet.device.updater.ledger import Ledger, Spent, decide_allowance, is_refused
-from limpet.firmware.decision import Hold
+from limpet.firmware.decision import FAILED_BEFORE, INTERFACE_CHANGE, OWNER_HOLDS, Hold
 from limpet.wire.release import Image
 
-__all__ = ["DAY_LIMIT", "FILE_REFUSED", "Room", "decide_transfer", "measure_room"]
+__all__ = [
+    "CONSENT_ENDS",
+    "DAY_LIMIT",
+    "FILE_REFUSED",
+    "Room",
+    "decide_transfer",
+    "measure_room",
+]
 
 DAY_LIMIT, FILE_REFUSED = "day-limit", "file-refused"
+_METERED = "metered"
+
+CONSENT_ENDS = OWNER_HOLDS | {FAILED_BEFORE, INTERFACE_CHANGE, _METERED}
+"""The reasons that the owner's consent overrules (14 to 19)."""
 
 _SPARE_BYTES = 4 << 20
 """Beyond the tree: directories, journal, records, the device's own logs."""
@@ -63,7 +74,7 @@ def decide_transfer(
     """
     # 19
     if metered and not (urgent or consent):
-        return Hold("metered", "metered network: fetched on your word, or on another network")
+        return Hold(_METERED, "metered network: fetched on your word, or on another network")
     # 20
     status = is_refused(ledger, path, metadata=metadata)
     if status is not None:

@@ -8,6 +8,7 @@ Pure. Owns one sentence for each reason that `limpet.firmware.decision` and the 
 from collections.abc import Mapping
 
 from limpet.device.link.messages import Held
+from limpet.device.updater.holding import CONSENT_ENDS
 from limpet.device.updater.progress import Waiting
 from limpet.firmware.decision import Hold
 
@@ -43,6 +44,14 @@ def describe_waiting(waiting: Waiting, hold: Hold | None) -> Held:
     """What holds the release, as the owner is told; `hold` as the last check found it, None if
     there was no check since the start."""
     if hold is None:
+        hold = Hold(waiting.reason, "")
         text = f"held: {waiting.reason} at the last check; the next one looks again"
-        return Held(reason=waiting.reason, text=text, since=waiting.since)
-    return Held(reason=hold.reason, text=say_hold(hold), since=waiting.since, until=hold.until)
+    else:
+        text = say_hold(hold)
+    return Held(
+        reason=hold.reason,
+        text=text,
+        since=waiting.since,
+        until=hold.until,
+        consent_ends=hold.reason in CONSENT_ENDS,
+    )

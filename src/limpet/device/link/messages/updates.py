@@ -74,7 +74,9 @@ class CheckNow(Message, frozen=True, kw_only=True, tag=True):
 
 
 class InstallNow(Message, frozen=True, kw_only=True, tag=True):
-    """The owner's consent: ignore window and automatic=off, once, for the held release."""
+    """The owner's consent: ignore window and automatic=off, once, for the held release.
+
+    Refused while the vendor holds it (`vendor-holds`): that, consent does not overrule."""
 
 
 class PostponeUpdates(Message, frozen=True, kw_only=True, tag=True):
@@ -90,6 +92,7 @@ class Held(Message, frozen=True, kw_only=True):
     text: Text  # "held: outside window until 02:00 (UTC)"
     since: datetime
     until: datetime | None = None  # when this reason ends by itself, if that is known
+    consent_ends: bool = False  # the owner's consent installs it all the same
 
 
 class Fetching(Message, frozen=True, kw_only=True):

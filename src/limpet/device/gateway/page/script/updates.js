@@ -10,11 +10,16 @@ const STATES = {
 async function updatesView() {
   const place = make("div");
   const update = await ask("GET", "/v1/update");
-  const show = (value) => place.replaceChildren(...updateState(value));
+  const owner = session.has("owner");
+  const install = installButton();
+  const show = (value) => {
+    place.replaceChildren(...updateState(value));
+    install.hidden = !(value.held && value.held.consent_ends);
+  };
   show(update);
   listen("update", "", show);
-  const cards = [card("Firmware", place, session.has("owner") ? updateButtons() : null)];
-  if (session.has("owner")) cards.push(postponeCard(), policyCard(update.policy), networkCard(update.policy));
+  const cards = [card("Firmware", place, owner ? make("div", { class: "row" }, checkButton(), install) : null)];
+  if (owner) cards.push(postponeCard(), policyCard(update.policy), networkCard(update.policy));
   return cards;
 }
 
@@ -44,16 +49,19 @@ function fetched(file) {
   return `${file.way === "delta" ? "delta" : "whole image"}, ${megabytes(file.done)} of ${megabytes(file.size)} (${share} %)`;
 }
 
-function updateButtons() {
-  return make("div", { class: "row" },
-    button("Check now", async () => {
-      await ask("POST", "/v1/update/check");
-      say("Checked.");
-    }),
-    button("Install now", async () => {
-      await ask("POST", "/v1/update/install");
-      say("The update that waits is installed now. The device restarts.");
-    }, ""));
+function checkButton() {
+  return button("Check now", async () => {
+    await ask("POST", "/v1/update/check");
+    say("Checked.");
+  });
+}
+
+// Shown only while the owner's word ends what holds the update.
+function installButton() {
+  return button("Install now", async () => {
+    await ask("POST", "/v1/update/install");
+    say("The update that waits is installed now. The device restarts.");
+  }, "");
 }
 
 function postponeCard() {
