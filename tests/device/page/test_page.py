@@ -49,6 +49,7 @@ def test_a_new_device_is_claimed_on_a_phone_and_shows_live_readings(desk: Desk) 
     for section, sight in SECTIONS:
         desk.go(browser, section, sight)
         assert browser.run("return document.documentElement.scrollWidth <= innerWidth"), section
+        assert section != "Updates" or browser.run(GAP) >= 8
         desk.picture(browser, f"{section.lower()}-phone")
     assert browser.errors() == []
 
@@ -171,6 +172,9 @@ def test_the_network_is_said_to_be_metered_limited_and_behind_a_proxy(
     desk.go(browser, "Updates", "Firmware")
     browser.click("#metered")
     browser.fill("At most", "256")
+    assert "User name for the proxy" not in browser.text()
+    assert browser.run(GAP) >= 8
+    browser.click("summary", "By an HTTP proxy")
     browser.fill("Proxy", "proxy.home.arpa")
     browser.fill("Port", "3128")
     browser.fill("User name for the proxy", "me")

@@ -133,9 +133,10 @@ function networkCard(policy) {
   return card("The network that updates come by", form([
     metered.line,
     field("At most", limit, "KiB a second; empty: no limit"),
-    make("div", { class: "pair" }, field("Proxy", host, "empty: none"), field("Port", port)),
-    make("div", { class: "pair" }, field("User name for the proxy", user),
-      field("Password for the proxy", password, "empty: as before")),
+    make("details", { open: Boolean(policy.proxy) }, make("summary", {}, "By an HTTP proxy"),
+      make("div", { class: "pair" }, field("Proxy", host, "empty: none"), field("Port", port)),
+      make("div", { class: "pair" }, field("User name for the proxy", user),
+        field("Password for the proxy", password, "empty: as before"))),
   ], "Apply", async () => {
     await keepPolicy(policy, {
       metered: metered.control.checked,
