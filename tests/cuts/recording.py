@@ -3,8 +3,11 @@
 Owns the working directory of one recording. Needs the Debian package strace.
 """
 
+import os
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +18,7 @@ from tests.cuts.recorder import record
 __all__ = ["Recorded", "make_recording"]
 
 LONGEST_SECONDS = 900
+STOP_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +38,15 @@ def make_recording(work: Path) -> Recorded:
     work.mkdir(parents=True)
     trace = work / "trace"
     command = [*STRACE, "-o", str(trace), sys.executable, "-m", "tests.cuts.life", str(work)]
-    with subprocess.Popen(command) as tracer:
+    with subprocess.Popen(command, start_new_session=True) as tracer:
         try:
             status = tracer.wait(LONGEST_SECONDS)
-        except BaseException:
-            tracer.terminate()  # strace(1) gives it on to the life, which stops its device
+        except BaseException:  # the life stops its device, and the tracer ends with the life
+            os.killpg(tracer.pid, signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                tracer.wait(STOP_SECONDS)
+            with suppress(ProcessLookupError):
+                os.killpg(tracer.pid, signal.SIGKILL)
             raise
     if status:
         raise subprocess.CalledProcessError(status, command)

@@ -2,8 +2,8 @@
 
 Boot and everything that it started dies at once, again and again: while it starts, checks,
 downloads, switches, is on trial. What the owner was answered is on the disk after every kill, some
-slot always starts, and in the end the newest release is confirmed. 50 kills take about three
-minutes; `LIMPET_TREE_KILLS=1000` is what `.ci/nightly` does.
+slot always starts, and in the end the newest release is confirmed. 50 kills take a
+minute of CPU; `LIMPET_TREE_KILLS=1000` is what `.ci/nightly` does.
 """
 
 import contextlib
