@@ -106,11 +106,11 @@ class World:
         publish(out, self.home.root, clock=now)
         return PlannedRelease(version=version, manifest_sha256=load_built(out).manifest_sha256)
 
-    def offer(self, release: PlannedRelease) -> None:
+    def offer(self, release: PlannedRelease, *, state: PlanState = PlanState.RUNNING) -> None:
         self.repository.publish_plan(
             Plan(
                 model="thermostat",
-                state=PlanState.RUNNING,
+                state=state,
                 release=release,
                 admitted_ppm=1_000_000,
                 issued_at=now(),
@@ -281,10 +281,14 @@ def test_what_breaks_the_interface_is_held_by_the_device_until_its_owner_agrees(
     monkeypatch.setattr("limpet.release._signing.verify_interface", lambda old, new: None)
     release = world.publish("1.3.5")
     assert load_built(world.home.root.parent / "release-1.3.5").manifest.interface_version == 1
+    world.offer(release, state=PlanState.PAUSED)
+    until(lambda: world.device.has_logged("update-held", "paused"), "not held", world.device)
+    owner = owner_of(world, capsys)
+    paused = "held: the vendor has paused the rollout of 1.3.5; only the vendor can change that"
+    assert paused in owner("update", "install", status=1)
     world.offer(release)
     reason = "changes the interface: GET /v1/functions/history"
     until(lambda: world.device.has_logged("update-held", reason), "not held", world.device)
-    owner = owner_of(world, capsys)
     said = owner("update", "show")
     assert f"held: needs your consent, {reason}" in " ".join(said.split())
     assert world.reported("interface-change")
@@ -299,10 +303,12 @@ def owner_of(world: World, capsys: pytest.CaptureFixture[str]) -> Callable[..., 
     base = world.home.root.parent
     [label] = (base / "devices" / "labels").glob("*.txt")
 
-    def types(*words: str) -> str:
+    def types(*words: str, status: int = 0) -> str:
         capsys.readouterr()
-        assert run(["owner", *words, "--store", str(base / "store")]) == 0, capsys.readouterr().err
-        return capsys.readouterr().out
+        ended = run(["owner", *words, "--store", str(base / "store")])
+        said = capsys.readouterr()
+        assert ended == status, said.err
+        return said.out + said.err
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.stdin", io.StringIO("a long passphrase of mine"))
