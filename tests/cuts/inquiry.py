@@ -38,6 +38,7 @@ PHASES = (
     "reset",
 )
 AT_ONCE = 2  # real devices
+CHOICE = 4  # so many times as many states are found as devices are started from
 MOST_PROBLEMS = 40
 
 
@@ -204,10 +205,12 @@ def _part(exploration: Exploration, recorded: Recorded | None, every: int) -> In
 
 
 def start_from(recorded: Recorded, inquiry: Inquiry, count: int, *, seed: int) -> None:
-    """Start real processes from about `count` states, `AT_ONCE` at a time; all of it is entered."""
-    most = -(-count // len(PHASES))
+    """Start real processes from `count` states, `AT_ONCE` at a time; all of it is entered."""
+    most = CHOICE * -(-count // len(PHASES))
     exploration = Exploration(recorded.device, FIRST, most=most, seed=seed + 1_000_000)
-    states = list(exploration.states())[: max(count, 0)] if count else []
+    found = list(exploration.states()) if count else []
+    every = max(len(found) // max(count, 1), 1)
+    states = found[every // 2 :: every][:count]  # all along the life
     wanted = sorted({offered_to(one.moment.promises) for one in states})
     with ExitStack() as stack:
         places = stack.enter_context(place())
