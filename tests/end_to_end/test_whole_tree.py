@@ -140,9 +140,7 @@ def test_a_device_killed_as_a_whole_at_any_instant_of_updates_loses_nothing_and_
     killed = 0
     print(f"a start takes {life.start_seconds:.1f} s")
     for number in range(KILLS):
-        state = life.device.state
-        record = state.record_of(state.good)
-        if state.trial is None and record is not None and record.version == f"1.0.{patch}":
+        if _is_over(life, f"1.0.{patch}"):
             patch += 1
             life.offer(f"1.0.{patch}", life.product, copy=False)
         starts = dice.uniform(*(LATE if dice.random() < SHARE_LATE else SOON))
@@ -163,6 +161,15 @@ def test_a_device_killed_as_a_whole_at_any_instant_of_updates_loses_nothing_and_
     if KILLS >= 40:  # a few kills may all hit the same
         assert patch > KILLS // 25
         assert len(seen) >= 3, seen
+
+
+def _is_over(life: Life, version: str) -> bool:
+    """Whether `version` runs for good, or kills have cost it its tries."""
+    state = life.device.state
+    record = state.record_of(state.good)
+    confirmed = record is not None and record.version == version
+    failed = state.failure is not None and state.failure.version == version
+    return state.trial is None and (confirmed or failed)
 
 
 def _stage(life: Life) -> str:
