@@ -1,19 +1,24 @@
 """Our side of `./run bench deltas`, one step in a process of its own: make, apply, pack, unpack.
 
-Owns nothing but the joining: it makes deltas by what `limpet release` uses and applies them by what
-a device runs. What the manifest would say lies beside the delta, and is not counted.
+Owns nothing but the joining: it makes deltas by what `limpet release` uses and applies them by
+what a device runs: every group verified, written, synced and journalled, and all of it read back.
+What the manifest would say lies beside the delta, and is not counted. The images are the bytes that
+every tool gets, so without a hash tree: they are given to the writer as a kind that has none.
 """
 
-import os
+import hashlib
 import sys
 from pathlib import Path
 
 import msgspec
 
+from limpet.firmware.blocks import install_blocks
 from limpet.firmware.delta import DeltaReader
-from limpet.firmware.image import ReadGroup, group_reader, pack_file, range_reader
+from limpet.firmware.image import pack_file, range_reader
 from limpet.firmware.old_image import OldDevice
-from limpet.wire.release import Delta, Image
+from limpet.wire.release import Delta, Group, Image, Verity
+
+_NO_TREE = Verity(root_sha256="0" * 64, salt="0" * 64, data_blocks=1)
 
 
 def main(words: list[str]) -> int:
@@ -30,61 +35,56 @@ def make(old: Path, new: Path, out: Path) -> None:
 
     index, segments = encode_streams((old, new), [1 << 20] * (new.stat().st_size >> 20), _silent)
     out.write_bytes(b"".join((index, *segments)))
-    out.with_suffix(".index").write_text(str(len(index)))
+    delta = describe_delta(old, out, len(index))
+    _json(out).write_bytes(msgspec.json.encode((describe_image(new), delta)))
 
 
-def apply(old: Path, new: Path, file: Path, out: Path) -> None:
-    """By the device's reader, verified group by group, written and synced."""
-    index = int(file.with_suffix(".index").read_text())
-    image, delta = described(new, old, file, index)
+def apply(old: Path, _: Path, file: Path, slot: Path) -> None:
+    """By the device's reader and writer."""
+    image, delta = msgspec.json.decode(_json(file).read_bytes(), type=tuple[Image, Delta])
     running = OldDevice(old, old.stat().st_size)
     reader = DeltaReader(delta, image, range_reader(file), running)
-    write(image, reader.read, out)
+    install_blocks(
+        image, _no_range, slot, journal=file.with_suffix(".journal"), read_group=reader.read
+    )
 
 
 def pack(new: Path, out: Path) -> None:
     """The whole image."""
-    image = pack_file(new, out, kind="block")
-    out.with_suffix(".json").write_bytes(msgspec.json.encode(image))
+    image = pack_file(new, out, kind="bundle", verity=_NO_TREE)
+    _json(out).write_bytes(msgspec.json.encode(image))
 
 
-def unpack(new: Path, file: Path, out: Path) -> None:
-    """The whole image, verified group by group, written and synced."""
-    image = msgspec.json.decode(file.with_suffix(".json").read_bytes(), type=Image)
-    write(image, group_reader(image, range_reader(file)), out)
+def unpack(_: Path, file: Path, slot: Path) -> None:
+    """By the device's reader and writer."""
+    image = msgspec.json.decode(_json(file).read_bytes(), type=Image)
+    install_blocks(image, range_reader(file), slot, journal=file.with_suffix(".journal"))
 
 
-def write(image: Image, read: ReadGroup, out: Path) -> None:
-    """As a device does for a block slot, with one sync at the end."""
-    with out.open("wb") as file:
-        for number in range(len(image.groups)):
-            file.write(read(number))
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def described(new: Path, old: Path, file: Path, index: int) -> tuple[Image, Delta]:
-    """What the manifest would say."""
-    import hashlib
-
-    from limpet.wire.release import Group
-
+def describe_image(new: Path) -> Image:
+    """What the manifest would say of the whole image, which nobody fetches here."""
     groups = []
     with new.open("rb") as stream:
         while piece := stream.read(1 << 20):
             digest = hashlib.sha256(piece).hexdigest()
             groups.append(Group(packed=1, size=len(piece), sha256=digest))
-    with file.open("rb") as stream:
-        head = stream.read(index)
-    image = Image(
+    return Image(
         path=f"images/{'0' * 64}.img",
         packed=len(groups),
         size=new.stat().st_size,
         codec="zstd",
         groups=tuple(groups),
         tree_sha256="0" * 64,
+        kind="bundle",
+        verity=_NO_TREE,
     )
-    return image, Delta(
+
+
+def describe_delta(old: Path, file: Path, index: int) -> Delta:
+    """What the manifest would say of the delta, whose first `index` bytes are its index."""
+    with file.open("rb") as stream:
+        head = stream.read(index)
+    return Delta(
         base_version="1.0.0",
         base_tree_sha256="0" * 64,
         base_size=old.stat().st_size,
@@ -93,6 +93,14 @@ def described(new: Path, old: Path, file: Path, index: int) -> tuple[Image, Delt
         index_bytes=index,
         index_sha256=hashlib.sha256(head).hexdigest(),
     )
+
+
+def _json(file: Path) -> Path:
+    return file.with_suffix(".json")
+
+
+def _no_range(offset: int, length: int) -> bytes:
+    raise AssertionError(f"nobody asks for {length} bytes of the whole image")
 
 
 def _silent(doing: str) -> None:

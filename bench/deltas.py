@@ -1,189 +1,153 @@
 """`./run bench deltas`: an update of a real root file system, ours beside other tools', in one run.
 
-Owns the tools' command lines and what is measured of them: bytes to send, seconds to make, seconds
-and memory to apply, each in a process of its own. Every result is compared with the new image. A
-tool that is not installed is left out, and said.
+Owns what is measured of the tools (`bench.delta_tools`): bytes to send, seconds to make, seconds,
+CPU seconds and memory to apply, each in a process of its own and until the new image is durable.
+Every result is compared with the new image. A tool that cannot run is left out, and said.
 """
 
 import argparse
+import contextlib
 import json
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from bench.delta_report import Copies, Row, judge, machine, table
+from bench.delta_tools import TOOLS, Command, Names, Tool
 from bench.images import Pair, load_pair
+from bench.ranges import serve_ranges
+from bench.rauc import COST
 
 __all__ = ["main"]
 
-SMALL = 100 << 10  # KiB: the memory of tools that the target is about
-_OURS = (sys.executable, "-m", "bench.apply")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tool:
-    """Shell words with `{old}`, `{new}`, `{delta}`, `{out}`, `{work}`; `sent` counts bytes."""
-
-    name: str
-    needs: str
-    make: tuple[tuple[str, ...], ...]
-    apply: tuple[str, ...]  # none: what cannot be applied without a server
-    sent: Callable[[Mapping[str, str]], int]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One line of the result."""
-
-    tool: str
-    sent: int
-    make_seconds: float
-    make_kib: int
-    apply_seconds: float | None
-    apply_kib: int | None
-
-
-def _file(names: Mapping[str, str]) -> int:
-    return Path(names["delta"]).stat().st_size
-
-
-def _chunks(names: Mapping[str, str]) -> int:
-    """What casync fetches: the index, and the chunks that the old image does not have."""
-    old, new = ({p.name: p for p in Path(names["work"], s).rglob("*.cacnk")} for s in ("o", "n"))
-    return _file(names) + sum(new[name].stat().st_size for name in new.keys() - old.keys())
-
-
-def _zck(names: Mapping[str, str]) -> int:
-    """What zchunk fetches: the header, and the chunks that the old file does not have."""
-    command = ["zck_delta_size", f"{names['work']}/old.zck", names["delta"]]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return int(next(line for line in said.splitlines() if "Would download" in line).split()[2])
-
-
-TOOLS = (
-    Tool(
-        name="limpet, delta",
-        needs=sys.executable,
-        make=((*_OURS, "make", "{old}", "{new}", "{delta}"),),
-        apply=(*_OURS, "apply", "{old}", "{new}", "{delta}", "{out}"),
-        sent=_file,
-    ),
-    Tool(
-        name="limpet, whole",
-        needs=sys.executable,
-        make=((*_OURS, "pack", "{new}", "{delta}"),),
-        apply=(*_OURS, "unpack", "{new}", "{delta}", "{out}"),
-        sent=_file,
-    ),
-    Tool(
-        name="bsdiff",
-        needs="bsdiff",
-        make=(("bsdiff", "{old}", "{new}", "{delta}"),),
-        apply=("bspatch", "{old}", "{out}", "{delta}"),
-        sent=_file,
-    ),
-    Tool(
-        name="xdelta3 -9",
-        needs="xdelta3",
-        make=(("xdelta3", "-e", "-9", "-f", "-B", "536870912", "-s", "{old}", "{new}", "{delta}"),),
-        apply=("xdelta3", "-d", "-f", "-s", "{old}", "{delta}", "{out}"),
-        sent=_file,
-    ),
-    Tool(
-        name="zstd -19 --patch-from",
-        needs="zstd",
-        make=(
-            (
-                "zstd",
-                "-qf",
-                "-19",
-                "-T2",
-                "--long=30",
-                "--patch-from={old}",
-                "{new}",
-                "-o",
-                "{delta}",
-            ),
-        ),
-        apply=("zstd", "-dqf", "--long=30", "--patch-from={old}", "{delta}", "-o", "{out}"),
-        sent=_file,
-    ),
-    Tool(
-        name="casync",
-        needs="casync",
-        make=(
-            ("casync", "make", "--store={work}/o", "{work}/old.caibx", "{old}"),
-            ("casync", "make", "--store={work}/n", "{delta}", "{new}"),
-        ),
-        apply=("casync", "extract", "--store={work}/n", "--seed={old}", "{delta}", "{out}"),
-        sent=_chunks,
-    ),
-    Tool(
-        name="zchunk",
-        needs="zck",
-        make=(("zck", "-o", "{work}/old.zck", "{old}"), ("zck", "-o", "{delta}", "{new}")),
-        apply=(),
-        sent=_zck,
-    ),
-)
-_ENDING = {"casync": "caibx", "zchunk": "zck"}
-
-
 _WATCH = """
-import os, resource, sys, time
+import json, os, resource, signal, sys, time
 began = time.monotonic()
-child = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ,
+child = os.posix_spawnp(sys.argv[2], sys.argv[2:], os.environ, setpgroup=0,
                         file_actions=[(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)])
+cut = []
+def end(*_):
+    cut.append(1)
+    os.killpg(child, signal.SIGKILL)
+signal.signal(signal.SIGALRM, end)
+signal.setitimer(signal.ITIMER_REAL, float(sys.argv[1]))
 status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-print(time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
-sys.exit(status)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(json.dumps({"seconds": time.monotonic() - began, "kib": used.ru_maxrss,
+                  "cpu_seconds": used.ru_utime + used.ru_stime}))
+sys.exit(99 if cut else min(abs(status), 98))
 """
 """A small process between: a child's most memory begins with that of whoever started it."""
 
 
-def run(command: Sequence[str], names: Mapping[str, str]) -> tuple[float, int]:
-    """Seconds and the most KiB of one program; ends the bench if it fails."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """Of one program: wall clock, CPU of it and its children, the most memory of any of them."""
+
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    kib: int = 0
+
+    def __add__(self, other: "Cost") -> "Cost":
+        """One after the other."""
+        return Cost(
+            seconds=self.seconds + other.seconds,
+            cpu_seconds=self.cpu_seconds + other.cpu_seconds,
+            kib=max(self.kib, other.kib),
+        )
+
+
+class CannotRunError(Exception):
+    """Why a row is left out."""
+
+
+def run(command: Command, names: Names, limit: float = 0.0) -> Cost:
+    """Run one program, for at most `limit` seconds (0: as long as it takes)."""
     words = [word.format(**names) for word in command]
-    watched = [sys.executable, "-I", "-S", "-c", _WATCH, *words]
-    done = subprocess.run(watched, stdout=subprocess.PIPE, text=True)
+    watched = [sys.executable, "-I", "-S", "-c", _WATCH, str(limit), *words]
+    done = subprocess.run(watched, capture_output=True, text=True)
+    if done.returncode == 99:
+        raise CannotRunError(f"{words[0]} was cut after {limit:.0f} s")
     if done.returncode:
-        sys.exit(f"bench: {' '.join(words)} failed ({done.returncode})")
-    seconds, kib = done.stdout.split()
-    return float(seconds), int(kib)
+        said = done.stderr.strip().splitlines()[-3:]
+        raise CannotRunError(f"{' '.join(words)} failed ({done.returncode}): {' | '.join(said)}")
+    return Cost(**json.loads(done.stdout))
 
 
-def measure(tool: Tool, pair: Pair, work: Path) -> Row:
+def measure(tool: Tool, pair: Pair, work: Path, slot: Path, asked: argparse.Namespace) -> Row:
     """Make and apply once, and compare."""
-    ending = _ENDING.get(tool.name, "delta")
-    names = {
-        "old": str(pair.old),
-        "new": str(pair.new),
-        "delta": str(work / f"it.{ending}"),
-        "out": str(work / "out"),
-        "work": str(work),
-    }
-    made = [run(command, names) for command in tool.make]
-    applied = run(tool.apply, names) if tool.apply else None
-    if applied and not _is_same(pair.new, work / "out"):
-        sys.exit(f"bench: {tool.name} made another image")
-    return Row(
-        tool=tool.name,
-        sent=tool.sent(names),
-        make_seconds=sum(seconds for seconds, _ in made),
-        make_kib=max(kib for _, kib in made),
-        apply_seconds=applied[0] if applied else None,
-        apply_kib=applied[1] if applied else None,
-    )
+    out, delta = work / "out", work / f"it.{tool.ending}"
+    (work / "device").mkdir()
+    target = slot if tool.into == "slot" else out
+    kept = asked.keep / f"{tool.name.split()[0]}.delta" if asked.keep else None
+    with serve_ranges(work) as url:
+        names = {"old": str(pair.old), "new": str(pair.new), "delta": str(delta)}
+        names |= {"out": str(out), "slot": str(slot), "work": str(work), "url": url}
+        for command in tool.before:
+            run(command, names)
+        made = None
+        if tool.one_file and kept and kept.exists():
+            delta.symlink_to(kept)
+        else:
+            made = sum((run(command, names, asked.limit) for command in tool.make), Cost())
+            if tool.one_file and kept:
+                shutil.copyfile(delta, kept)
+        applied = sum((run(command, names) for command in tool.apply), Cost())
+        if (work / COST).exists():  # a service did it, and not the program that was started
+            applied = Cost(**json.loads((work / COST).read_text()))
+        applied += Cost(seconds=_sync(target))
+        if not _is_same(pair.new, target):
+            raise CannotRunError("it made another image")
+        return Row(
+            tool=tool.name,
+            sent=tool.sent(names),
+            make_seconds=made.seconds if made else None,
+            make_cpu_seconds=made.cpu_seconds if made else None,
+            make_kib=made.kib if made else None,
+            apply_seconds=applied.seconds,
+            apply_cpu_seconds=applied.cpu_seconds,
+            apply_kib=applied.kib,
+            load=os.getloadavg()[0],
+        )
 
 
-def copy_seconds(pair: Pair, work: Path) -> float:
-    """The yardstick: read the new image, write it, sync it."""
-    out = f"of={work / 'copy'}"
-    command = ["dd", f"if={pair.new}", out, "bs=1M", "conv=fsync", "status=none"]
-    return run(command, {})[0]
+def copy_images(pair: Pair, slot: Path) -> Copies:
+    """The yardstick: read an image, write it, sync it; a plain copy of the old one and no check."""
+    command = ("dd", f"if={pair.old}", f"of={slot}", "bs=1M", "conv=fsync,notrunc", "status=none")
+    cost = run(command, {})
+    return Copies(seconds=cost.seconds, cpu_seconds=cost.cpu_seconds)
+
+
+@contextlib.contextmanager
+def loop_device(file: Path, size: int) -> Iterator[Path]:
+    """A block device of `size` bytes, which `file` holds; written once, so that room is there."""
+    with file.open("wb") as stream:
+        for _ in range(size >> 20):
+            stream.write(b"\xff" * (1 << 20))
+        os.fsync(stream.fileno())
+    command = ["losetup", "--find", "--show", str(file)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    device = Path(done.stdout.strip())
+    try:
+        yield device
+    finally:
+        subprocess.run(["losetup", "--detach", str(device)], check=False)
+
+
+def _sync(path: Path) -> float:
+    began = time.monotonic()
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    return time.monotonic() - began
 
 
 def _is_same(left: Path, right: Path) -> bool:
@@ -194,58 +158,79 @@ def _is_same(left: Path, right: Path) -> bool:
         return not other.read(1)
 
 
-def judge(rows: Sequence[Row], copied: float) -> list[str]:
-    """The targets, each with its verdict."""
-    found = {row.tool: row for row in rows}
-    ours = found["limpet, delta"]
-    small = [row.sent for row in rows if (row.apply_kib or SMALL + 1) <= SMALL]
-    targets = [
-        ("made in at most 60 s", ours.make_seconds <= 60),
-        ("applied in at most 48 MB", (ours.apply_kib or 0) * 1024 <= 48_000_000),
-        (f"at half of a copy's speed ({copied:.1f} s)", (ours.apply_seconds or 0) <= 2 * copied),
-        ("fewest bytes of all that apply in under 100 MB", ours.sent == min(small)),
-    ]
-    if "bsdiff" in found:
-        targets.append(
-            ("at most 1.4 times bsdiff's bytes", ours.sent <= 1.4 * found["bsdiff"].sent)
-        )
-    return [f"{'met   ' if met else 'MISSED'}  {what}" for what, met in targets]
+def _rows(pair: Pair, asked: argparse.Namespace, base: Path) -> Iterator[tuple[str, Row | str]]:
+    """Each tool with its row, or why there is none."""
+    for tool in TOOLS:
+        if asked.only and tool.name.split()[0].rstrip(",") not in asked.only:
+            continue
+        missing = [name for name in tool.needs if not shutil.which(name)]
+        if missing:
+            yield tool.name, f"not installed: {', '.join(missing)}"
+            continue
+        print(f"bench: {tool.name} ...", file=sys.stderr, flush=True)
+        work = Path(tempfile.mkdtemp(dir=base))
+        try:
+            with loop_device(work / "slot", pair.new.stat().st_size) as slot:
+                yield tool.name, measure(tool, pair, work, slot, asked)
+        except (CannotRunError, subprocess.CalledProcessError) as error:
+            yield tool.name, str(error)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
 
 
 def main(words: Sequence[str]) -> int:
     """Print the table; 0 whatever the verdicts are."""
     parser = argparse.ArgumentParser(prog="run bench deltas")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--only", action="append", help="a tool's name (repeatable)")
+    parser.add_argument(
+        "--only", action="append", help="the first word of a tool's name (repeatable)"
+    )
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        help="a directory for the deltas of bsdiff, xdelta3 and zstd: one that lies there is"
+        " applied and not made again, and its row says so",
+    )
+    parser.add_argument(
+        "--limit", type=float, default=0.0, help="seconds after which a tool's making is cut"
+    )
     asked = parser.parse_args(words)
-    pair = load_pair()
-    rows = []
+    if asked.keep:
+        asked.keep = asked.keep.resolve()
+        asked.keep.mkdir(parents=True, exist_ok=True)
+    if os.geteuid() != 0:
+        parser.error("needs root, for loop devices")
+    pair, began = load_pair(), machine()
+    rows, left_out, copies = [], {}, []
     with tempfile.TemporaryDirectory(prefix="bench-", dir=pair.old.parent) as base:
-        for tool in TOOLS:
-            if asked.only and tool.name not in asked.only:
-                continue
-            if not shutil.which(tool.needs):
-                print(f"bench: {tool.name} is left out: no {tool.needs}", file=sys.stderr)
-                continue
-            print(f"bench: {tool.name} ...", file=sys.stderr, flush=True)
-            work = Path(tempfile.mkdtemp(dir=base))
-            rows.append(measure(tool, pair, work))
-            shutil.rmtree(work)
-        copied = copy_seconds(pair, Path(base))
+        with loop_device(Path(base, "copy"), pair.old.stat().st_size) as slot:
+            copies = [copy_images(pair, slot) for _ in range(3)]
+        for name, found in _rows(pair, asked, Path(base)):
+            if isinstance(found, Row):
+                rows.append(found)
+                said = f"{found.sent:,} bytes, applied in {found.apply_seconds:.1f} s"
+            else:
+                left_out[name] = said = found
+            print(f"bench: {name}: {said}", file=sys.stderr, flush=True)
+    copied = sorted(copies, key=lambda one: one.seconds)[1]
+    verdicts = judge(rows, copied)
     if asked.json:
-        print(json.dumps([asdict(row) for row in rows], indent=1))
+        result = {
+            "machine": began,
+            "pair": {"packages": pair.packages, "changed": pair.changed},
+            "bytes": pair.new.stat().st_size,
+            "copy": asdict(copied),
+            "rows": [asdict(row) for row in rows],
+            "left_out": left_out,
+            "targets": [{"target": what, "met": met} for what, met in verdicts],
+        }
+        print(json.dumps(result, indent=1))
         return 0
-    size = pair.new.stat().st_size
-    print(f"{pair.packages} packages, {pair.changed} changed; images of {size} bytes")
-    print(f"{'':22} {'bytes':>12} {'make s':>8} {'MB':>6} {'apply s':>8} {'MB':>6}")
-    for row in rows:
-        applied = ("", "")
-        if row.apply_seconds is not None and row.apply_kib is not None:
-            applied = f"{row.apply_seconds:.1f}", f"{row.apply_kib * 1.024e-3:.0f}"
-        memory = f"{row.make_kib * 1.024e-3:.0f}"
-        print(
-            f"{row.tool:22} {row.sent:>12,} {row.make_seconds:>8.1f} {memory:>6}"
-            f" {applied[0]:>8} {applied[1]:>6}"
-        )
-    print("\n".join(judge(rows, copied)) if "limpet, delta" in {r.tool for r in rows} else "")
+    print(f"{began['date']}, {began['cores']} cores, load {began['load']:.1f}")
+    print(f"{pair.packages} packages, {pair.changed} changed; {pair.new.stat().st_size} bytes")
+    print("\n".join(table(rows, copied)))
+    for name, why in left_out.items():
+        print(f"left out: {name}: {why}")
+    for what, met in verdicts:
+        print(f"{'met   ' if met else 'MISSED'}  {what}")
     return 0
