@@ -145,7 +145,7 @@ TOOLS = (
             ("zstd", "-qf", "-19", "-T2", "{new}", "-o", "{work}/new.ext4.zst"),
             (*_SWU, "pack", "{work}", "{slot}", "{delta}"),
         ),
-        apply=(("swupdate", "-k", "{work}/cert.pem", "-i", "{delta}"),),
+        apply=(("swupdate", "-H", "bench:1.0", "-k", "{work}/cert.pem", "-i", "{delta}"),),
         into="slot",
         ending="swu",
         whole=True,

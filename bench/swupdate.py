@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 _DESCRIPTION = """software = {{
-    version = "1";
+    version = "1"; hardware-compatibility: ["1.0"];
     images: ({{
         filename = "new.ext4.zst"; type = "raw"; device = "{slot}";
         compressed = "zstd"; installed-directly = true; sha256 = "{sha256}";
