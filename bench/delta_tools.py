@@ -142,7 +142,7 @@ TOOLS = (
         needs=("swupdate", "zstd", "cpio", "openssl"),
         before=((*_SWU, "prepare", "{work}"),),
         make=(
-            ("zstd", "-qf", "-19", "-T2", "{new}", "-o", "{work}/new.ext4.zst"),
+            ("zstd", "-qf", "-15", "-T2", "{new}", "-o", "{work}/new.ext4.zst"),
             (*_SWU, "pack", "{work}", "{slot}", "{delta}"),
         ),
         apply=(("swupdate", "-H", "bench:1.0", "-k", "{work}/cert.pem", "-i", "{delta}"),),

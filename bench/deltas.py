@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -36,6 +37,7 @@ def end(*_):
     cut.append(1)
     os.killpg(child, signal.SIGKILL)
 signal.signal(signal.SIGALRM, end)
+signal.signal(signal.SIGTERM, end)
 signal.setitimer(signal.ITIMER_REAL, float(sys.argv[1]))
 status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 used = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -71,13 +73,20 @@ def run(command: Command, names: Names, limit: float = 0.0) -> Cost:
     """Run one program, for at most `limit` seconds (0: as long as it takes)."""
     words = [word.format(**names) for word in command]
     watched = [sys.executable, "-I", "-S", "-c", _WATCH, str(limit), *words]
-    done = subprocess.run(watched, capture_output=True, text=True)
-    if done.returncode == 99:
+    with subprocess.Popen(
+        watched, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            answer, errors = process.communicate()
+        except BaseException:
+            process.terminate()  # and what it watches with it
+            raise
+    if process.returncode == 99:
         raise CannotRunError(f"{words[0]} was cut after {limit:.0f} s")
-    if done.returncode:
-        said = done.stderr.strip().splitlines()[-3:]
-        raise CannotRunError(f"{' '.join(words)} failed ({done.returncode}): {' | '.join(said)}")
-    return Cost(**json.loads(done.stdout))
+    if process.returncode:
+        said = " | ".join(errors.strip().splitlines()[-3:])
+        raise CannotRunError(f"{' '.join(words)} failed ({process.returncode}): {said}")
+    return Cost(**json.loads(answer))
 
 
 def measure(tool: Tool, pair: Pair, work: Path, slot: Path, asked: argparse.Namespace) -> Row:
@@ -178,6 +187,10 @@ def _rows(pair: Pair, asked: argparse.Namespace, base: Path) -> Iterator[tuple[s
             shutil.rmtree(work, ignore_errors=True)
 
 
+def _leave(number: int, frame: object) -> None:
+    sys.exit(128 + number)
+
+
 def main(words: Sequence[str]) -> int:
     """Print the table; 0 whatever the verdicts are."""
     parser = argparse.ArgumentParser(prog="run bench deltas")
@@ -200,6 +213,7 @@ def main(words: Sequence[str]) -> int:
         asked.keep.mkdir(parents=True, exist_ok=True)
     if os.geteuid() != 0:
         parser.error("needs root, for loop devices")
+    signal.signal(signal.SIGTERM, _leave)  # so that loop devices go
     pair, began = load_pair(), machine()
     rows, left_out, copies = [], {}, []
     with tempfile.TemporaryDirectory(prefix="bench-", dir=pair.old.parent) as base:
