@@ -1,6 +1,7 @@
 """Writing a block image onto a slot that is a device, group by group, resumed after any cut.
 
-Owns the journal and the order: verify, write, fsync, journal; at the end everything is read
+Owns the journal and the order: verify, write, fsync, journal; where groups come fast, several
+of them share one fsync and one line of the journal. At the end everything is read
 back and compared group by group; whoever takes the slot over reads it from the medium. A slot is
 a block device, or a file in its place. The old firmware of *this* slot is gone from the first
 group on: the other slot is what runs meanwhile. A device in use (mounted, mapped) is not opened.
@@ -10,13 +11,14 @@ import errno
 import hashlib
 import os
 import stat
+import time
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
-from limpet.errors import Rejected, Unavailable
+from limpet.errors import LimpetError, Rejected, Unavailable
 from limpet.firmware.image import ReadGroup, ReadRange, group_reader
 from limpet.firmware.installation import Progress, verify_description
 from limpet.firmware.verity import BLOCK, hash_offset
@@ -27,6 +29,9 @@ from limpet.wire.release import Digest, Group, Image
 __all__ = ["install_blocks", "verify_device"]
 
 _JOURNAL_BYTES = 4 << 10
+_CHECKPOINT_SECONDS = 0.5
+_CHECKPOINT_GROUPS = 16
+"""After whichever comes first, what is written is made durable: a power cut costs no more."""
 
 
 class _Journal(Message, frozen=True, kw_only=True):
@@ -129,15 +134,31 @@ def _write(
     on_progress: Progress | None,
 ) -> None:
     offset = sum(group.size for group in image.groups[:done])
-    for number, group in enumerate(image.groups[done:], start=done + 1):
-        data = read_group(number - 1)
-        _put(descriptor, data, offset)
-        os.fsync(descriptor)
-        record = _Journal(blocks_sha256=_key(image), groups=number)
-        write_atomic(journal, msgspec.json.encode(record))
-        offset += group.size
-        if on_progress is not None:
-            on_progress(number, len(image.groups))
+    total, durable, since = len(image.groups), done, time.monotonic()
+    written = done
+    try:
+        for number, group in enumerate(image.groups[done:], start=done + 1):
+            _put(descriptor, read_group(number - 1), offset)
+            offset, written = offset + group.size, number
+            waited = time.monotonic() - since
+            if waited >= _CHECKPOINT_SECONDS or written - durable >= _CHECKPOINT_GROUPS:
+                _checkpoint(descriptor, image, written, journal)
+                durable, since = written, time.monotonic()
+            if on_progress is not None:
+                on_progress(number, total)
+    except LimpetError:
+        # A peer that goes away costs nothing of what it has sent. Not after an error of the medium:
+        # a second fsync(2) would not tell it again.
+        _checkpoint(descriptor, image, written, journal)
+        raise
+    if written > durable:
+        _checkpoint(descriptor, image, written, journal)
+
+
+def _checkpoint(descriptor: int, image: Image, groups: int, journal: Path) -> None:
+    """The journal never claims what is not on the medium."""
+    os.fsync(descriptor)
+    write_atomic(journal, msgspec.json.encode(_Journal(blocks_sha256=_key(image), groups=groups)))
 
 
 def _put(descriptor: int, data: bytes, offset: int) -> None:

@@ -53,7 +53,7 @@ _SPARE_BYTES = 1 << 20
 """Free space asked for beyond the image: directories, journal, the device's own logs."""
 
 Progress = Callable[[int, int], None]
-"""Called with (groups done, groups in all) after each durable group."""
+"""Called with (groups done, groups in all) after each group that is written."""
 
 
 class _Journal(Message, frozen=True, kw_only=True):
