@@ -191,8 +191,7 @@ def _leave(number: int, frame: object) -> None:
     sys.exit(128 + number)
 
 
-def main(words: Sequence[str]) -> int:
-    """Print the table; 0 whatever the verdicts are."""
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="run bench deltas")
     parser.add_argument("--json", action="store_true")
     parser.add_argument(
@@ -207,6 +206,12 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument(
         "--limit", type=float, default=0.0, help="seconds after which a tool's making is cut"
     )
+    return parser
+
+
+def main(words: Sequence[str]) -> int:
+    """Print the table; 0 whatever the verdicts are."""
+    parser = _parser()
     asked = parser.parse_args(words)
     if asked.keep:
         asked.keep = asked.keep.resolve()

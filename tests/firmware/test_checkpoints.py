@@ -1,4 +1,4 @@
-"""Groups that come fast share a sync; the journal of a block slot never runs ahead of the medium."""
+"""Groups that come fast share a sync; the journal of a block slot is never ahead of the medium."""
 
 import itertools
 import os
