@@ -65,6 +65,7 @@ from limpet.product import examine_product, parse_label_uri
 from limpet.release import Revocation
 from limpet.vendor.enrollment.est import decode_request
 from limpet.vendor.home._layout import Settings
+from limpet.vendor.repository.rekeying import _Order as RekeyingOrder
 from limpet.vendor.store import ErrorRates
 from limpet.wire import factory
 from limpet.wire.codec import decode_json, decode_packed, encode_json, encode_packed
@@ -122,6 +123,7 @@ JSON_KINDS = (
     Enclosure,
     Welcome,
     ErrorRates,
+    RekeyingOrder,
 )
 """Every JSON document that limpet reads from another party, or from a disk that lost power."""
 

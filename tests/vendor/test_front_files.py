@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from tests.vendor.workshop import (
     Running,
     TufClient,
     make_release,
+    next_releases,
     running,
 )
 from tuf.ngclient import FetcherInterface
@@ -23,9 +24,12 @@ from limpet.product.mud import mud_path, verify_mud
 from limpet.vendor.front import Service
 from limpet.vendor.home import Home
 from limpet.vendor.repository import Repository
-from limpet.wire.codec import decode_json
+from limpet.wire.codec import decode_json, encode_json
 from limpet.wire.release import manifest_path
 from limpet.wire.rollout import PLAN_BYTES, Plan, plan_path
+from limpet.wire.support import AfterSupport, SupportStatement, support_path
+
+SOON = 20.0  # seconds; by the clock alone a page may be three times as old
 
 
 class HttpsFetcher(FetcherInterface):
@@ -111,3 +115,26 @@ def test_a_service_with_damaged_files_says_so_instead_of_starting(home: Home) ->
             Service.load(home)
         path.write_bytes(kept)
     Service.load(home)
+
+
+def test_a_commitment_that_is_published_stands_on_the_page_at_once(
+    server: Running, home: Home
+) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    statement = SupportStatement(
+        model=MODEL,
+        until=now + timedelta(days=3000),
+        after=AfterSupport.KEEPS_WORKING_LOCALLY,
+        text="so long",
+        issued_at=now,
+    )
+    day = statement.until.date().isoformat().encode()
+    client = server.client()
+    assert day not in client.get(f"/support/{MODEL}", max_bytes=1 << 20).body
+    data = encode_json(statement)
+    signed = next_releases(home, support_path(MODEL), data).data()
+    Repository(home, lambda: datetime.now(UTC)).publish_support(data, signed)
+    end = time.monotonic() + SOON
+    while day not in client.get(f"/support/{MODEL}", max_bytes=1 << 20).body:
+        assert time.monotonic() < end, "the page still says what was promised before"
+        time.sleep(0.2)

@@ -45,9 +45,11 @@ __all__ = ["Service", "run_service"]
 PEM_BYTES = 64 << 10
 TICK_SECONDS = 1.0
 REST = 9.0  # times the work: the clock takes a tenth of the worker at most
+MAX_REST_SECONDS = 15.0  # but a halt and a page come as soon as that, however large the fleet
 WARN_DAYS = 60
 PAGES_SECONDS = 60.0  # how old a rendered page may be
 REPOSITORY_PREFIX = "/repository/"
+TIMESTAMP = "metadata/timestamp.json"
 
 Log = Callable[[str, str], None]  # event, detail
 
@@ -112,6 +114,13 @@ class Service:
             ],
         )
 
+    def published_at(self) -> int:
+        """When something was last published in the repository: the time of its newest file, ns."""
+        try:
+            return (self.home.repository / TIMESTAMP).stat().st_mtime_ns
+        except FileNotFoundError:
+            return 0
+
     def mud(self, product: Product) -> MudFiles | None:
         """The MUD file of `product` as it is now; none for one without a host."""
         if not product.vendor.hosts:
@@ -148,18 +157,19 @@ class _Pages:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._site = service.render()
-        self._due = 0.0
+        self._due, self._published = 0.0, 0
 
     def site(self) -> Site:
         """The pages as they were rendered last."""
         return self._site
 
     def renew(self) -> None:
-        """Render again if it is time, and keep the static copies in step."""
-        if time.monotonic() >= self._due:
+        """Render again if it is time or something was published; keep the static copies in step."""
+        published = self._service.published_at()
+        if time.monotonic() >= self._due or published != self._published:
             self._site = self._service.render()
             write_site(self._site, self._service.home.public / "pages")
-            self._due = time.monotonic() + PAGES_SECONDS
+            self._due, self._published = time.monotonic() + PAGES_SECONDS, published
 
 
 async def run_service(
@@ -259,4 +269,4 @@ async def _keep_time(service: Service, pages: _Pages, worker: Worker, log: Log) 
                     log("work-failed", what)
         # The votes of a fleet of 100,000 take seconds to weigh: not each second, then.
         spent = time.monotonic() - begun
-        await asyncio.sleep(max(TICK_SECONDS, REST * spent))
+        await asyncio.sleep(min(max(TICK_SECONDS, REST * spent), MAX_REST_SECONDS))
