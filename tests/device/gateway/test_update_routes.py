@@ -40,6 +40,7 @@ def test_why_an_update_waits_is_told_with_since_and_until(owner: Person) -> None
         "text": "held: outside window",
         "since": "2026-11-27T14:00:00Z",
         "until": "2026-11-28T02:00:00Z",
+        "consent_ends": False,
     }
 
 
