@@ -27,8 +27,10 @@ from ._words import (
     Line,
     ModelName,
     ModuleName,
+    PackageType,
     Port,
     Prose,
+    RelativePath,
     Revision,
     StatementId,
     TakeoverWait,
@@ -45,6 +47,7 @@ __all__ = [
     "Credential",
     "Decision",
     "Decisions",
+    "Development",
     "Deviation",
     "Direction",
     "HealthCheck",
@@ -332,6 +335,20 @@ class SecurityContact(_Part, frozen=True):
     expires: date
 
 
+class Development(_Part, frozen=True):
+    """How the product is developed, as the gate before a release holds it to (draft-moore, 4).
+
+    `allowed_signers` (ssh-keygen(1)) is a file of the product's directory, whose keys sign its
+    commits if `signed_commits`. A component is of one of `component_sources`, or is not shipped.
+    """
+
+    issue_tracker: Url
+    source: Url | None = None
+    component_sources: tuple[PackageType, ...] = ()
+    signed_commits: bool = False
+    allowed_signers: RelativePath | None = None
+
+
 class ConfinementGap(_Part, frozen=True):
     """A mechanism that hardware or kernel lacks, and why that is borne (draft-moore, 2.6.1)."""
 
@@ -356,3 +373,4 @@ class Product(_Part, frozen=True):
     security_contact: SecurityContact
     ownership: Ownership = Ownership()
     confinement_gaps: tuple[ConfinementGap, ...] = ()
+    development: Development | None = None

@@ -27,8 +27,10 @@ __all__ = [
     "Line",
     "ModelName",
     "ModuleName",
+    "PackageType",
     "Port",
     "Prose",
+    "RelativePath",
     "Revision",
     "StatementId",
     "TakeoverWait",
@@ -121,6 +123,20 @@ ModuleName = Annotated[
     Meta(
         pattern=r"\A(?=.{1,64}\Z)[A-Za-z_]\w*(\.[A-Za-z_]\w*)*\Z",
         description="a Python module's name",
+    ),
+]
+PackageType = Annotated[
+    str,
+    Meta(
+        pattern=r"\A[a-z][a-z0-9.-]{0,31}\Z",
+        description='a type of package (as in a package URL) such as "pypi"',
+    ),
+]
+RelativePath = Annotated[
+    str,
+    Meta(
+        pattern=r"\A(?=.{1,200}\Z)[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*\Z",
+        description="the path of a file below the product's directory",
     ),
 ]
 Port = Annotated[int, Meta(ge=1, le=65535, description="a port from 1 to 65535")]

@@ -318,6 +318,28 @@ BROKEN: dict[str, tuple[tuple[str, str], ...]] = {
             "expires = 2026-11-22 #! security_contact.expires: the contact expired",
         ),
     ),
+    "signed-commits-by-nobody": (
+        (
+            "[support]\n",
+            '[development]\nissue_tracker = "https://example.com/issues"\nsigned_commits = true'
+            " #! development.signed_commits: nobody is named\n\n[support]\n",
+        ),
+    ),
+    "tracker-that-is-no-address": (
+        (
+            "[support]\n",
+            '[development]\nissue_tracker = "ask Bob" #! development.issue_tracker: expected an'
+            " https:// URL\n\n[support]\n",
+        ),
+    ),
+    "signers-outside-of-the-product": (
+        (
+            "[support]\n",
+            '[development]\nissue_tracker = "https://example.com/issues"\n'
+            'allowed_signers = "../signers" #! development.allowed_signers: expected the path'
+            "\n\n[support]\n",
+        ),
+    ),
 }
 
 

@@ -12,6 +12,7 @@ from .._types import Product
 from ._context import Context
 from ._lifetime import (
     contact_is_current,
+    development_names_its_signers,
     health_checks_fit,
     holds_are_ordered,
     intervals_are_irregular,
@@ -72,6 +73,7 @@ RULES: tuple[Rule, ...] = (
     holds_are_ordered,
     support_is_current,
     contact_is_current,
+    development_names_its_signers,
 )
 """Every rule; the order is that of the findings before they are sorted by line."""
 

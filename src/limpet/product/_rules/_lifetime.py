@@ -9,6 +9,7 @@ from ._context import Context
 __all__ = [
     "MAX_HEALTH_FUNCTIONS",
     "contact_is_current",
+    "development_names_its_signers",
     "health_checks_fit",
     "holds_are_ordered",
     "intervals_are_irregular",
@@ -82,3 +83,14 @@ def contact_is_current(product: Product, context: Context) -> Iterator[Finding]:
         message = f"the contact expired on {expires.isoformat()}"
         hint = "see that the addresses are still read, then set the next date"
         yield Finding(("security_contact", "expires"), message, hint)
+
+
+def development_names_its_signers(product: Product, _: Context) -> Iterator[Finding]:
+    """Signatures of commits can only be verified against keys that are named."""
+    development = product.development
+    if development is None or not development.signed_commits:
+        return
+    if development.allowed_signers is None:
+        message = "nobody is named who may sign"
+        hint = 'keep their public keys in a file: allowed_signers = "allowed-signers"'
+        yield Finding(("development", "signed_commits"), message, hint)
