@@ -3,9 +3,14 @@
 Owns the options that name drawer, keys and passphrase, and how a signature is shown.
 """
 
+import functools
+import inspect
 import os
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 import typer
@@ -13,27 +18,58 @@ import typer
 from limpet.errors import Unavailable
 from limpet.release import Signed, SigningOrder, default_keys
 
-__all__ = [
-    "KEYS",
-    "OFFLINE",
-    "PASSPHRASE_ENV",
-    "REPOSITORY",
-    "ROOT",
-    "SignedShown",
-    "print_signed",
-    "show_signed",
-    "signing_order",
-]
+__all__ = ["SignedShown", "Signer", "print_signed", "show_signed", "takes_signer"]
 
-OFFLINE = typer.Option(..., "--offline", help="The drawer with the release keys.")
-REPOSITORY = typer.Option(..., "--repository", help="The current public/repository.")
-ROOT = typer.Option(
-    None, "--root", help="The root of trust; trust/root.json beside the drawer by default."
-)
-KEYS = typer.Option(None, "--key", help="Sign with this key (repeatable); default: the drawer's.")
-PASSPHRASE_ENV = typer.Option(
-    None, "--passphrase-env", help="Take the keys' passphrase from this variable, do not ask."
-)
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Who signs, as the five options of every signing command say it."""
+
+    offline: Annotated[Path, typer.Option(help="The drawer with the release keys.")]
+    repository: Annotated[Path, typer.Option(help="The current public/repository.")]
+    root: Annotated[
+        Path | None,
+        typer.Option(help="The root of trust; trust/root.json beside the drawer by default."),
+    ] = None
+    key: Annotated[
+        list[Path] | None,
+        typer.Option(help="Sign with this key (repeatable); default: the drawer's."),
+    ] = None
+    passphrase_env: Annotated[
+        str | None,
+        typer.Option(help="Take the keys' passphrase from this variable, do not ask."),
+    ] = None
+
+    def order(self, model: str) -> SigningOrder:
+        """What signs for `model`. Raises `Unavailable` where there is no key or no passphrase."""
+        keys = tuple(self.key or default_keys(self.offline, model))
+        if not keys:
+            raise Unavailable(
+                f"no release key of {model} in {self.offline}", hint="name one: --key FILE"
+            )
+        return SigningOrder(
+            repository=self.repository,
+            root=self.root or self.offline.parent / "trust" / "root.json",
+            keys=keys,
+            passphrase=_passphrase(keys, self.passphrase_env),
+        )
+
+
+def takes_signer(command: Callable[..., None]) -> Callable[..., None]:
+    """`command` with the options of a `Signer` in the place of its parameter `signer`."""
+    options = inspect.signature(Signer).parameters
+
+    @functools.wraps(command)
+    def called(**given: object) -> None:
+        signer = Signer(**{name: given.pop(name) for name in options})  # type: ignore[arg-type]
+        command(signer=signer, **given)
+
+    own = inspect.signature(command)
+    shown = [p for p in own.parameters.values() if p.name != "signer"] + list(options.values())
+    keyword_only = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in shown]
+    called.__signature__ = own.replace(parameters=keyword_only)  # type: ignore[attr-defined]
+    called.__annotations__ = {p.name: p.annotation for p in shown} | {"return": None}
+    return called
 
 
 class SignedShown(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,26 +80,6 @@ class SignedShown(msgspec.Struct, frozen=True, kw_only=True):
     signatures: int
     threshold: int
     missing: tuple[str, ...]
-
-
-def signing_order(
-    model: str,
-    offline: Path,
-    repository: Path,
-    root: Path | None,
-    keys: list[Path] | None,
-    passphrase_env: str | None,
-) -> SigningOrder:
-    """Who signs for `model`. Raises `Unavailable` where there is no key or no passphrase."""
-    chosen = tuple(keys or default_keys(offline, model))
-    if not chosen:
-        raise Unavailable(f"no release key of {model} in {offline}", hint="name one: --key FILE")
-    return SigningOrder(
-        repository=repository,
-        root=root or offline.parent / "trust" / "root.json",
-        keys=chosen,
-        passphrase=_passphrase(chosen, passphrase_env),
-    )
 
 
 def _passphrase(keys: tuple[Path, ...], variable: str | None) -> bytes | None:

@@ -13,16 +13,7 @@ import typer
 
 from limpet.cli import _interface
 from limpet.cli._frame import emit, make_app, progress, show_examples
-from limpet.cli._release_signing import (
-    KEYS,
-    OFFLINE,
-    PASSPHRASE_ENV,
-    REPOSITORY,
-    ROOT,
-    print_signed,
-    show_signed,
-    signing_order,
-)
+from limpet.cli._release_signing import Signer, print_signed, show_signed, takes_signer
 from limpet.cli._released import print_release, show_release
 from limpet.crypto.suites import find_suite
 from limpet.errors import Rejected
@@ -198,19 +189,16 @@ def delta(
         "limpet release sign out --offline vendor/offline --repository vendor/public/repository"
     )
 )
+@takes_signer
 def sign(
     out: Path = _out_argument,
-    offline: Path = OFFLINE,
-    repository: Path = REPOSITORY,
-    root: Path | None = ROOT,
-    key: list[Path] | None = KEYS,
-    passphrase_env: str | None = PASSPHRASE_ENV,
+    *,
+    signer: Signer,
     json: bool = _json,
 ) -> None:
     """Sign the release with the offline keys; the next signer runs it on the same directory."""
     built = load_built(out)
-    order = signing_order(built.manifest.model, offline, repository, root, key, passphrase_env)
-    signed = sign_release(out, order, now=datetime.now(UTC))
+    signed = sign_release(out, signer.order(built.manifest.model), now=datetime.now(UTC))
     emit(show_signed(signed), json=json, human=print_signed)
 
 
@@ -237,6 +225,7 @@ def publish_command(
         " --offline vendor/offline --repository vendor/public/repository --out support"
     )
 )
+@takes_signer
 def support(
     model: str = typer.Option(..., help="The model that the statement is for."),
     until: datetime = typer.Option(..., help="UTC; a date means its end."),
@@ -245,11 +234,8 @@ def support(
     after: AfterSupport = typer.Option(
         AfterSupport.KEEPS_WORKING_LOCALLY, help="What a device does afterwards."
     ),
-    offline: Path = OFFLINE,
-    repository: Path = REPOSITORY,
-    root: Path | None = ROOT,
-    key: list[Path] | None = KEYS,
-    passphrase_env: str | None = PASSPHRASE_ENV,
+    *,
+    signer: Signer,
     json: bool = _json,
 ) -> None:
     """State and sign until when a model gets updates; publish it like a release."""
@@ -258,8 +244,8 @@ def support(
     statement = SupportStatement(
         model=model, until=end.replace(tzinfo=UTC), after=after, text=text, issued_at=now
     )
-    order = signing_order(model, offline, repository, root, key, passphrase_env)
-    emit(show_signed(sign_support(statement, out, order, now=now)), json=json, human=print_signed)
+    signed = sign_support(statement, out, signer.order(model), now=now)
+    emit(show_signed(signed), json=json, human=print_signed)
 
 
 @app.command(
@@ -268,21 +254,18 @@ def support(
         " --repository vendor/public/repository --out revoked"
     )
 )
+@takes_signer
 def revoke(
     version: str = typer.Argument(..., help="As 1.1.0."),
     model: str = typer.Option(..., help="The model of the release."),
     out: Path = typer.Option(..., "--out", help="A directory for the signed revocation."),
-    offline: Path = OFFLINE,
-    repository: Path = REPOSITORY,
-    root: Path | None = ROOT,
-    key: list[Path] | None = KEYS,
-    passphrase_env: str | None = PASSPHRASE_ENV,
+    *,
+    signer: Signer,
     json: bool = _json,
 ) -> None:
     """Take the offline signature off a release that must never run; publish it like a release."""
-    order = signing_order(model, offline, repository, root, key, passphrase_env)
     revocation = Revocation(model=model, version=version)
-    signed = sign_revocation(revocation, out, order, now=datetime.now(UTC))
+    signed = sign_revocation(revocation, out, signer.order(model), now=datetime.now(UTC))
     emit(show_signed(signed), json=json, human=print_signed)
 
 
