@@ -4,8 +4,8 @@ Owns the printing of `limpet.product`, and tells its rules what no file can say:
 the statements, the date, and which code there is. Decides nothing itself.
 """
 
-from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -14,8 +14,6 @@ import typer
 from limpet.cli._frame import emit, make_app, show_examples
 from limpet.cli._product_egress import add_commands
 from limpet.cli._product_parts import DIRECTORY, JSON, find_product_file
-from limpet.cli._product_readings import reading_finder
-from limpet.errors import Rejected
 from limpet.product import (
     Context,
     Problem,
@@ -24,12 +22,7 @@ from limpet.product import (
     load_product,
     read_problems,
 )
-from limpet.requirements import (
-    PointerKind,
-    find_source_tree,
-    load_statements,
-    resolve_pointer,
-)
+from limpet.source import design_context
 
 __all__ = ["app"]
 
@@ -85,39 +78,7 @@ add_commands(app)
 
 
 def _context(directory: Path) -> Context:
-    return Context(
-        statements=frozenset(statement.id for statement in load_statements()),
-        today=_today(),
-        code_fault=_code_finder(directory),
-        reading_fault=reading_finder(directory),
-    )
-
-
-def _today() -> date:
-    return datetime.now(UTC).date()
-
-
-def _code_finder(directory: Path) -> Callable[[str], str]:
-    """Look for limpet's code in the source tree (if there is one), the app's below `app/`."""
-    tree = find_source_tree()
-
-    def fault(pointer: str) -> str:
-        module, _, name = pointer.partition(":")
-        if module.split(".")[0] == "limpet":
-            return "" if tree is None else _fault(tree, pointer)
-        plain = "/".join(("app", *module.split(".")))
-        as_package = _fault(directory, f"{plain}/__init__.py:{name}")
-        return as_package and _fault(directory, f"{plain}.py:{name}")
-
-    return fault
-
-
-def _fault(root: Path, pointer: str) -> str:
-    try:
-        resolve_pointer(root, PointerKind.CODE, pointer)
-    except Rejected as error:
-        return error.message.removeprefix(f"{PointerKind.CODE} {pointer}: ")
-    return ""
+    return design_context(directory, today=datetime.now(UTC).date())
 
 
 def _print_verdict(verdict: _Verdict) -> None:

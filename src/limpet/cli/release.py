@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import typer
 
-from limpet.cli import _interface
+from limpet.cli import _interface, _release_check
 from limpet.cli._frame import emit, make_app, progress, show_examples
 from limpet.cli._release_signing import Signer, print_signed, show_signed, takes_signer
 from limpet.cli._released import print_release, show_release
@@ -46,6 +46,8 @@ app = make_app(
         "limpet release publish out --vendor vendor",
     ],
 )
+
+_release_check.add_commands(app)
 
 _DAY = 86400
 _EMERGENCY_DAYS = 1 / 24

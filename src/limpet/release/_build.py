@@ -185,6 +185,7 @@ def _manifest(
         minimum_version=order.minimum_version,
         built_at=description.built_at,
         suite=description.suite,
+        source_commit=description.source_commit,
         image=image,
         deltas=deltas,
         bounds=order.bounds,

@@ -124,6 +124,7 @@ class ReleaseManifest(Message, frozen=True, kw_only=True):
     minimum_version: Version  # the oldest version to come from
     built_at: Moment  # UTC
     suite: SuiteId = FIRST_SUITE  # of algorithms; a device never takes an older one
+    source_commit: Annotated[str, Meta(max_length=64)] = ""  # what it was built from
     image: Image
     deltas: Annotated[tuple[Delta, ...], Meta(max_length=MAX_DELTAS)] = ()
     bounds: Bounds

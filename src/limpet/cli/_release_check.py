@@ -1,0 +1,125 @@
+"""`limpet release check`: the gate, for a person at a terminal and for a program.
+
+Owns options and printing. Decides nothing: `limpet.release.gate` does.
+"""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from limpet.cli._frame import progress, show_examples
+from limpet.errors import Unavailable
+from limpet.release.gate import RULES, Judgement, Report, Verdict, open_subject, run_gate
+from limpet.wire.codec import encode_json
+
+__all__ = ["add_commands"]
+
+_STYLES = {
+    Verdict.PASSED: "green",
+    Verdict.REFUSED: "bold red",
+    Verdict.INCONCLUSIVE: "yellow",
+    Verdict.NOT_APPLICABLE: "dim",
+}
+_SHOWN = 12
+"""Faults of one rule that the table shows; --json has all."""
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Hang the gate's command below `limpet release`."""
+    app.command(
+        epilog=show_examples(
+            "limpet release check examples/thermostat --release out --repository"
+            " vendor/public/repository --tests junit.xml",
+        )
+    )(check)
+
+
+def check(
+    product: Path = typer.Argument(..., help="The product's directory."),
+    release: Path = typer.Option(..., "--release", help="The release that was built from it."),
+    repository: Path | None = typer.Option(
+        None, "--repository", help="public/repository with the releases before it."
+    ),
+    root: Path | None = typer.Option(
+        None, "--root", help="The root of trust; trust/root.json of the vendor by default."
+    ),
+    advisories: Path | None = typer.Option(
+        None, "--advisories", help="The store that `release advisories` filled."
+    ),
+    advisories_age: float = typer.Option(
+        7.0, min=0.0, max=365.0, help="Days: data on vulnerabilities older than this is stale."
+    ),
+    tests: Path | None = typer.Option(
+        None, "--tests", help="JUnit result of the product's own tests."
+    ),
+    json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """May this release be signed? Status 0: yes, 1: no, 3: something could not be looked at."""
+    subject_opened = open_subject(
+        product,
+        release,
+        now=datetime.now(UTC).replace(microsecond=0),
+        repository=repository,
+        root=_root(repository, root),
+        advisories=advisories,
+        advisories_age=timedelta(days=advisories_age),
+        tests=tests,
+    )
+    with progress("checking", total=len(RULES)) as shown, subject_opened as subject:
+        report = run_gate(subject, RULES, lambda title: shown.advance(note=title))
+    if json:
+        plain = msgspec.to_builtins(report)
+        plain["verdict"], plain["totals"] = report.verdict, report.totals
+        print(msgspec.json.format(encode_json(plain), indent=2).decode())
+    else:
+        _print_report(report)
+    if report.exit_code:
+        raise typer.Exit(report.exit_code)
+
+
+def _root(repository: Path | None, root: Path | None) -> Path | None:
+    if repository is None or root is not None:
+        return root
+    found = repository.parent.parent / "trust" / "root.json"
+    if not found.is_file():
+        raise Unavailable(f"there is no {found}", hint="name the root of trust: --root FILE")
+    return found
+
+
+def _print_report(report: Report) -> None:
+    console = Console(highlight=False)
+    console.print(f"{report.model} {report.version}  manifest {report.manifest_sha256[:16]}…\n")
+    width = max((len(one.rule) for one in report.judgements), default=0)
+    for judgement in report.judgements:
+        _print_judgement(console, judgement, width)
+    totals = ", ".join(f"{count} {name}" for name, count in report.totals.items() if count)
+    console.print(
+        Text.assemble("\n", (report.verdict.upper(), _STYLES[report.verdict]), f": {totals}")
+    )
+
+
+def _print_judgement(console: Console, judgement: Judgement, width: int) -> None:
+    finding = judgement.finding
+    line = Text.assemble(
+        (f"{finding.verdict:<14}", _STYLES[finding.verdict]), f"{judgement.rule:<{width}}  "
+    )
+    said = "; ".join(finding.evidence) if not finding.faults else judgement.title
+    console.print(line.append(said, style="dim" if not finding.faults else ""))
+    pad = " " * 16
+    for fault in finding.faults[:_SHOWN]:
+        where = (
+            f"{fault.file}:{fault.line}: " if fault.line else f"{fault.file}: " * bool(fault.file)
+        )
+        console.print(Text(f"{pad}{where}{fault.text}"))
+        if fault.hint:
+            console.print(Text(f"{pad}  hint: {fault.hint}", style="dim"))
+    if len(finding.faults) > _SHOWN:
+        console.print(Text(f"{pad}and {len(finding.faults) - _SHOWN} more, see --json"))
+    if finding.faults and not all(fault.hint for fault in finding.faults):
+        console.print(Text(f"{pad}hint: {judgement.hint}", style="dim"))
+    for text in finding.listed:
+        console.print(Text(f"{pad}listed: {text}"))

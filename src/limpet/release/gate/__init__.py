@@ -1,0 +1,27 @@
+"""The gate: what a release must show before anybody signs it.
+
+Owns the rules, what they look at, and the report. A rule refuses, passes, or was inconclusive,
+which blocks as well; nothing here can be switched off by an option. Judges files and starts the
+firmware that it judges; signs nothing.
+"""
+
+from ._opening import open_subject
+from ._rule import Fault, Finding, Rule, Verdict, judged, passed
+from ._runner import Judgement, Report, run_gate
+from ._subject import Subject
+from .rules import RULES
+
+__all__ = [
+    "RULES",
+    "Fault",
+    "Finding",
+    "Judgement",
+    "Report",
+    "Rule",
+    "Subject",
+    "Verdict",
+    "judged",
+    "open_subject",
+    "passed",
+    "run_gate",
+]
