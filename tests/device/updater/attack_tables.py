@@ -52,6 +52,11 @@ ELSEWHERE: dict[str, tuple[Elsewhere, ...]] = {
             "a delay: the owner can ask for the release again",
         ),
         Elsewhere(
+            "plans that let nobody report: a thief of the online keys silences the fleet",
+            "reports if it is in the share that was signed offline, whatever a plan says",
+            f"{_UPDATER}/test_sampling.py::test_no_online_key_silences_the_sample",
+        ),
+        Elsewhere(
             "a halt or a withdrawal is hidden until the download is over",
             "reads the plan again before it activates",
             f"{_UPDATER}/test_holds.py::test_a_halt_during_the_download_stops_the_activation",
@@ -153,9 +158,16 @@ ELSEWHERE: dict[str, tuple[Elsewhere, ...]] = {
             f"{_UPDATER}/test_delta_surroundings.py::test_a_server_of_a_delta_that_misbehaves_costs_bytes_or_time_and_nothing_else",
         ),
         Elsewhere(
-            "a server that has the image and is silent, or fails, for the delta",
-            "waits: a broken line is no reason for a download many times as large",
-            f"{_UPDATER}/test_delta_surroundings.py::test_a_server_of_a_delta_that_misbehaves_costs_bytes_or_time_and_nothing_else",
+            "a server that has the image and is silent, cuts or fails for the delta alone",
+            "waits, for a broken line is no reason for a download many times as large; after three"
+            " checks it fetches the image",
+            f"{_UPDATER}/test_cut_deltas.py::test_a_delta_that_never_comes_holds_an_update_for_three_checks",
+            "a delay",
+        ),
+        Elsewhere(
+            "the same, but for one group at each check, which is progress",
+            "waits; after nine checks it fetches the rest of the image",
+            f"{_UPDATER}/test_cut_deltas.py::test_one_group_a_check_holds_an_update_for_nine_checks",
             "a delay",
         ),
         Elsewhere(

@@ -28,6 +28,34 @@ __all__ = ["identity"]
 Behaviour = Callable[[Mirror, Asked], None]
 
 
+def serving(repository: RepositorySimulator, deltas: Behaviour, asked_for: list[str]) -> Behaviour:
+    """An honest server of all but the deltas; `asked_for` gets the kind of each large file."""
+
+    def serve(mirror: Mirror, asked: Asked) -> None:
+        path = asked.head.split(" ")[1].removeprefix("/repository/").replace("%2F", "/")
+        data, kind = repository.files.get(path), path.split("/")[0]
+        if kind in ("deltas", "images"):
+            asked_for.append(kind)
+        if data is None:
+            asked.say("404 Not Found", "content-length: 0")
+        elif kind in ("deltas", "images"):
+            mirror.data = data
+            (deltas if kind == "deltas" else honest)(mirror, asked)
+        else:
+            asked.say("200 OK", f"content-length: {len(data)}", body=data)
+
+    return serve
+
+
+def make_impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = Engine._line
+
+    def impatient(engine: Engine) -> Any:
+        return dataclasses.replace(line(engine), patience_seconds=0.5)
+
+    monkeypatch.setattr(Engine, "_line", impatient)
+
+
 def honest(mirror: Mirror, asked: Asked) -> None:
     part = mirror.data[asked.first : asked.end]
     asked.say(
@@ -90,25 +118,9 @@ def test_a_server_of_a_delta_that_misbehaves_costs_bytes_or_time_and_nothing_els
 ) -> None:
     behaviour, outcome, reason, fetched = SERVERS[server]
     offer_by_delta(Case(bench, repository, work))
-    line, asked_for = Engine._line, []
-
-    def impatient(engine: Engine) -> Any:
-        return dataclasses.replace(line(engine), patience_seconds=0.5)
-
-    def serve(mirror: Mirror, asked: Asked) -> None:
-        path = asked.head.split(" ")[1].removeprefix("/repository/").replace("%2F", "/")
-        data, kind = repository.files.get(path), path.split("/")[0]
-        if kind in ("deltas", "images"):
-            asked_for.append(kind)
-        if data is None:
-            asked.say("404 Not Found", "content-length: 0")
-        elif kind in ("deltas", "images"):
-            mirror.data = data
-            (behaviour if kind == "deltas" else honest)(mirror, asked)
-        else:
-            asked.say("200 OK", f"content-length: {len(data)}", body=data)
-
-    monkeypatch.setattr(Engine, "_line", impatient)
+    make_impatient(monkeypatch)
+    asked_for: list[str] = []
+    serve = serving(repository, behaviour, asked_for)
     with mirror_of(b"", identity, serve) as mirror:
         bench.source = mirror.source()
         began = time.monotonic()

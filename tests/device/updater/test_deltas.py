@@ -190,8 +190,16 @@ def test_a_delta_that_is_gone_from_the_server_costs_one_request(
     assert "404" in events(bench, "delta-left")[0]
 
 
-def test_a_cut_line_is_no_failure_of_the_delta(bench: Bench, offered: Offered) -> None:
-    for _ in range(MAX_FAILURES + 1):
+@pytest.mark.parametrize(("reason", "cuts"), [("unreachable", 2), ("unavailable", 9)])
+def test_a_cut_line_is_no_failure_of_the_delta(
+    bench: Bench, offered: Offered, reason: str, cuts: int
+) -> None:
+    """Nor is the end of the process, however often; who cuts on is in test_cut_deltas.py."""
+
+    def cut(path: str, offset: int) -> None:
+        raise Unavailable("the line is cut", reason=reason)
+
+    for _ in range(cuts):
         offered.repository.chunk_hooks[:] = [cut]
         assert bench.check().outcome is Outcome.UNAVAILABLE
     offered.repository.chunk_hooks.clear()
@@ -236,10 +244,6 @@ def no_deltas(path: str) -> None:
 def only_deltas(path: str, offset: int) -> None:
     if not path.startswith("deltas/"):
         unreachable(path)
-
-
-def cut(path: str, offset: int) -> None:
-    raise Unavailable("the line is cut")
 
 
 def test_the_file_is_what_its_hash_says(offered: Offered) -> None:

@@ -18,6 +18,8 @@ from limpet.errors import Rejected, Unavailable
 from limpet.https.client import ClientResponse, HttpsClient, StreamedResponse, Timeouts
 
 __all__ = [
+    "ANSWERED_BADLY",
+    "BUSY",
     "HTTPS_PORT",
     "Busy",
     "FileRefused",
@@ -30,6 +32,11 @@ __all__ = [
 ]
 
 HTTPS_PORT = 443
+
+ANSWERED_BADLY = "unexpected-answer"
+"""Of an answer that may be another one next time: a 5xx, mostly."""
+
+BUSY = "busy"
 
 _TIMEOUTS = Timeouts(connect=10.0, total=60.0)
 """For a file of metadata, and for the head of an image's answer. The image itself has a least rate
@@ -73,7 +80,7 @@ class Busy(Unavailable):
     """The server asks for patience: `retry_after` seconds, or None."""
 
     def __init__(self, message: str, retry_after: float | None) -> None:
-        super().__init__(message, reason="busy")
+        super().__init__(message, reason=BUSY)
         self.retry_after = retry_after
 
 
@@ -195,7 +202,7 @@ def _verify_stream(answer: StreamedResponse, path: str, offset: int, end: int) -
     if 300 <= answer.status < 500 and answer.status not in _NOT_FINAL:
         raise FileRefused(path, answer.status)
     message = f"the vendor answered {answer.status} for {path}"
-    raise Unavailable(message, reason="unexpected-answer")
+    raise Unavailable(message, reason=ANSWERED_BADLY)
 
 
 def _verify_status(answer: ClientResponse, path: str) -> None:
@@ -205,7 +212,7 @@ def _verify_status(answer: ClientResponse, path: str) -> None:
         raise NotFound(f"the vendor has no {path}", answer.status)
     _verify_patience(answer, path)
     message = f"the vendor answered {answer.status} for {path}"
-    raise Unavailable(message, reason="unexpected-answer")
+    raise Unavailable(message, reason=ANSWERED_BADLY)
 
 
 def _verify_patience(answer: ClientResponse | StreamedResponse, path: str) -> None:

@@ -1,9 +1,9 @@
 """Which way the groups of an image come: by a delta from what runs, or whole.
 
-Owns the choice, the count of a delta's failures (`delta.json`) and the change to the whole image in
-the midst of an installation: groups that are written stay. A try is written down before the decoder
-sees a byte, so that a delta which ends the process counts too. Never trusts a delta: its reader
-yields signed bytes or `Rejected`.
+Owns the choice, the count of a delta's failures and cuts (`delta.json`) and the change to the whole
+image in the midst of an installation: groups that are written stay. A try is written down before
+the decoder sees a byte, so that a delta which ends the process counts too. Never trusts a delta:
+its reader yields signed bytes or `Rejected`.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,18 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import Meta, structs
 
-from limpet.device.updater.source import FileRefused
+from limpet.device.updater.source import ANSWERED_BADLY, BUSY, Busy, FileRefused
 from limpet.errors import LimpetError, Rejected, Unavailable
 from limpet.firmware.delta import DeltaReader
 from limpet.firmware.image import ReadRange, group_reader
 from limpet.firmware.old_image import OldDevice, OldTree
+from limpet.https.client import TOO_SLOW, UNREACHABLE
 from limpet.storage import read_bounded, remove_durably, write_atomic
 from limpet.wire.codec import Message, decode_json, encode_json
 from limpet.wire.release import Delta, Image
 
 __all__ = [
+    "MAX_CUTS",
     "MAX_FAILURES",
     "DeltaRecord",
     "DeltaWay",
@@ -37,15 +39,33 @@ MAX_FAILURES = 2
 """Failures of one delta at one group, after which the whole image is fetched: one may be a bad bit
 on the way or a power cut, two are the delta's or the old image's."""
 
+MAX_CUTS = 9
+"""Cuts of one delta, over all checks, after which the whole image is fetched: a line that breaks is
+no reason for a download many times as large, but whoever cuts this one file holds the update."""
+
+FRUITLESS_CUT, FRUITFUL_CUT = 3, 1
+"""What a check that gave the delta up counts: without and with a group that came by it. So three
+checks end a delta that is silent, and nine one that brings a group at each."""
+
+_CUTS = frozenset({UNREACHABLE, TOO_SLOW, ANSWERED_BADLY, BUSY})
+"""Reasons that the server or somebody on the way can cause: not the own disk, the day's bytes, the
+end of the process, or a proxy that lets nothing through."""
+
 _RECORD_BYTES = 4 << 10
 
 
 class DeltaRecord(Message, frozen=True, kw_only=True):
-    """How often the delta `path` failed at `group`, the try under way included."""
+    """How often the delta `path` failed at `group`, the try under way included; its `cuts`."""
 
     path: str = ""
     group: Annotated[int, Meta(ge=0)] = 0
     failures: Annotated[int, Meta(ge=0)] = 0
+    cuts: Annotated[int, Meta(ge=0)] = 0
+
+    def bars(self, delta: Delta) -> bool:
+        """Whether `delta` has had its tries."""
+        spent = self.failures >= MAX_FAILURES or self.cuts >= MAX_CUTS
+        return self.path == delta.path and spent
 
 
 def choose_delta(
@@ -55,15 +75,17 @@ def choose_delta(
     record: DeltaRecord,
     refused: Callable[[str], bool],
 ) -> Delta | None:
-    """The smallest delta from exactly the tree `tree_sha256` that may still be tried."""
+    """The smallest delta from exactly the tree `tree_sha256`, if it may still be tried.
+
+    No second one after it: two would take turns in the record, and neither ever end.
+    """
     fitting = [
         delta
         for delta in deltas
-        if delta.base_tree_sha256 == tree_sha256
-        and not (record.path == delta.path and record.failures >= MAX_FAILURES)
-        and not refused(delta.path)
+        if delta.base_tree_sha256 == tree_sha256 and not refused(delta.path)
     ]
-    return min(fitting, key=lambda delta: delta.size, default=None)
+    smallest = min(fitting, key=lambda delta: delta.size, default=None)
+    return None if smallest is None or record.bars(smallest) else smallest
 
 
 def describe_way(image: Image, delta: Delta | None) -> str:
@@ -102,7 +124,8 @@ class DeltaWay:
     """The groups of `image` by `delta` while it serves, and whole from then on; close it.
 
     The states of a try at a group: written down, then good (the next group), failed (it stays
-    written down, and another follows), or cut short by others (written off again).
+    written down, and another follows), or cut short by others (written off again; what a server
+    or the way to it cut is counted apart).
     """
 
     def __init__(
@@ -121,7 +144,7 @@ class DeltaWay:
         self._reader: DeltaReader | None = None
         found = load_record(file)
         self._record = found if found.path == delta.path else DeltaRecord(path=delta.path)
-        self._serves = True
+        self._serves, self._brought = True, False
         self.refused: FileRefused | None = None  # the server's final answer to the delta
 
     def read(self, index: int) -> bytes:
@@ -129,14 +152,19 @@ class DeltaWay:
         while self._serves:
             try:
                 reader = self._reader or self._begin(index)
-                return reader.read(index)
+                group = reader.read(index)
+                self._brought = True
+                return group
             except FileRefused as error:
                 self.refused = error
                 self._write_off(index)
                 self._leave(error.message)
-            except Unavailable:  # the line, the disk, the day's bytes: no fault of the delta
+            except Unavailable as error:  # the line, the disk, the day's bytes: no failure
                 self._write_off(index)
-                raise
+                self._count_cut(error)
+                if isinstance(error, Busy) or not self._record.bars(self._delta):
+                    raise
+                self._leave(f"{error.message}, once too often")
             except Rejected as error:
                 self._fail(index, error)
         return self._whole(index)
@@ -180,12 +208,19 @@ class DeltaWay:
         self._keep(index, max(self._failures_at(index) - 1, 0))
         self.close()
 
+    def _count_cut(self, error: Unavailable) -> None:
+        if error.reason in _CUTS:
+            weight = FRUITFUL_CUT if self._brought else FRUITLESS_CUT
+            self._store(structs.replace(self._record, cuts=self._record.cuts + weight))
+
     def _failures_at(self, index: int) -> int:
         """What is written down, unless groups came since."""
         return self._record.failures if self._record.group >= index else 0
 
     def _keep(self, index: int, failures: int) -> None:
-        record = DeltaRecord(path=self._delta.path, group=index, failures=failures)
+        self._store(structs.replace(self._record, group=index, failures=failures))
+
+    def _store(self, record: DeltaRecord) -> None:
         if record != self._record:
             write_atomic(self._file, encode_json(record))
             self._record = record
