@@ -3,15 +3,14 @@
 Owns arguments and printing.
 """
 
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 import typer
 
+from limpet.cli._drawer import OFFLINE, PASSPHRASE_ENV, read_passphrase
 from limpet.cli._frame import emit, make_app, print_table, progress, show_examples
-from limpet.errors import Rejected
 
 __all__ = ["app"]
 
@@ -33,6 +32,13 @@ class _Model(msgspec.Struct, frozen=True, kw_only=True):
     rollout_until: datetime
 
 
+class _Added(msgspec.Struct, frozen=True, kw_only=True):
+    """What `add` prints as JSON."""
+
+    model: str
+    models: tuple[str, ...]  # all of the vendor's, this one included
+
+
 @app.command(
     epilog=show_examples(
         "limpet vendor model add vendor --product examples/doorbell --offline /media/drawer"
@@ -41,30 +47,30 @@ class _Model(msgspec.Struct, frozen=True, kw_only=True):
 def add(
     directory: Path = _directory,
     product: Path = typer.Option(..., "--product", help="The product's directory or design file."),
-    offline: Path | None = typer.Option(
-        None, "--offline", help="The drawer; DIR/offline by default."
-    ),
-    passphrase_env: str = typer.Option(
-        "", "--passphrase-env", metavar="NAME", help="As for limpet vendor init."
-    ),
+    offline: Path | None = OFFLINE,
+    passphrase_env: str = PASSPHRASE_ENV,
+    json: bool = _json_option,
 ) -> None:
     """With the drawer open: make a model's keys and let targets delegate to them."""
     from limpet.vendor.home import open_home
     from limpet.vendor.repository.models import add_model
 
     home = open_home(directory)
-    passphrase = os.environ.get(passphrase_env, "").encode() if passphrase_env else None
-    if passphrase == b"":
-        raise Rejected("no-passphrase", f"the variable {passphrase_env} is empty or not set")
     with progress("making keys, signing the next targets"):
         added = add_model(
             home,
             product,
             offline=offline or home.offline,
             now=datetime.now(UTC),
-            passphrase=passphrase,
+            passphrase=read_passphrase(passphrase_env),
         )
-    print(f"{added.model} is a model of this vendor; restart the service now")
+    emit(
+        _Added(model=added.model, models=added.settings.models),
+        json=json,
+        human=lambda done: print(
+            f"{done.model} is a model of this vendor; restart the service now"
+        ),
+    )
 
 
 @app.command(name="list", epilog=show_examples("limpet vendor model list vendor --json"))

@@ -4,19 +4,20 @@ Owns arguments and printing. What a command does lives in `limpet.vendor`.
 """
 
 import asyncio
-import os
 import signal
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 import typer
 
 from limpet.cli import _vendor_models
+from limpet.cli._drawer import OFFLINE, PASSPHRASE_ENV, Renewed, read_passphrase
 from limpet.cli._frame import emit, make_app, print_table, progress, show_examples
-from limpet.crypto.suites import find_suite
+from limpet.crypto.suites import SuiteId, find_suite
 from limpet.errors import Misuse, Rejected
 
 if TYPE_CHECKING:
@@ -36,12 +37,6 @@ app.add_typer(_vendor_models.app, name="model")
 
 _directory = typer.Argument(..., metavar="DIR", help="The vendor's directory.")
 _json_option = typer.Option(False, "--json", help="Print JSON.")
-_passphrase = typer.Option(
-    "",
-    "--passphrase-env",
-    metavar="NAME",
-    help="The offline keys are encrypted with the passphrase in this environment variable.",
-)
 _model = typer.Option("", "--model", help="Of which model, where the vendor has several.")
 _reason = typer.Option("", "--reason", help="Why, for those who read it later.")
 
@@ -68,7 +63,7 @@ def init(
     hostname: list[str] = typer.Option(
         [], "--hostname", help="A name of the service; the product's vendor hosts by default."
     ),
-    passphrase_env: str = _passphrase,
+    passphrase_env: str = PASSPHRASE_ENV,
     suite: str | None = typer.Option(
         None, "--suite", help="Algorithms: a file or a name; the newest of this limpet by default."
     ),
@@ -83,7 +78,7 @@ def init(
             product,
             hostnames=hostname,
             now=datetime.now(UTC),
-            passphrase=_read_passphrase(passphrase_env),
+            passphrase=read_passphrase(passphrase_env),
             suite=find_suite(suite) if suite else None,
         )
     settings = home.settings
@@ -102,59 +97,63 @@ def _print_made(made: _Made) -> None:
     print(f"keep {made.offline} off every server: it holds the keys that say what firmware exists")
 
 
-def _read_passphrase(variable: str) -> bytes | None:
-    if not variable:
-        return None
-    passphrase = os.environ.get(variable, "").encode()
-    if not passphrase:
-        raise Rejected("no-passphrase", f"the environment variable {variable} is empty or not set")
-    return passphrase
+def _renew(
+    sign: Callable[..., datetime], directory: Path, offline: Path | None, passphrase_env: str
+) -> Renewed:
+    from limpet.vendor.home import open_home
+
+    home = open_home(directory)
+    with progress("making keys and metadata"):
+        expires = sign(
+            home,
+            offline=offline or home.offline,
+            now=datetime.now(UTC),
+            passphrase=read_passphrase(passphrase_env),
+        )
+    return Renewed(expires=expires)
 
 
 @app.command(epilog=show_examples("limpet vendor renew vendor --offline /media/drawer"))
 def renew(
     directory: Path = _directory,
-    offline: Path | None = typer.Option(
-        None, "--offline", help="The drawer; DIR/offline by default."
-    ),
-    passphrase_env: str = _passphrase,
+    offline: Path | None = OFFLINE,
+    passphrase_env: str = PASSPHRASE_ENV,
+    json: bool = _json_option,
 ) -> None:
     """Once a year, with the drawer open: renew root, targets and the service's certificate."""
-    from limpet.vendor.home import open_home
     from limpet.vendor.repository.renewal import renew as renew_offline_roles
 
-    home = open_home(directory)
-    expires = renew_offline_roles(
-        home,
-        offline=offline or home.offline,
-        now=datetime.now(UTC),
-        passphrase=_read_passphrase(passphrase_env),
-    )
-    print(f"renewed; do it again before {expires:%Y-%m-%d}, and restart the service now")
+    def human(done: Renewed) -> None:
+        print(f"renewed; do it again before {done.expires:%Y-%m-%d}, and restart the service now")
+
+    done = _renew(renew_offline_roles, directory, offline, passphrase_env)
+    emit(done, json=json, human=human)
 
 
 @app.command(epilog=show_examples("limpet vendor rekey vendor --offline /media/drawer"))
 def rekey(
     directory: Path = _directory,
-    offline: Path | None = typer.Option(
-        None, "--offline", help="The drawer; DIR/offline by default."
-    ),
-    passphrase_env: str = _passphrase,
+    offline: Path | None = OFFLINE,
+    passphrase_env: str = PASSPHRASE_ENV,
+    json: bool = _json_option,
 ) -> None:
     """After a theft of the server, with the drawer open: other keys for all that is online."""
-    from limpet.vendor.home import open_home
     from limpet.vendor.repository.rekeying import replace_online_keys
 
-    home = open_home(directory)
-    with progress("making keys and metadata"):
-        expires = replace_online_keys(
-            home,
-            offline=offline or home.offline,
-            now=datetime.now(UTC),
-            passphrase=_read_passphrase(passphrase_env),
-        )
-    print("timestamp, snapshot, plans and the service have other keys; restart the service now")
-    print(f"renew root and targets before {expires:%Y-%m-%d}")
+    def human(done: Renewed) -> None:
+        print("timestamp, snapshot, plans and the service have other keys; restart the service now")
+        print(f"renew root and targets before {done.expires:%Y-%m-%d}")
+
+    done = _renew(replace_online_keys, directory, offline, passphrase_env)
+    emit(done, json=json, human=human)
+
+
+class _Suite(msgspec.Struct, frozen=True, kw_only=True):
+    """What `suite` prints as JSON: what keeps to which algorithms, and the keys it took."""
+
+    of: Literal["firmware", "service"]
+    suite: SuiteId
+    made: tuple[str, ...] = ()
 
 
 @app.command(
@@ -172,10 +171,9 @@ def suite_command(
     service: bool = typer.Option(
         False, "--service", help="For the service, once the fleet has it; firmware goes first."
     ),
-    offline: Path | None = typer.Option(
-        None, "--offline", help="The drawer; DIR/offline by default."
-    ),
-    passphrase_env: str = _passphrase,
+    offline: Path | None = OFFLINE,
+    passphrase_env: str = PASSPHRASE_ENV,
+    json: bool = _json_option,
 ) -> None:
     """Take a newer suite of algorithms: into the next firmware, or for the service."""
     from limpet.vendor.home import open_home
@@ -184,18 +182,26 @@ def suite_command(
     home, file = open_home(directory), find_suite(newer)
     if service:
         take_for_service(home, file)
-        print(f"the service keeps to {home.service_suite.id} from its next start on")
+        taken = _Suite(of="service", suite=home.service_suite.id)
+    else:
+        made = take_for_firmware(
+            home,
+            file,
+            offline=offline or home.offline,
+            now=datetime.now(UTC),
+            passphrase=read_passphrase(passphrase_env),
+        )
+        taken = _Suite(of="firmware", suite=home.firmware_suite.id, made=tuple(map(str, made)))
+    emit(taken, json=json, human=_print_suite)
+
+
+def _print_suite(taken: _Suite) -> None:
+    if taken.of == "service":
+        print(f"the service keeps to {taken.suite} from its next start on")
         return
-    made = take_for_firmware(
-        home,
-        file,
-        offline=offline or home.offline,
-        now=datetime.now(UTC),
-        passphrase=_read_passphrase(passphrase_env),
-    )
-    for key in made:
+    for key in taken.made:
         print(f"made {key}")
-    print(f"the next firmware carries {home.firmware_suite.id}: build, sign and publish a release")
+    print(f"the next firmware carries {taken.suite}: build, sign and publish a release")
 
 
 @app.command(epilog=show_examples("limpet vendor serve vendor --listen 0.0.0.0:8443"))
@@ -294,6 +300,14 @@ def _ago(then: datetime | None) -> str:
     return f"{seconds} s ago"
 
 
+class _Block(msgspec.Struct, frozen=True, kw_only=True):
+    """What `block` and `unblock` print as JSON."""
+
+    serial: str
+    model: str
+    blocked: bool
+
+
 @app.command(
     epilog=show_examples("limpet vendor block vendor TH-A1B2C3D4 --reason 'key extracted'")
 )
@@ -302,22 +316,26 @@ def block(
     serial: str = typer.Argument(...),
     model: str = _model,
     reason: str = _reason,
+    json: bool = _json_option,
 ) -> None:
     """Refuse certificates and reports of one device from now on."""
-    _set_block(directory, serial, model, blocked=True, reason=reason)
-    print(f"{serial} is blocked")
+    done = _set_block(directory, serial, model, blocked=True, reason=reason)
+    emit(done, json=json, human=lambda done: print(f"{done.serial} is blocked"))
 
 
 @app.command(epilog=show_examples("limpet vendor unblock vendor TH-A1B2C3D4"))
 def unblock(
-    directory: Path = _directory, serial: str = typer.Argument(...), model: str = _model
+    directory: Path = _directory,
+    serial: str = typer.Argument(...),
+    model: str = _model,
+    json: bool = _json_option,
 ) -> None:
     """Lift the block of one device."""
-    _set_block(directory, serial, model, blocked=False, reason="")
-    print(f"{serial} is not blocked")
+    done = _set_block(directory, serial, model, blocked=False, reason="")
+    emit(done, json=json, human=lambda done: print(f"{done.serial} is not blocked"))
 
 
-def _set_block(directory: Path, serial: str, model: str, *, blocked: bool, reason: str) -> None:
+def _set_block(directory: Path, serial: str, model: str, *, blocked: bool, reason: str) -> _Block:
     from limpet.vendor.home import open_home
     from limpet.vendor.store import Database, Devices
 
@@ -326,3 +344,4 @@ def _set_block(directory: Path, serial: str, model: str, *, blocked: bool, reaso
         Devices(connection).set_block(
             serial, home.model, now=datetime.now(UTC), blocked=blocked, reason=reason
         )
+    return _Block(serial=serial, model=home.model, blocked=blocked)
