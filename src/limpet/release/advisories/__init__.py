@@ -1,0 +1,42 @@
+"""Known vulnerabilities: advisories on file, what of a firmware they concern, what follows.
+
+Owns the store of advisories (OSV), the matching by ecosystem, package and version, what VEX
+statements may excuse, and the decision. Never says "no issues" where data is missing, old,
+damaged or cannot be compared: that is inconclusive, and names why.
+"""
+
+from ._judge import Judged, Outcome, Policy, judge_vulnerabilities
+from ._triage import TRIAGE_FILE, Owned, OwnedComponent, Triage, load_triage
+from ._types import (
+    EcosystemFacts,
+    Hit,
+    ImportReport,
+    Lookup,
+    Refusal,
+    StoreFacts,
+    Unmatched,
+    Why,
+)
+from ._vex import VexStatement, VexStatus
+
+__all__ = [
+    "TRIAGE_FILE",
+    "EcosystemFacts",
+    "Hit",
+    "ImportReport",
+    "Judged",
+    "Lookup",
+    "Outcome",
+    "Owned",
+    "OwnedComponent",
+    "Policy",
+    "Refusal",
+    "StoreFacts",
+    "Triage",
+    "Unmatched",
+    "VexStatement",
+    "VexStatus",
+    "Why",
+    "judge_vulnerabilities",
+    "load_triage",
+]
