@@ -115,7 +115,7 @@ def test_a_full_disk_makes_no_half_vendor_and_no_half_device(
             refuses(*words, status=3, says="no space left on device", advice="free some space")
     assert not (small_disk / "vendor").exists()
     assert list(small_disk.rglob("*.key")) + list(small_disk.glob("out/th-*")) == []
-    does("vendor", "init", small_disk / "vendor", "--product", EXAMPLE)
+    does("vendor", "init", small_disk / "vendor", "--product", EXAMPLE, "--unsafe-without-gate")
     does(*make, "--out", small_disk / "out")
 
 

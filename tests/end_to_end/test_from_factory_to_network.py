@@ -28,7 +28,9 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    return create(tmp_path_factory.mktemp("life") / "vendor", PRODUCT, now=NOW)
+    return create(
+        tmp_path_factory.mktemp("life") / "vendor", PRODUCT, now=NOW, unsafe_without_gate=True
+    )
 
 
 @pytest.fixture(scope="module")

@@ -96,7 +96,7 @@ def theft(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theft]:
     for slow, fast in HASTE.items():
         text = text.replace(slow, fast)
     (product / "product.toml").write_text(text)
-    home = create(base / "vendor", product, now=NOW)
+    home = create(base / "vendor", product, now=NOW, unsafe_without_gate=True)
     build_release(order(home, product, "1.0.0"), base / "release-1.0.0")
     image = load_factory_image(base / "release-1.0.0")
     made = Station(home, clock=now).make(image, base / "devices", count=1)

@@ -129,7 +129,7 @@ def _serving(home: Home, listen: str = "127.0.0.1:0") -> Iterator[str]:
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, Path]:
     base = tmp_path_factory.mktemp("transfer")
     product = _product(base)
-    home = create(base / "vendor", product, now=NOW)
+    home = create(base / "vendor", product, now=NOW, unsafe_without_gate=True)
     build_release(order(home, product, "1.0.0"), base / "release-1.0.0")
     return home, product
 

@@ -86,7 +86,9 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Client:
 
 def make_vendor(directory: Path, suite: str) -> Home:
     """A vendor that has renewed its root once and published one release, by its own tools."""
-    home = create(directory / "vendor", EXAMPLE, now=NOW, suite=find_suite(suite))
+    home = create(
+        directory / "vendor", EXAMPLE, now=NOW, unsafe_without_gate=True, suite=find_suite(suite)
+    )
     renew(home, offline=home.offline, now=now() + timedelta(seconds=1))
     order = BuildOrder(
         product=EXAMPLE,
@@ -201,7 +203,7 @@ def test_it_refuses_a_manifest_that_was_changed(
 
 def test_it_stops_at_the_root_of_a_hybrid_vendor(client: Client, tmp_path: Path) -> None:
     """It knows no ML-DSA, counts one good signature of two, and so believes nothing at all."""
-    home = create(tmp_path / "vendor", EXAMPLE, now=NOW)
+    home = create(tmp_path / "vendor", EXAMPLE, now=NOW, unsafe_without_gate=True)
     with serving(home) as address:
         said = client.read(home, address, PLAN)
     assert said["error"] == "UnsignedMetadataError"

@@ -25,7 +25,7 @@ def product(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    return create(tmp_path / "vendor", EXAMPLE, now=NOW)
+    return create(tmp_path / "vendor", EXAMPLE, now=NOW, unsafe_without_gate=True)
 
 
 @pytest.fixture

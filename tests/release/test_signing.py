@@ -129,7 +129,7 @@ def test_signing_beside_a_repository_that_a_thief_runs_is_refused(
     built: Built, home: Home, tmp_path: Path
 ) -> None:
     """The signer trusts the root in their own hands, not what the server shows."""
-    thief = create(tmp_path / "thief", EXAMPLE, now=NOW)
+    thief = create(tmp_path / "thief", EXAMPLE, now=NOW, unsafe_without_gate=True)
     shutil.rmtree(home.repository)
     shutil.copytree(thief.repository, home.repository)
     with pytest.raises(Rejected) as refused:
@@ -173,7 +173,9 @@ def test_what_another_signer_began_is_signed_only_as_far_as_one_would_begin_it(
 
 
 def test_an_encrypted_key_needs_its_passphrase(tmp_path: Path, product: Path) -> None:
-    home = create(tmp_path / "vendor", EXAMPLE, now=NOW, passphrase=b"correct horse")
+    home = create(
+        tmp_path / "vendor", EXAMPLE, now=NOW, unsafe_without_gate=True, passphrase=b"correct horse"
+    )
     built = build_release(order(product, home), tmp_path / "out")
     for wrong in (None, b"battery"):
         with pytest.raises(Rejected) as refused:

@@ -25,7 +25,7 @@ ONLINE = ("tuf-timestamp", "tuf-snapshot", f"rollout-{MODEL}")
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    return create(tmp_path / "vendor", PRODUCT, now=NOW)
+    return create(tmp_path / "vendor", PRODUCT, now=NOW, unsafe_without_gate=True)
 
 
 class Device:

@@ -88,7 +88,9 @@ def look(device: DeviceRepository) -> None:
 @pytest.fixture
 def old_home(tmp_path: Path) -> Home:
     """A vendor from before suites were files: no `suite.toml`, and Ed25519 keys only."""
-    home = create(tmp_path / "vendor", PRODUCT, now=NOW, suite=first_suite())
+    home = create(
+        tmp_path / "vendor", PRODUCT, now=NOW, unsafe_without_gate=True, suite=first_suite()
+    )
     for drawer in (home.trust, home.online):
         (drawer / SUITE_FILE).unlink()
     assert sorted(file.name for file in home.offline.glob("*ml-dsa*")) == []

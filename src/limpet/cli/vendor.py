@@ -67,6 +67,9 @@ def init(
     suite: str | None = typer.Option(
         None, "--suite", help="Algorithms: a file or a name; the newest of this limpet by default."
     ),
+    unsafe_without_gate: bool = typer.Option(
+        False, help="Devices take releases that `limpet release check` has not passed."
+    ),
     json: bool = _json_option,
 ) -> None:
     """Make a vendor's directory: keys, authorities, an empty repository. Never overwrites."""
@@ -80,6 +83,7 @@ def init(
             now=datetime.now(UTC),
             passphrase=read_passphrase(passphrase_env),
             suite=find_suite(suite) if suite else None,
+            unsafe_without_gate=unsafe_without_gate,
         )
     settings = home.settings
     made = _Made(

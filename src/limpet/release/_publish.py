@@ -10,8 +10,10 @@ from pathlib import Path
 
 from limpet.errors import Unavailable
 from limpet.release._build import MANIFEST_FILE, METADATA_FILE, SUPPORT_FILE, load_built
+from limpet.release._gated import ATTESTATION_FILE
 from limpet.release._signing import REVOCATION_FILE, Revocation
 from limpet.storage import read_bounded
+from limpet.wire.attestation import ATTESTATION_BYTES
 from limpet.wire.codec import decode_json
 from limpet.wire.release import MANIFEST_BYTES
 from limpet.wire.support import SUPPORT_BYTES, SupportStatement
@@ -49,5 +51,10 @@ def publish(out: Path, vendor: Path, *, clock: Callable[[], datetime]) -> str:
     built = load_built(out)
     manifest = read_bounded(out / MANIFEST_FILE, max_bytes=MANIFEST_BYTES)
     repository = Repository(home.of(built.manifest.model), clock)
-    release = repository.add_release(SignedRelease(manifest, built.image, metadata, built.deltas))
+    attestation = b""
+    if (out / ATTESTATION_FILE).is_file():
+        attestation = read_bounded(out / ATTESTATION_FILE, max_bytes=ATTESTATION_BYTES)
+    release = repository.add_release(
+        SignedRelease(manifest, built.image, metadata, built.deltas, attestation)
+    )
     return f"{release.manifest.model} {release.manifest.version}"

@@ -21,6 +21,7 @@ from limpet.errors import Rejected
 from limpet.firmware.signatures import families_of, missing_signatures
 from limpet.release._build import MANIFEST_FILE, METADATA_FILE, SUPPORT_FILE, load_built
 from limpet.release._current import CurrentReleases, load_current
+from limpet.release._gated import load_attestation
 from limpet.release._interface import newest_before, verify_interface
 from limpet.storage import make_directory, read_bounded, write_atomic
 from limpet.wire.codec import Message, encode_json
@@ -93,8 +94,8 @@ def sign_release(out: Path, order: SigningOrder, *, now: datetime) -> Signed:
     Raises `Rejected("weak-key")` for a key of a scheme that no device accepts,
     `Rejected("wrong-key")` for one that the role does not name,
     `Rejected("already-published")` for a version that exists, `Rejected("interface-change")`
-    for one that breaks the interface of the version before and does not say so, and as
-    `load_current` does.
+    for one that breaks the interface of the version before and does not say so,
+    `Rejected("ungated")` for one that no gate has passed, and as `load_current` does.
     """
     built = load_built(out)
     manifest = read_bounded(out / MANIFEST_FILE, max_bytes=MANIFEST_BYTES)
@@ -116,7 +117,8 @@ def sign_release(out: Path, order: SigningOrder, *, now: datetime) -> Signed:
         version=built.manifest.version,
     )
     verify_interface(older, built.manifest)
-    return _sign(out, current, path, manifest, order, now)
+    gate = load_attestation(out, order.root.parent, manifest_sha256=built.manifest_sha256)
+    return _sign(out, current, _Change(path, manifest, gate), order, now)
 
 
 def sign_support(
@@ -129,7 +131,7 @@ def sign_support(
     make_directory(out)
     data = encode_json(statement)
     write_atomic(out / SUPPORT_FILE, data, mode=0o644)
-    return _sign(out, current, support_path(statement.model), data, order, now)
+    return _sign(out, current, _Change(support_path(statement.model), data), order, now)
 
 
 def sign_revocation(
@@ -146,31 +148,42 @@ def sign_revocation(
         raise Rejected("unknown-release", f"{model} {version} is not published")
     make_directory(out)
     write_atomic(out / REVOCATION_FILE, encode_json(revocation), mode=0o644)
-    return _sign(out, current, path, None, order, now)
+    return _sign(out, current, _Change(path, None), order, now)
 
 
-def _changed(current: CurrentReleases, path: str, target: bytes | None) -> dict[str, TargetFile]:
-    changed = {name: file for name, file in current.targets.targets.items() if name != path}
-    if target is not None:
-        changed[path] = TargetFile.from_data(path, target, ["sha256"])
-    return changed
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What lies at one path from now on; None: nothing. `gate` names the gate's word on it."""
+
+    path: str
+    target: bytes | None
+    gate: str = ""
+
+    def of(self, current: CurrentReleases) -> dict[str, TargetFile]:
+        """The role's targets with this change."""
+        targets = current.targets.targets
+        changed = {name: file for name, file in targets.items() if name != self.path}
+        if self.target is not None:
+            changed[self.path] = TargetFile.from_data(self.path, self.target, ["sha256"])
+            if self.gate:
+                changed[self.path].unrecognized_fields["custom"] = {"gate": self.gate}
+        return changed
 
 
 def _sign(
     out: Path,
     current: CurrentReleases,
-    path: str,
-    target: bytes | None,
+    change: _Change,
     order: SigningOrder,
     now: datetime,
 ) -> Signed:
-    """The next metadata with `target` at `path`, or without the path."""
+    """The next metadata with the change."""
     signers = [_load_signer(key, current, order) for key in order.keys]
     if not signers:
         raise Rejected("wrong-key", "no key to sign with", hint="name one: --key FILE")
-    metadata = _begun(out / METADATA_FILE, current, path, target, now)
+    metadata = _begun(out / METADATA_FILE, current, change, now)
     if metadata is None:
-        current.targets.targets = _changed(current, path, target)
+        current.targets.targets = change.of(current)
         current.targets.version += 1
         current.targets.expires = (now + LIFETIME).replace(microsecond=0)
         metadata = Metadata(current.targets)
@@ -194,7 +207,7 @@ def _sign(
 
 
 def _begun(
-    file: Path, current: CurrentReleases, path: str, target: bytes | None, now: datetime
+    file: Path, current: CurrentReleases, change: _Change, now: datetime
 ) -> Metadata[Targets] | None:
     """What another signer began for the same change of the same state, or None."""
     if not file.exists():
@@ -206,7 +219,7 @@ def _begun(
         raise Rejected("malformed", f"{file} is not TUF metadata", hint="remove it") from error
     if metadata.signed.type != Targets.type:
         return None
-    expected = _changed(current, path, target)
+    expected = change.of(current)
     fits = (
         metadata.signed.version == current.targets.version + 1
         and metadata.signed.targets == expected

@@ -7,7 +7,7 @@ key: a file that looks like one stops the build.
     firmware.json      product.toml
     runtime/limpet/    the packages of `RUNTIME`, with one suite in crypto/suites/
     app/               the product's own
-    trust/             root.json, device-root.pem, service-root.pem
+    trust/             root.json, device-root.pem, service-root.pem, gate.pem
 """
 
 import shutil
@@ -19,6 +19,7 @@ from limpet.firmware.description import DESCRIPTION_FILE, FirmwareDescription
 from limpet.firmware.tree import verify_name
 from limpet.product import PRODUCT_FILE
 from limpet.storage import write_atomic
+from limpet.wire.attestation import GATE_KEYS_FILE
 from limpet.wire.codec import encode_json
 
 __all__ = ["RUNTIME", "TRUST", "assemble_tree"]
@@ -66,6 +67,8 @@ def assemble_tree(
     _copy(product / "app", out / "app", out)
     for name in TRUST:
         _copy(trust / name, out / "trust" / name, out)
+    if (trust / GATE_KEYS_FILE).exists():  # else this vendor's devices take what no gate judged
+        _copy(trust / GATE_KEYS_FILE, out / "trust" / GATE_KEYS_FILE, out)
     write_atomic(out / DESCRIPTION_FILE, encode_json(description), mode=0o644)
 
 

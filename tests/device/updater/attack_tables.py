@@ -52,6 +52,12 @@ ELSEWHERE: dict[str, tuple[Elsewhere, ...]] = {
             "a delay: the owner can ask for the release again",
         ),
         Elsewhere(
+            "the release keys and everything online are stolen, but not the gate's key",
+            "refuses what the gate did not pass (`ungated`, `bad-attestation`)",
+            f"{_UPDATER}/test_gated.py::test_stolen_release_keys_alone_ship_nothing",
+            "none, where the firmware knows a gate",
+        ),
+        Elsewhere(
             "plans that let nobody report: a thief of the online keys silences the fleet",
             "reports if it is in the share that was signed offline, whatever a plan says",
             f"{_UPDATER}/test_sampling.py::test_no_online_key_silences_the_sample",

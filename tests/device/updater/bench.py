@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from tests.device.updater.simulator import MODEL, NOW, RepositorySimulator, make_tree
 
+from limpet.crypto.attesting import PublicKey
 from limpet.device.link import messages as m
 from limpet.device.link.identity import DeviceIdentity
 from limpet.device.link.permits import Role
@@ -60,6 +61,7 @@ class Bench:
     wall: datetime = NOW
     hardware: str = "A1"
     serial: str = "TH-0000"
+    gate_keys: tuple[PublicKey, ...] = ()
     seen: dict[str, SeenVersion] = field(default_factory=dict)  # by its factory
     logged: list[tuple[str, str, str]] = field(default_factory=list)
     delivered: list[bytes] = field(default_factory=list)
@@ -109,6 +111,7 @@ class Bench:
             places=Places(own=self.root / "updater", staging=self.root / "updater" / "staging"),
             trusted_root=self.repository.trusted_root,
             service_roots=b"",
+            gate_keys=self.gate_keys,
             interface=self.document,
         )
 

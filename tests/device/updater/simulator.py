@@ -4,6 +4,7 @@ Signs with real keys through python-tuf's metadata API. After each change call
 `publish`; whatever is put into `files` afterwards is what the device gets.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,10 +27,12 @@ from tuf.api.metadata import (
     Timestamp,
 )
 
+from limpet.crypto.attesting import AttestingKey
 from limpet.device.updater.source import NotFound
 from limpet.errors import Rejected, Unavailable
 from limpet.firmware.image import build_image
 from limpet.firmware.tree import digest_tree
+from limpet.wire.attestation import Attestation, Result, attestation_path, seal_attestation
 from limpet.wire.codec import encode_json
 from limpet.wire.release import Bounds, Image, ReleaseManifest, manifest_path
 from limpet.wire.rollout import Plan, PlannedRelease, PlanState, plan_path
@@ -144,6 +147,21 @@ class RepositorySimulator:
         data = encode_json(manifest)
         digest = self.add_target(RELEASES, manifest_path(MODEL, version), data)
         return PlannedRelease(version=version, manifest_sha256=digest)
+
+    def attest(
+        self, release: PlannedRelease, key: AttestingKey, result: str = "PASSED", of: str = ""
+    ) -> bytes:
+        """The gate's word on a release (or on the manifest `of`), which the releases keys name."""
+        word = Attestation.of(
+            {"manifest.json": of or release.manifest_sha256},
+            Result(result=result, configuration=(), judged_at=self.now),  # type: ignore[arg-type]
+        )
+        data = seal_attestation(word, key)
+        digest = hashlib.sha256(data).hexdigest()
+        info = self.roles[RELEASES].targets[manifest_path(MODEL, release.version)]
+        info.unrecognized_fields["custom"] = {"gate": digest}
+        self.files[attestation_path(digest)] = data
+        return data
 
     def offer(self, release: PlannedRelease, **changes: Any) -> None:
         """Plan the release for everybody, unless `changes` say otherwise; published."""

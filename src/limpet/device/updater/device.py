@@ -6,6 +6,7 @@ Owns the loading and the names of the updater's own files. Decides nothing.
 from dataclasses import dataclass
 from pathlib import Path
 
+from limpet.crypto.attesting import PublicKey, public_keys_from_pem
 from limpet.crypto.suites import CURRENT
 from limpet.device.link.identity import DeviceIdentity, load_identity
 from limpet.device.link.start import Start
@@ -16,6 +17,7 @@ from limpet.firmware.interface import INTERFACE_BYTES, INTERFACE_FILE
 from limpet.firmware.slots import SlotName
 from limpet.product import PRODUCT_FILE, Product, load_product
 from limpet.storage import read_bounded
+from limpet.wire.attestation import GATE_KEYS_FILE
 
 __all__ = ["Device", "Places", "load_device"]
 
@@ -97,6 +99,7 @@ class Device:
     places: Places
     devices: SlotDevices | None = None  # None: the slots are directories
     trusted_root: bytes  # root.json of the firmware (TUF)
+    gate_keys: tuple[PublicKey, ...] = ()  # whose word on a release it asks for; none: nobody's
     service_roots: bytes  # PEM; who may be the vendor's server
     interface: bytes = b""  # OpenAPI document of the firmware; empty where it has none
 
@@ -123,8 +126,16 @@ def load_device(start: Start) -> Device:
         places=Places(own=start.private, staging=start.staging),
         trusted_root=read_bounded(slot / "trust" / "root.json", max_bytes=_TRUST_BYTES),
         service_roots=read_bounded(slot / "trust" / "service-root.pem", max_bytes=_TRUST_BYTES),
+        gate_keys=_load_gate_keys(slot / "trust" / GATE_KEYS_FILE),
         interface=_load_interface(slot / INTERFACE_FILE),
     )
+
+
+def _load_gate_keys(file: Path) -> tuple[PublicKey, ...]:
+    """Of the firmware, which boot has verified with its tree; none where it has none."""
+    if not file.is_file():
+        return ()
+    return public_keys_from_pem(read_bounded(file, max_bytes=_TRUST_BYTES))
 
 
 def _load_interface(file: Path) -> bytes:

@@ -59,6 +59,7 @@ class Engine:
             model=device.identity.model,
             directory=places.own,
             trusted_root=device.trusted_root,
+            gate_keys=device.gate_keys,
         )
         self._memory = Memory(device)
         self._teller = Teller(

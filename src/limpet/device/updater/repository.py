@@ -5,14 +5,16 @@ is refreshed (`metadata`), every version is compared with the floor, the floor i
 and only then is a plan looked at. Never installs, and never reads an image.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
+from limpet.crypto.attesting import PublicKey
 from limpet.crypto.suites import CURRENT, Suite
 from limpet.device.updater.floor import Floor, raise_floor
+from limpet.device.updater.gated import Gate
 from limpet.device.updater.metadata import MetadataClient, View
 from limpet.device.updater.source import Source
 from limpet.errors import Rejected, Unavailable
@@ -52,8 +54,10 @@ class Repository:
         directory: Path,
         trusted_root: bytes,
         suite: Suite = CURRENT,
+        gate_keys: Sequence[PublicKey] = (),
     ) -> None:
         self._model = model
+        self._gate = Gate(gate_keys, source, directory / "gate.json")
         self._client = MetadataClient(
             source,
             cache=directory / "metadata",
@@ -66,8 +70,8 @@ class Repository:
         """What is offered, verified at `now` (UTC, not before the time floor).
 
         `keep` makes a raised floor durable before the plan is believed. Raises `Rejected` with
-        `bad-signature`, `weak-key`, `expired-metadata`, `rollback`, `malformed`, `too-large` or
-        `unsigned-release`, and `Unavailable`.
+        `bad-signature`, `weak-key`, `expired-metadata`, `rollback`, `malformed`, `too-large`,
+        `unsigned-release`, `ungated` or `bad-attestation`, and `Unavailable`.
         """
         try:
             return self._look(floor, now=now, keep=keep)
@@ -107,6 +111,7 @@ class Repository:
                 "unsigned-release",
                 f"releases/{self._model} has not signed what the plan calls {planned.version}",
             )
+        self._gate.verify_passed(info.custom, manifest_sha256=planned.manifest_sha256)
         return view.read(path, max_bytes=MANIFEST_BYTES) or b""
 
 

@@ -5,6 +5,7 @@ which blocks as well; nothing here can be switched off by an option. Judges file
 firmware that it judges; signs nothing.
 """
 
+from ._attesting import attest, load_gate_key, record_report
 from ._opening import open_subject
 from ._rule import Fault, Finding, Rule, Verdict, judged, passed
 from ._runner import Judgement, Report, run_gate
@@ -20,8 +21,11 @@ __all__ = [
     "Rule",
     "Subject",
     "Verdict",
+    "attest",
     "judged",
+    "load_gate_key",
     "open_subject",
     "passed",
+    "record_report",
     "run_gate",
 ]

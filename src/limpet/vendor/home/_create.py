@@ -14,15 +14,18 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from limpet.crypto.attesting import new_attesting_key, public_pem
 from limpet.crypto.certificates import Issuer, issue_service, make_intermediate, make_root
 from limpet.crypto.keys import generate_key, generate_signing_key, key_to_pem
 from limpet.crypto.suites import CURRENT, SUITE_BYTES, SUITE_FILE, bundled_suites, load_suite
 from limpet.errors import Unavailable
 from limpet.product import MAX_PRODUCT_BYTES, PRODUCT_FILE, load_product
 from limpet.storage import make_directory, read_bounded, sync_directory, write_atomic
+from limpet.wire.attestation import GATE_KEYS_FILE
 from limpet.wire.codec import encode_json
 
 from ._layout import (
+    GATE_KEY_FILE,
     LOCAL_ADDRESSES,
     REGISTER_FILE,
     SERVICE_DAYS,
@@ -48,11 +51,13 @@ def create(
     now: datetime,
     passphrase: bytes | None = None,
     suite: Path | None = None,
+    unsafe_without_gate: bool = False,
 ) -> Home:
     """Make the vendor of `product` (a product's directory, or its product.toml).
 
     `hostnames` are the service's names, the product's own vendor hosts by default. `passphrase`
-    encrypts the keys in `offline`. `suite` is a file; the newest bundled one by default. Raises
+    encrypts the keys in `offline`. `suite` is a file; the newest bundled one by default. Devices of
+    a vendor that is made `unsafe_without_gate` take releases that no gate has judged. Raises
     `Rejected` for a bad product or suite, `Unavailable` if
     `directory` exists and is not empty, or if another process is making it.
     """
@@ -74,6 +79,8 @@ def create(
         try:
             new = Home(root=staging, settings=settings)
             _fill(new, product_toml, algorithms, now=now, passphrase=passphrase)
+            if not unsafe_without_gate:
+                _make_gate(new)
             _give_name(staging, directory)
         except BaseException:
             # No half-made key stays, not even until the next attempt.
@@ -149,6 +156,14 @@ def _fill(
     Register.create(home.factory / REGISTER_FILE)
     found_repository(home, now=now, passphrase=passphrase)
     write_atomic(home.online / SETTINGS_FILE, encode_json(home.settings), mode=PUBLIC)
+
+
+def _make_gate(home: Home) -> None:
+    """The key by which the gate speaks, apart from the offline ones: it lies where builds do."""
+    key = new_attesting_key()
+    make_directory(home.gate, mode=0o700)
+    write_atomic(home.gate / GATE_KEY_FILE, key_to_pem(key))
+    write_atomic(home.trust / GATE_KEYS_FILE, public_pem(key.public_key()), mode=PUBLIC)
 
 
 def _make_authorities(home: Home, now: datetime, passphrase: bytes | None) -> None:

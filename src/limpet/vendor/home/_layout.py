@@ -11,13 +11,16 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from limpet.crypto.attesting import PublicKey, public_keys_from_pem
 from limpet.crypto.suites import Suite, load_suite, suite_file_in
 from limpet.errors import Rejected, Unavailable
 from limpet.storage import read_bounded
+from limpet.wire.attestation import GATE_KEYS_FILE
 from limpet.wire.codec import Message, decode_json
 from limpet.wire.release import ModelName
 
 __all__ = [
+    "GATE_KEY_FILE",
     "LOCAL_ADDRESSES",
     "REGISTER_FILE",
     "SERVICE_DAYS",
@@ -34,8 +37,10 @@ __all__ = [
 SERVICE_DAYS = 365  # of the service's certificate; renewing it takes the offline drawer
 LOCAL_ADDRESSES = ("127.0.0.1", "::1")  # that it is valid for, beside its names
 SETTINGS_BYTES = 64 << 10
+_GATE_KEYS_BYTES = 16 << 10
 SETTINGS_FILE = "vendor.json"
 REGISTER_FILE = "manufactured.sqlite"
+GATE_KEY_FILE = "gate.pem"
 HOSTNAME = re.compile(r"(?=.{1,253}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9-]{1,63}\Z")
 DEFAULT_CERTIFICATE_LIFETIME = 30 * 86400
 CertificateLifetime = Annotated[int, Meta(ge=60, le=366 * 86400)]
@@ -101,6 +106,19 @@ class Home:
         return self.root / "factory"
 
     @property
+    def gate(self) -> Path:
+        """The key of the gate, for where releases are judged; empty: this vendor has none."""
+        return self.root / "gate"
+
+    @property
+    def gate_keys(self) -> tuple[PublicKey, ...]:
+        """Whose word on a release counts; none: releases need no gate. Raises `Rejected`."""
+        file = self.trust / GATE_KEYS_FILE
+        if not file.exists():
+            return ()
+        return public_keys_from_pem(read_bounded(file, max_bytes=_GATE_KEYS_BYTES))
+
+    @property
     def online(self) -> Path:
         """The service's: keys that may schedule and enroll, settings, database."""
         return self.root / "online"
@@ -122,7 +140,7 @@ class Home:
 
     @property
     def trust(self) -> Path:
-        """What goes into firmware: root.json, device-root.pem, service-root.pem, suite.toml."""
+        """What goes into firmware: root.json, the two roots, gate.pem, suite.toml."""
         return self.root / "trust"
 
     @property

@@ -13,8 +13,10 @@ from pathlib import Path
 from tuf.api.exceptions import LengthOrHashMismatchError
 from tuf.api.metadata import DelegatedRole, TargetFile, Targets
 
+from limpet.crypto.attesting import PublicKey
 from limpet.crypto.suites import Suite
 from limpet.errors import Rejected
+from limpet.wire.attestation import signed_attestation, verify_attestation
 from limpet.wire.codec import decode_json
 from limpet.wire.release import MANIFEST_BYTES, ReleaseManifest, manifest_path
 from limpet.wire.support import SUPPORT_BYTES, SupportStatement, support_path
@@ -46,6 +48,7 @@ class SignedRelease:
     image: Path  # the file that the manifest describes
     metadata: bytes  # the next `releases/<model>`, with the manifest in it
     deltas: tuple[Path, ...] = ()  # the files that the manifest describes, in its order
+    attestation: bytes = b""  # the gate's word, which the metadata names by its hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ class VerifiedRelease:
 
     manifest: ReleaseManifest
     metadata: VerifiedMetadata
+    attestation: str  # the hash of the gate's word, or empty
 
 
 def verify_release(
@@ -74,11 +78,13 @@ def verify_release(
     model: str,
     now: datetime,
     suites: Sequence[Suite],
+    gate_keys: Sequence[PublicKey],
 ) -> VerifiedRelease:
     """Verify a release against what is published.
 
     Numbered as they run: 1. the manifest is well-formed and of this `model`, with a file for each
-    delta; 2. an existing version is never changed; 3. its metadata passes `_verify_next`. The
+    delta; 2. an existing version is never changed; 3. its metadata passes `_verify_next`; 4. the
+    gate, if there are `gate_keys`, let it pass, and the metadata says so. The
     caller still owes: image and deltas have the lengths and hashes that the manifest names.
     Raises `Rejected`.
     """
@@ -109,7 +115,29 @@ def verify_release(
     # 3.
     change = (path, release.manifest)
     metadata = _verify_next(release.metadata, state, model, change, now=now, suites=suites)
-    return VerifiedRelease(manifest=manifest, metadata=metadata)
+    # 4.
+    gate = _verify_gate(release, metadata, gate_keys)
+    return VerifiedRelease(manifest=manifest, metadata=metadata, attestation=gate)
+
+
+def _verify_gate(
+    release: SignedRelease, metadata: VerifiedMetadata, keys: Sequence[PublicKey]
+) -> str:
+    listed = parse_metadata(release.metadata, Targets, what="the release's metadata")
+    named = signed_attestation(listed.signed.targets[metadata.path].custom)
+    if not keys and not named:
+        return ""
+    if not named:
+        raise Rejected(
+            "ungated",
+            "the signers named no word of the gate: devices would refuse the release",
+            hint="judge it with limpet release check, then sign it again",
+        )
+    if hashlib.sha256(release.attestation).hexdigest() != named:
+        raise Rejected("bad-attestation", "the gate's word is not the one that the signers named")
+    if keys:
+        verify_attestation(release.attestation, keys, manifest_sha256=metadata.sha256)
+    return named
 
 
 def verify_support(

@@ -17,6 +17,7 @@ from tuf.api.metadata import Root, Signed, TargetFile, Targets
 
 from limpet.errors import Rejected, Unavailable, naming
 from limpet.vendor.home import Home, hold_lock
+from limpet.wire.attestation import attestation_path
 from limpet.wire.codec import decode_json, encode_json
 from limpet.wire.metadata import verify_size
 from limpet.wire.release import MANIFEST_BYTES, ReleaseManifest, manifest_path, version_key
@@ -142,6 +143,7 @@ class Repository:
                 model=self._model,
                 now=self._clock(),
                 suites=self._home.suites,
+                gate_keys=self._home.gate_keys,
             )
             verify_size(verified.metadata.role, verified.metadata.data)
             image = verified.manifest.image
@@ -150,6 +152,8 @@ class Repository:
             for delta, file in zip(verified.manifest.deltas, release.deltas, strict=True):
                 digest = delta.path.removeprefix("deltas/").removesuffix(".delta")
                 self._shelf.place(delta.path, file, sha256=digest, length=delta.size)
+            if verified.attestation:
+                self._shelf.write(attestation_path(verified.attestation), release.attestation)
             self._publish_offline(state, verified.metadata, release.manifest)
         return PublishedRelease(verified.manifest, verified.metadata.sha256)
 
