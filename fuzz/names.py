@@ -19,5 +19,6 @@ TARGET_NAMES = (
     "packed",
     "product",
     "query",
+    "sbom",
     "suite",
 )

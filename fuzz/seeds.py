@@ -92,8 +92,42 @@ def make_seeds() -> dict[str, dict[str, bytes]]:
         },
         "interface": _interfaces(),
         "suite": {file.stem: file.read_bytes() for file in bundled_suites().values()},
+        "sbom": _sboms(),
         "query": {"plain": b"hours=3", "list": b'names=["a","b"]', "text": b"note=yes"},
     }
+
+
+def _sboms() -> dict[str, bytes]:
+    """Two documents: with all that is read of one, and with as little as another tool writes."""
+    part = {
+        "type": "library",
+        "name": "openssl",
+        "version": "4.0.3",
+        "bom-ref": "a",
+        "purl": "pkg:pypi/openssl@4.0.3?arch=amd64#x",
+        "hashes": [{"alg": "SHA-256", "content": _DIGEST}],
+        "licenses": [{"expression": "MIT OR Apache-2.0"}, {"license": {"id": "MIT"}}],
+        "properties": [{"name": "limpet:origin", "value": "bundled"}],
+        "components": [{"type": "file", "name": "inner", "bom-ref": "b"}],
+    }
+    asset = {
+        "type": "cryptographic-asset",
+        "name": "TLS",
+        "bom-ref": "c",
+        "evidence": {"occurrences": [{"location": "tls.py"}]},
+        "cryptoProperties": {"assetType": "protocol", "protocolProperties": {"version": "1.3"}},
+    }
+    whole = {
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "serialNumber": "urn:uuid:00000000-0000-0000-0000-000000000000",
+        "metadata": {"component": {"type": "firmware", "name": "thermostat", "bom-ref": "d"}},
+        "components": [part, asset],
+        "services": [{"bom-ref": "e", "services": [{"bom-ref": "f"}]}],
+        "dependencies": [{"ref": "d", "dependsOn": ["a", "e"]}, {"ref": "a", "dependsOn": ["b"]}],
+    }
+    least = {"bomFormat": "CycloneDX", "specVersion": "1.4", "components": [part]}
+    return {"whole": msgspec.json.encode(whole), "least": msgspec.json.encode(least)}
 
 
 def _interfaces() -> dict[str, bytes]:

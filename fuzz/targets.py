@@ -63,6 +63,7 @@ from limpet.owner.security_log import SealedEntry
 from limpet.owner.store import DeviceRecord
 from limpet.product import examine_product, parse_label_uri
 from limpet.release import Revocation
+from limpet.release.sbom import read_sbom
 from limpet.vendor.enrollment.est import decode_request
 from limpet.vendor.home._layout import Settings
 from limpet.vendor.repository.rekeying import _Order as RekeyingOrder
@@ -284,6 +285,26 @@ def _query(data: bytes) -> None:
     assert list(msgspec.json.decode(read)) == [name]
 
 
+def _sbom(data: bytes) -> None:
+    """Every reference of what is taken leads to a component, and nothing of it can reach a terminal
+    as anything but text."""
+    try:
+        sbom = read_sbom(data, "sbom")
+    except Rejected as error:
+        _judge_text(error.message)
+        return
+    known = {sbom.subject.reference, *(one.reference for one in sbom.components)}
+    assert len(known) == len(sbom.components) + 1
+    assert known.issuperset(sbom.dependencies)
+    assert known.issuperset(one for targets in sbom.dependencies.values() for one in targets)
+    for one in sbom.components:
+        _judge_text("".join((one.name, one.version, one.purl, one.kind, *one.licences)))
+
+
+def _judge_text(text: str) -> None:
+    assert text.isprintable()
+
+
 def _suite(data: bytes) -> None:
     """What is taken as a suite names nothing that is unknown, and leaves no use without rules."""
     try:
@@ -328,6 +349,7 @@ _RUN: Mapping[str, Callable[[bytes], None]] = {
     "packed": _packed,
     "product": _product,
     "query": _query,
+    "sbom": _sbom,
     "suite": _suite,
 }
 TARGETS = {name: _RUN[name] for name in TARGET_NAMES}

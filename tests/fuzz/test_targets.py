@@ -53,6 +53,8 @@ NOT_BY_NAME = {
     "_REPLY": "factory.DeviceReply",
     "_Document": "what this project itself has written, read back to be shown",
     "m.ClaimState": "one word of another role; target packed",
+    "Document": "a bill of materials; target sbom",
+    "_Root": "the vendor's own root of trust, when it builds; python-tuf verifies it on a device",
     "kind": "the caller names it",
     "wanted": "the body of a route: every one in the table is fuzzed",
     "function.arguments": "made from the product's own functions; target query, and their tests",
