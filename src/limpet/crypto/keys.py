@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
+from limpet.crypto.pkcs8 import encrypt_private_key
 from limpet.crypto.policy import certificate_curve, verify_firmware_schemes
 from limpet.crypto.suites import CURRENT, Suite
 from limpet.errors import Rejected
@@ -66,13 +67,12 @@ def scheme_of(key: SigningKey) -> str:
 
 
 def key_to_pem(key: TlsKey | SigningKey, *, passphrase: bytes | None = None) -> bytes:
-    """PKCS#8 PEM (RFC 5958), encrypted where a passphrase is given."""
-    encryption: serialization.KeySerializationEncryption = serialization.NoEncryption()
+    """PKCS#8 PEM (RFC 5958), encrypted where a passphrase is given: `limpet.crypto.pkcs8`."""
+    kind, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     if passphrase:
-        encryption = serialization.BestAvailableEncryption(passphrase)
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption
-    )
+        der = key.private_bytes(serialization.Encoding.DER, kind, plain)
+        return encrypt_private_key(der, passphrase)
+    return key.private_bytes(serialization.Encoding.PEM, kind, plain)
 
 
 def tls_key_from_pem(pem: bytes, *, passphrase: bytes | None = None) -> TlsKey:
