@@ -16,6 +16,7 @@ import pytest
 from limpet.firmware.devices import DEVICES_FILE, RaucSlots, SlotDevices
 from limpet.firmware.slots import BOOT_FILE, load_boot_state, save_boot_state
 from limpet.firmware.verity import append_verity
+from limpet.vendor.factory.blocks import SLOT_IMAGE
 from limpet.wire.codec import encode_json
 
 SLOT_BYTES = 24 << 20
@@ -80,6 +81,32 @@ def block_slots(root: Path, place: Path, *, rauc: RaucSlots | None = None) -> It
                 subprocess.run(["umount", root / "slots" / slot], capture_output=True, check=False)
 
 
+@contextmanager
+def factory_slots(place: Path) -> Iterator[SlotDevices]:
+    """Two empty devices that a station may be told of."""
+    files = place / "a.device", place / "b.device"
+    for file in files:
+        with file.open("xb") as made:
+            made.truncate(SLOT_BYTES)
+    with loop_devices(*files) as (a, b):
+        yield SlotDevices(a=str(a), b=str(b))
+
+
+@contextmanager
+def flashed(root: Path, devices: SlotDevices) -> Iterator[None]:
+    """Write what the station left for device a, as a factory does; unmounted in the end."""
+    with (root / SLOT_IMAGE).open("rb") as image, devices.device_of("a").open("r+b") as device:
+        shutil.copyfileobj(image, device)
+        device.flush()
+        os.fsync(device.fileno())
+    (root / SLOT_IMAGE).unlink()
+    try:
+        yield
+    finally:
+        for slot in ("a", "b"):
+            subprocess.run(["umount", root / "slots" / slot], capture_output=True, check=False)
+
+
 def flip(device: Path, place: int) -> None:
     """Change one bit, on the medium."""
     with device.open("r+b") as file:
@@ -91,4 +118,12 @@ def flip(device: Path, place: int) -> None:
         os.fsync(file.fileno())
 
 
-__all__ = ["block_slots", "flip", "loop_devices", "make_squashfs", "needs_blocks"]
+__all__ = [
+    "block_slots",
+    "factory_slots",
+    "flashed",
+    "flip",
+    "loop_devices",
+    "make_squashfs",
+    "needs_blocks",
+]

@@ -5,14 +5,15 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
-from tests.device.blocks import block_slots, needs_blocks
+from tests.device.blocks import block_slots, factory_slots, flashed, needs_blocks
 from tests.device.workshop import until
 from tests.end_to_end.test_update import World, make_world
 
-from limpet.firmware.devices import RaucSlots, SlotDevices
+from limpet.firmware.devices import RaucSlots, SlotDevices, load_devices
 from limpet.firmware.verity import hash_offset
 from limpet.release import Form
 
@@ -34,25 +35,24 @@ def broken(world: World, name: str) -> Path:
 
 @pytest.fixture(scope="module")
 def blocks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, SlotDevices]]:
+    """A device as the station lays it out, and its devices."""
     base = tmp_path_factory.mktemp("blocks")
-    found: list[SlotDevices] = []
-
-    @contextmanager
-    def slots(root: Path) -> Iterator[None]:
-        with block_slots(root, base) as devices:
-            found.append(devices)
-            yield
-
-    for world in make_world(base, around=slots):
-        yield world, found[0]
+    with factory_slots(base) as devices:
+        around = partial(flashed, devices=devices)
+        for world in make_world(base, around=around, devices=devices):
+            yield world, devices
 
 
 def test_a_block_image_is_written_to_the_other_device_tried_and_confirmed(
     blocks: tuple[World, SlotDevices],
 ) -> None:
     world, devices = blocks
+    assert load_devices(world.device.root) == devices, "what the station was told"
     world.offer(world.release("1.1.0", form=Form.BLOCK))
     until(lambda: world.running_version() == "1.1.0", "not confirmed", world.device, patience=60)
+    assert world.device.has_logged("update-begins", "installing 1.1.0: delta from 1.0.0, ")
+    assert not world.device.has_logged("delta-failed", ""), "device a is what the station signed"
+    assert (world.device.root / "slots" / "b").is_mount()
     record = world.device.state.b
     assert record is not None
     assert record.verity is not None

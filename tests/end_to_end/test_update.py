@@ -19,6 +19,7 @@ from tests.device.workshop import Running, example_product, running, until
 
 from limpet.cli.main import run
 from limpet.errors import Rejected
+from limpet.firmware.devices import SlotDevices
 from limpet.firmware.tree import digest_tree
 from limpet.release import (
     BuildOrder,
@@ -78,11 +79,11 @@ class World:
         packer: Path | None = None,
         base: str = "1.0.0",
     ) -> PlannedRelease:
-        """Build, for trees or another `base` with a delta from that, sign and publish, as the
+        """Build, with a delta from `base` where it is of the same form, sign and publish, as the
         manager does."""
         out = self.home.root.parent / f"release-{version}"
         wanted = order(self.home, product or self.product, version)
-        if form is Form.TREE or base != "1.0.0":
+        if form is not Form.BUNDLE:
             old = self.home.root.parent / f"release-{base}"
             olds = load_olds(
                 [old],
@@ -159,9 +160,10 @@ def make_world(
     *,
     change: Callable[[Path, Path], Path] | None = None,
     around: Callable[[Path], AbstractContextManager[None]] = lambda root: nullcontext(),
+    devices: SlotDevices | None = None,
 ) -> Iterator[World]:
     """A vendor and a device of the example, which `change` may have made another product of;
-    `around` surrounds the life of the device in a directory."""
+    `around` surrounds the life of the device in a directory, whose slots may be `devices`."""
     pristine = base / "product"
     shutil.copytree(EXAMPLE, pristine, ignore=shutil.ignore_patterns(".*", "__pycache__", "tests"))
     text = (pristine / "product.toml").read_text()
@@ -171,10 +173,10 @@ def make_world(
     (pristine / "product.toml").write_text(text)
     product = change(pristine, base / "first") if change else pristine
     home = create(base / "vendor", product, now=NOW, unsafe_without_gate=True)
-    build_release(order(home, product, "1.0.0"), base / "release-1.0.0")
-    made = Station(home, clock=now).make(
-        load_factory_image(base / "release-1.0.0"), base / "devices", count=1
-    )
+    form = Form.TREE if devices is None else Form.BLOCK
+    build_release(replace(order(home, product, "1.0.0"), form=form), base / "release-1.0.0")
+    image = load_factory_image(base / "release-1.0.0")
+    made = Station(home, clock=now).make(image, base / "devices", count=1, devices=devices)
     directory = Path(next(iter(made)).directory)
     command = [sys.executable, "-m", "limpet", "vendor", "serve", str(home.root)]
     vendor = subprocess.Popen(

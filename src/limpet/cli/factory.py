@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from limpet.cli._frame import emit, make_app, progress, show_examples
+from limpet.vendor.factory.blocks import parse_devices
 from limpet.vendor.factory.station import MadeDevice, Station, load_factory_image
 from limpet.vendor.home import Home, open_home
 from limpet.wire.keystore import parse_key_store
@@ -23,7 +24,13 @@ def _factory() -> None:
     """Keep `make` a word of its own."""
 
 
-@app.command(epilog=show_examples(_EXAMPLE))
+@app.command(
+    epilog=show_examples(
+        _EXAMPLE,
+        "limpet factory make --vendor vendor --image release --out devices"
+        " --slot-devices /dev/mmcblk0p2 /dev/mmcblk0p3",
+    )
+)
 def make(
     vendor: Path = typer.Option(..., help="The vendor's directory."),
     image: Path = typer.Option(..., help="A release: what `limpet release build --out` made."),
@@ -33,6 +40,12 @@ def make(
     key_store: str = typer.Option(
         "software",
         help="Where the permanent key lives: software, tpm[:TCTI], or a pkcs11: URI (RFC 7512).",
+    ),
+    slot_devices: tuple[str, str] | None = typer.Option(
+        None,
+        "--slot-devices",
+        metavar="A B",
+        help="The slots are block devices of these names, for a release of --form block.",
     ),
     ring: str = typer.Option("", "--ring", help="A ring that they join: they get releases first."),
     json: bool = typer.Option(False, "--json", help="Print JSON."),
@@ -50,6 +63,7 @@ def make(
             count=count,
             hardware_revision=hardware_revision or None,
             key_store=parse_key_store(key_store),
+            devices=parse_devices(*slot_devices) if slot_devices else None,
         ):
             if join is not None:
                 join(device.serial)
@@ -75,3 +89,5 @@ def _joining(home: Home, ring: str, count: int) -> Callable[[str], None]:
 def _print(made: list[MadeDevice]) -> None:
     for device in made:
         print(f"{device.serial}  {device.directory}  label {device.label_svg}")
+        if device.slot_image:
+            print(f"  write {device.slot_image} onto its slot a, and start it then")

@@ -23,12 +23,20 @@ from limpet.crypto.keys import pin_text, spki_sha256
 from limpet.crypto.randomness import new_claim_code
 from limpet.crypto.requests import Purpose, VerifiedRequest, verify_request
 from limpet.errors import Rejected, Unavailable, naming
+from limpet.firmware.devices import SlotDevices
 from limpet.firmware.image import range_reader
 from limpet.firmware.installation import install_image
 from limpet.firmware.slots import BOOT_FILE, SlotRecord, factory_state, save_boot_state
 from limpet.product import Product, load_product, mud_url
 from limpet.product.label import Label
 from limpet.storage import make_directory, read_bounded, sync_directory, write_atomic
+from limpet.vendor.factory.blocks import (
+    SLOT_IMAGE,
+    close_slot,
+    fill_slot,
+    point_at,
+    verify_form,
+)
 from limpet.vendor.factory.console import open_console
 from limpet.vendor.factory.floor import load_first_floor
 from limpet.vendor.factory.label import render_pdf, render_svg
@@ -67,6 +75,7 @@ class MadeDevice(msgspec.Struct, frozen=True, kw_only=True):
     label_svg: str
     label_pdf: str
     label_text: str  # a file with what the QR code says
+    slot_image: str = ""  # a file to write onto device a, where slots are block devices
 
 
 def load_factory_image(directory: Path) -> FactoryImage:
@@ -106,18 +115,22 @@ class Station:
         count: int,
         hardware_revision: str | None = None,
         key_store: KeyStoreSettings = SOFTWARE,
+        devices: SlotDevices | None = None,
     ) -> Iterator[MadeDevice]:
         """Make `count` devices below `out`, in the order in which they were begun.
+
+        With `devices`, their slots are these, from a block image; else directories.
 
         Raises `Rejected` for an image or revision that does not fit the product, and whatever
         stops one device; those that are finished stay.
         """
         revision = hardware_revision or self._product.model.hardware_revisions[0]
         self._verify_order(image, revision, count)
+        verify_form(image.manifest.image, devices)
         make_directory(out)
         make_directory(out / "labels")
-        with ThreadPoolExecutor(AT_ONCE) as workers:
-            one = partial(self.make_one, image, out, revision, key_store=key_store)
+        with ThreadPoolExecutor(AT_ONCE if devices is None else 1) as workers:
+            one = partial(self.make_one, image, out, revision, key_store=key_store, devices=devices)
             work = workers.map(lambda _: one(), range(count))
             try:
                 yield from work
@@ -131,16 +144,22 @@ class Station:
         revision: str,
         *,
         key_store: KeyStoreSettings = SOFTWARE,
+        devices: SlotDevices | None = None,
     ) -> MadeDevice:
         """Make one device; on any error nothing of it is left but its spent serial number."""
         serial = self._reserve(revision)
         directory = out / serial.lower()
         try:
             make_directory(directory)
-            _install(image, directory)
-            self._verify_trust(image, directory / "slots" / "a")
+            _install(image, directory, devices)
             write_atomic(directory / KEYSTORE_FILE, encode_key_store(key_store), mode=0o644)
-            label = self._converse(directory, serial, revision)
+            try:
+                label = self._converse(image, directory, serial, revision)
+            finally:
+                if devices is not None:
+                    close_slot(directory)
+            if devices is not None:
+                point_at(devices, directory)
             made = _print_label(label, out / "labels", directory)
         except BaseException:
             self._register.failed(serial)
@@ -184,7 +203,7 @@ class Station:
                 return serial
         raise Unavailable("no free serial number was found", hint="is the register damaged?")
 
-    def _converse(self, directory: Path, serial: str, revision: str) -> Label:
+    def _converse(self, image: FactoryImage, directory: Path, serial: str, revision: str) -> Label:
         with open_console(directory, errors=directory / "factory.log") as console:
             console.say(
                 Identify(
@@ -196,6 +215,7 @@ class Station:
                 )
             )
             csr = console.expect(CertificateRequest).csr_pem
+            self._verify_trust(image, directory / "slots" / "a")  # boot has opened it
             chain = issue_device_identity(
                 self._issuer,
                 self._verify(csr, serial),
@@ -228,19 +248,22 @@ class Station:
         return request
 
 
-def _install(image: FactoryImage, directory: Path) -> None:
+def _install(image: FactoryImage, directory: Path, devices: SlotDevices | None) -> None:
     """Fill slot a and write boot's first record, both durable."""
     slots = make_directory(directory / "slots", mode=0o755)
     manifest = image.manifest
     with naming(image.image, hint="it is damaged: build the release again"):
-        installed = install_image(
-            manifest.image, range_reader(image.image), slots / "a", journal=slots / "a.journal"
-        )
+        read = range_reader(image.image)
+        if devices is None:
+            install_image(manifest.image, read, slots / "a", journal=slots / "a.journal")
+        else:
+            fill_slot(manifest.image, read, directory)
     record = SlotRecord(
         version=manifest.version,
         manifest_sha256=image.manifest_sha256,
-        tree_sha256=installed.tree_sha256,
+        tree_sha256=manifest.image.tree_sha256,
         security_counter=manifest.security_counter,
+        verity=manifest.image.verity,
     )
     save_boot_state(slots / BOOT_FILE, factory_state(record))
     sync_directory(directory)
@@ -259,4 +282,5 @@ def _print_label(label: Label, labels: Path, directory: Path) -> MadeDevice:
         label_svg=str(svg),
         label_pdf=str(pdf),
         label_text=str(text),
+        slot_image=str(flashed) if (flashed := directory / SLOT_IMAGE).exists() else "",
     )
