@@ -13,7 +13,18 @@ from rich.text import Text
 
 from limpet.cli._frame import progress, show_examples
 from limpet.errors import Unavailable
-from limpet.release.gate import RULES, Judgement, Report, Verdict, open_subject, run_gate
+from limpet.release.gate import (
+    RULES,
+    Judgement,
+    Report,
+    Verdict,
+    load_gate_key,
+    open_subject,
+    record_report,
+    render_sarif,
+    run_gate,
+)
+from limpet.storage import write_atomic
 from limpet.wire.codec import encode_json
 
 __all__ = ["add_commands"]
@@ -32,8 +43,8 @@ def add_commands(app: typer.Typer) -> None:
     """Hang the gate's command below `limpet release`."""
     app.command(
         epilog=show_examples(
-            "limpet release check examples/thermostat --release out --repository"
-            " vendor/public/repository --tests junit.xml",
+            "limpet release check examples/thermostat --release out --vendor vendor"
+            " --advisories advisories.sqlite --tests junit.xml",
         )
     )(check)
 
@@ -41,11 +52,17 @@ def add_commands(app: typer.Typer) -> None:
 def check(
     product: Path = typer.Argument(..., help="The product's directory."),
     release: Path = typer.Option(..., "--release", help="The release that was built from it."),
+    vendor: Path | None = typer.Option(
+        None, "--vendor", help="Its directory: repository, root of trust and the gate's key."
+    ),
     repository: Path | None = typer.Option(
         None, "--repository", help="public/repository with the releases before it."
     ),
     root: Path | None = typer.Option(
         None, "--root", help="The root of trust; trust/root.json of the vendor by default."
+    ),
+    key: Path | None = typer.Option(
+        None, "--key", help="The gate's key, which signs what it found into the release."
     ),
     advisories: Path | None = typer.Option(
         None, "--advisories", help="The store that `release advisories` filled."
@@ -56,9 +73,16 @@ def check(
     tests: Path | None = typer.Option(
         None, "--tests", help="JUnit result of the product's own tests."
     ),
+    sarif: Path | None = typer.Option(
+        None, "--sarif", help="Also write SARIF 2.1.0, for code hosts and editors."
+    ),
     json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
     """May this release be signed? Status 0: yes, 1: no, 3: something could not be looked at."""
+    if vendor is not None:
+        repository = repository or vendor / "public" / "repository"
+        key = key or vendor / "gate" / "gate.pem"
+    signer = load_gate_key(key) if key is not None else None
     subject_opened = open_subject(
         product,
         release,
@@ -71,6 +95,9 @@ def check(
     )
     with progress("checking", total=len(RULES)) as shown, subject_opened as subject:
         report = run_gate(subject, RULES, lambda title: shown.advance(note=title))
+    record_report(release, report, signer)
+    if sarif is not None:
+        write_atomic(sarif, render_sarif(report), mode=0o644)
     if json:
         plain = msgspec.to_builtins(report)
         plain["verdict"], plain["totals"] = report.verdict, report.totals

@@ -1,15 +1,31 @@
 """The gate as a whole: what blocks, and that nothing broken passes."""
 
+import hashlib
+import json
 from pathlib import Path
 
 import pytest
 from tests.release.gate.bench import Bench
 from tests.release.workshop import NOW
 
+from limpet.crypto.attesting import new_attesting_key, public_pem
 from limpet.errors import Rejected, Unavailable
-from limpet.release.gate import RULES, Finding, Rule, Subject, Verdict, open_subject, run_gate
+from limpet.release._gated import ATTESTATION_FILE, load_attestation
+from limpet.release.gate import (
+    RULES,
+    Finding,
+    Rule,
+    Subject,
+    Verdict,
+    open_subject,
+    passed,
+    record_report,
+    render_sarif,
+    run_gate,
+)
 from limpet.requirements import load_statements
 from limpet.vendor.home import Home
+from limpet.wire.attestation import GATE_KEYS_FILE
 
 
 @pytest.fixture
@@ -54,3 +70,47 @@ def test_every_rule_says_what_it_is_for() -> None:
         assert one.title
         assert one.reason
         assert one.hint
+
+
+def test_a_statement_is_signed_whatever_the_verdict_and_only_a_pass_is_believed(
+    bench: Bench, tmp_path: Path
+) -> None:
+    built, key = bench.build(), new_attesting_key()
+    for error, believed in ((None, True), (Rejected("bad", "it is bad"), False)):
+        rules = [rule(lambda subject: passed("seen"))] if error is None else [raising(error)]
+        with open_subject(bench.product, built.directory, now=NOW) as subject:
+            report = run_gate(subject, rules)
+        record_report(built.directory, report, key)
+        data = (built.directory / ATTESTATION_FILE).read_bytes()
+        (tmp_path / GATE_KEYS_FILE).write_bytes(public_pem(key.public_key()))
+        words = {"manifest_sha256": built.manifest_sha256}
+        if believed:
+            found = load_attestation(built.directory, tmp_path, **words)
+            assert found == hashlib.sha256(data).hexdigest()
+        else:
+            with pytest.raises(Rejected, match="did not let it pass: a-rule"):
+                load_attestation(built.directory, tmp_path, **words)
+
+
+def test_an_older_word_does_not_outlive_a_new_look(bench: Bench) -> None:
+    built, key = bench.build(), new_attesting_key()
+    with open_subject(bench.product, built.directory, now=NOW) as subject:
+        report = run_gate(subject, [rule(lambda subject: passed("seen"))])
+    record_report(built.directory, report, key)
+    record_report(built.directory, report, None)
+    assert not (built.directory / ATTESTATION_FILE).exists()
+
+
+def test_sarif_has_a_rule_and_a_result_for_each_and_blocks_on_the_inconclusive(
+    bench: Bench,
+) -> None:
+    rules = [rule(lambda subject: passed("seen")), raising(Unavailable("not there"))]
+    with open_subject(bench.product, bench.build().directory, now=NOW) as subject:
+        report = run_gate(subject, rules)
+    (run,) = json.loads(render_sarif(report))["runs"]
+    assert [one["id"] for one in run["tool"]["driver"]["rules"]] == ["a-rule", "a-rule"]
+    assert [(one["kind"], one["level"]) for one in run["results"]] == [
+        ("pass", "none"),
+        ("fail", "error"),
+    ]
+    assert run["invocations"][0]["exitCode"] == 3

@@ -9,6 +9,7 @@ from ._attesting import attest, load_gate_key, record_report
 from ._opening import open_subject
 from ._rule import Fault, Finding, Rule, Verdict, judged, passed
 from ._runner import Judgement, Report, run_gate
+from ._sarif import render_sarif
 from ._subject import Subject
 from .rules import RULES
 
@@ -27,5 +28,6 @@ __all__ = [
     "open_subject",
     "passed",
     "record_report",
+    "render_sarif",
     "run_gate",
 ]
