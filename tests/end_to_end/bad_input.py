@@ -117,7 +117,8 @@ def _digests(root: Path) -> Iterator[tuple[str, str]]:
 
 def build(vendor: Path, version: str, out: Path) -> Path:
     does(
-        "release", "build", EXAMPLE, "--trust", vendor / "trust", "--version", version, "--out", out
+        "release", "build", EXAMPLE, "--trust", vendor / "trust", "--version", version,
+        "--out", out, "--without-packages",
     )  # fmt: skip
     return out
 

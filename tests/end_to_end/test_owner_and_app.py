@@ -78,7 +78,8 @@ def home(tmp_path: Path) -> Iterator[Home]:
     vendor, release, devices = tmp_path / "vendor", tmp_path / "release", tmp_path / "devices"
     does("vendor", "init", vendor, "--product", EXAMPLE)
     trust = vendor / "trust"
-    does("release", "build", EXAMPLE, "--trust", trust, "--version", "1.0.0", "--out", release)
+    words = ("--trust", trust, "--version", "1.0.0", "--out", release, "--without-packages")
+    does("release", "build", EXAMPLE, *words)
     does("factory", "make", "--vendor", vendor, "--image", release, "--out", devices)
     (device,) = devices.glob("th-*")
     started = [limpet_process("vendor", "serve", vendor, "--listen", "127.0.0.1:0")]

@@ -13,6 +13,7 @@ import typer
 
 from limpet.cli import _interface, _release_check
 from limpet.cli._frame import emit, make_app, progress, show_examples
+from limpet.cli._release_packages import LOCK, PLATFORM, PYTHON, WHEELS, WITHOUT, package_order
 from limpet.cli._release_signing import Signer, print_signed, show_signed, takes_signer
 from limpet.cli._released import print_release, show_release
 from limpet.crypto.suites import find_suite
@@ -87,6 +88,9 @@ _largest_step = typer.Option(
 _security_counter = typer.Option(
     1, min=0, help="Raise it when an older firmware must never come back."
 )
+_interface_version = typer.Option(
+    1, min=0, help="Raise it when the owner must agree: the use of the device changes."
+)
 _least_report = typer.Option(
     100.0,
     min=0.0001,
@@ -112,9 +116,7 @@ def build(
     version: str = typer.Option(..., "--version", help="As 1.2.0."),
     out: Path = typer.Option(..., "--out", help="A new directory for the release."),
     security_counter: int = _security_counter,
-    interface_version: int = typer.Option(
-        1, min=0, help="Raise it when the owner must agree: the use of the device changes."
-    ),
+    interface_version: int = _interface_version,
     minimum_version: str = typer.Option("0.0.0", help="The oldest version to come from."),
     hardware_revision: list[str] | None = _hardware,
     not_before: datetime | None = typer.Option(None, help="UTC; no device installs it earlier."),
@@ -129,10 +131,15 @@ def build(
     suite: str | None = _suite,
     form: Form = _form,
     packer: Path | None = _packer,
+    lock: Path | None = LOCK,
+    wheels: Path | None = WHEELS,
+    platform: str | None = PLATFORM,
+    python_version: str | None = PYTHON,
+    without_packages: bool = WITHOUT,
     json: bool = _json,
 ) -> None:
     """Build the image and its manifest; nothing is signed yet."""
-    at = _utc(built_at) or _source_date() or datetime.now(UTC).replace(microsecond=0)
+    at, start = _times(built_at, not_before)
     tags = _tags(version, ahead)
     order = BuildOrder(
         product=product,
@@ -147,12 +154,15 @@ def build(
         suite=find_suite(suite) if suite else None,
         form=form,
         packer=packer,
-        bounds=_bounds(
-            _utc(not_before) or at, minimum_days, largest_step, emergency, tags, least_report
-        ),
+        bounds=_bounds(start, minimum_days, largest_step, emergency, tags, least_report),
         delta_from=_olds(product, delta_from, form.value, version),
+        packages=package_order(lock, wheels, platform, python_version, without=without_packages),
     )
-    with progress(f"building {version}") as shown:
+    _build(order, out, json=json)
+
+
+def _build(order: BuildOrder, out: Path, *, json: bool) -> None:
+    with progress(f"building {order.version}") as shown:
         built = build_release(order, out, shown.note)
     emit(show_release(built), json=json, human=print_release)
 
@@ -322,6 +332,12 @@ def _bounds(
         ahead=ahead,
         report_ppm=round(report_percent * _PPM),
     )
+
+
+def _times(built_at: datetime | None, not_before: datetime | None) -> tuple[datetime, datetime]:
+    """When it is built, and from when on it may be installed."""
+    at = _utc(built_at) or _source_date() or datetime.now(UTC).replace(microsecond=0)
+    return at, _utc(not_before) or at
 
 
 def _utc(given: datetime | None) -> datetime | None:

@@ -27,6 +27,7 @@ from ._words import (
     Line,
     ModelName,
     ModuleName,
+    PackageName,
     PackageType,
     Port,
     Prose,
@@ -168,9 +169,13 @@ class Model(_Part, frozen=True):
 
 
 class AppModule(_Part, frozen=True):
-    """The product's function: a module below `app/` with an attribute `app`."""
+    """The product's function: a module below `app/` with an attribute `app`.
+
+    `requires` names the packages of others that it imports, which `device.lock` pins.
+    """
 
     module: ModuleName
+    requires: tuple[PackageName, ...] = ()
 
 
 class VendorServices(_Part, frozen=True):

@@ -27,6 +27,7 @@ __all__ = [
     "Line",
     "ModelName",
     "ModuleName",
+    "PackageName",
     "PackageType",
     "Port",
     "Prose",
@@ -123,6 +124,13 @@ ModuleName = Annotated[
     Meta(
         pattern=r"\A(?=.{1,64}\Z)[A-Za-z_]\w*(\.[A-Za-z_]\w*)*\Z",
         description="a Python module's name",
+    ),
+]
+PackageName = Annotated[
+    str,
+    Meta(
+        pattern=r"\A(?=.{1,64}\Z)[a-z0-9]+(-[a-z0-9]+)*\Z",
+        description="a Python package's normalised name, such as gpiod",
     ),
 ]
 PackageType = Annotated[

@@ -20,11 +20,12 @@ from limpet.crypto.suites import load_suite, suite_file_in
 from limpet.errors import Rejected, Unavailable, naming
 from limpet.firmware.description import FirmwareDescription
 from limpet.firmware.interface import pack_interface
-from limpet.product import PRODUCT_FILE, load_product
+from limpet.product import PRODUCT_FILE, Product, load_product
 from limpet.release._delta import OldRelease, Progress, delta_file, make_delta
 from limpet.release._forms import Form, make_image
 from limpet.release._interface import describe_interface
 from limpet.release._tree import assemble_tree
+from limpet.release.packages import PackageOrder, add_packages
 from limpet.storage import make_directory, read_bounded, write_atomic
 from limpet.wire.codec import decode_json, encode_json
 from limpet.wire.release import (
@@ -76,6 +77,7 @@ class BuildOrder:
     packer: Path | None = None  # a program; see limpet.release._forms
     suite: Path | None = None  # a file; that of `trust`, or the first bundled one, by default
     delta_from: tuple[OldRelease, ...] = ()  # for devices that run these
+    packages: PackageOrder | None = None  # None: the device's interpreter must have them
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,7 @@ def build_release(order: BuildOrder, out: Path, progress: Progress = _silent) ->
     work = Path(tempfile.mkdtemp(prefix=".build-", dir=out))
     try:
         assemble_tree(order.product, order.trust, description, work / "tree", suite=suite_file)
-        document = describe_interface(work / "tree")
+        document = _add_packages(order, design, work / "tree", progress)
         image = make_image(
             work / "tree",
             out / IMAGE_FILE,
@@ -150,6 +152,15 @@ def build_release(order: BuildOrder, out: Path, progress: Progress = _silent) ->
     _verify(manifest, ReleaseManifest)
     write_atomic(out / MANIFEST_FILE, encode_json(manifest), mode=0o644)
     return load_built(out)
+
+
+def _add_packages(order: BuildOrder, design: Product, tree: Path, progress: Progress) -> bytes:
+    """What the order wants of them; then the tree is whole, and says what its interface is."""
+    if order.packages is None:
+        return describe_interface(tree)
+    requires = design.app.requires
+    add_packages(order.packages, order.product, tree, app_requires=requires, note=progress)
+    return describe_interface(tree, runs_here=order.packages.target.is_this_machine)
 
 
 def make_deltas(

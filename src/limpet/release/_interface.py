@@ -5,7 +5,6 @@ made by the firmware's own code in a process of its own, which imports the produ
 """
 
 import hashlib
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +18,7 @@ from limpet.firmware.interface import (
     read_interface,
     unpack_interface,
 )
+from limpet.release.packages import PACKAGES
 from limpet.storage import read_bounded, write_atomic
 from limpet.wire.codec import decode_json
 from limpet.wire.release import MANIFEST_BYTES, ReleaseManifest, manifest_path, version_key
@@ -29,17 +29,31 @@ SECONDS = 60.0
 _SAID_CHARACTERS = 300
 
 
-def describe_interface(tree: Path) -> bytes:
+_DESCRIBER = """\
+import runpy, sys
+sys.path.insert(0, sys.argv[1])
+if len(sys.argv) > 3:
+    sys.path.append(sys.argv.pop(2))
+sys.argv[:] = ["limpet.device.describe", sys.argv[2]]
+runpy.run_module("limpet.device.describe", run_name="__main__", alter_sys=True)
+"""
+"""As a role starts (`limpet.device.link.launch`): runtime, packages (if any), tree."""
+
+
+def describe_interface(tree: Path, *, runs_here: bool = True) -> bytes:
     """Put `interface.json` into the firmware tree; its bytes.
 
-    Raises `Rejected("bad-app")` for an app that cannot be imported, `Unavailable`.
+    A tree with packages is asked with these alone, as on a device; unless they are for another
+    machine (`runs_here`): then those of this interpreter come first. Raises
+    `Rejected("bad-app")` for an app that cannot be imported, `Unavailable`.
     """
-    command = [sys.executable, "-B", "-m", "limpet.device.describe", str(tree.resolve())]
-    environment = {**os.environ, "PYTHONPATH": str((tree / "runtime").resolve())}
+    whole = tree.resolve()
+    packages = [str(whole / PACKAGES)] if (whole / PACKAGES).is_dir() else []
+    alone = ["-S"] if packages and runs_here else []
+    words = [str(whole / "runtime"), *packages, str(whole)]
+    command = [sys.executable, "-I", "-B", *alone, "-c", _DESCRIBER, *words]
     try:
-        done = subprocess.run(
-            command, env=environment, capture_output=True, timeout=SECONDS, check=False
-        )
+        done = subprocess.run(command, capture_output=True, timeout=SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Unavailable(f"the firmware cannot be asked for its interface: {error}") from error
     if done.returncode:

@@ -21,9 +21,9 @@ __all__ = ["close_slot", "open_slot"]
 
 RUN_SECONDS = 60.0
 MOUNTED = "ro,nodev,nosuid"
-STARTED_FROM = ("runtime", "app", "trust", "firmware.json", "product.toml")
-"""What limpet itself runs of a slot; it is read once before the start, through the kernel's
-checks, so that a slot that cannot start is never begun."""
+STARTED_FROM = ("runtime", "packages", "app", "trust", "firmware.json", "product.toml")
+"""What limpet itself runs of a slot, as far as it is there; it is read once before the start,
+through the kernel's checks, so that a slot that cannot start is never begun."""
 
 _READ_BYTES = 1 << 20
 _ENVIRONMENT = {"veritysetup": (2, 3, 5), "mount": (1, 2)}

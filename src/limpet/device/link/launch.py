@@ -4,8 +4,9 @@ Owns the command line of a role and the first steps inside the new process. Runs
 nothing that a role brings before the process is tied to its parent.
 
 `python -I` ignores the environment, the user's site and the current directory;
-the slot's `runtime` precedes everything installed. Nothing is ever written into
-a slot (no byte code), because the slot's tree is verified by digest.
+the slot's `runtime` precedes everything installed. A slot that has `packages` gets those of
+others from there, after the standard library, and nothing installed at all (`-S`). Nothing is
+ever written into a slot (no byte code), because the slot's tree is verified by digest.
 """
 
 import ctypes
@@ -28,6 +29,7 @@ __all__ = [
     "CANNOT_RUN",
     "ENTERED",
     "LAUNCHER",
+    "PACKAGES",
     "child_environment",
     "crash_line",
     "enter",
@@ -40,12 +42,18 @@ LAUNCHER = """\
 import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, sys.argv[1])
+if sys.flags.no_site:
+    sys.path.append(sys.argv[1].removesuffix("runtime") + "packages")
 from limpet.device.link import spare
 spare.leave_out(sys.argv[2])
 from limpet.device.link import launch
 launch.enter(sys.argv[2], sys.argv[3:])
 """
-"""The program that `python -I -c` runs: arguments are the runtime, a module and its arguments."""
+"""The program that `python -I -c` runs: arguments are the runtime, a module and its arguments.
+With `-S` the packages beside the runtime are all that there is besides Python's own."""
+
+PACKAGES = "packages"
+"""The directory of a slot that holds the packages of others, if it has any."""
 
 ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TZ", "SOURCE_DATE_EPOCH")
 """What a process of a device may see of its parent's environment."""
@@ -72,11 +80,14 @@ def role_command(
     """
     if into is not None:
         arguments = (_INTO, msgspec.json.encode(into).decode(), *arguments)
-    return program_command(slot_path / "runtime", f"limpet.device.{role}", arguments)
+    command = program_command(slot_path / "runtime", f"limpet.device.{role}", arguments)
+    if (slot_path / PACKAGES).is_dir():
+        command.insert(2, "-S")
+    return command
 
 
 def program_command(runtime: Path, module: str, arguments: Sequence[str]) -> list[str]:
-    """The command that runs `module` with the packages below `runtime` first."""
+    """The command that runs `module` with the code below `runtime` first."""
     return [sys.executable, "-I", "-c", LAUNCHER, str(runtime), module, *arguments]
 
 
