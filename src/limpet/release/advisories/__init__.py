@@ -6,6 +6,9 @@ damaged or cannot be compared: that is inconclusive, and names why.
 """
 
 from ._judge import Judged, Outcome, Policy, judge_vulnerabilities
+from ._match import look_up, match
+from ._source import Bounds
+from ._store import AdvisoryStore
 from ._triage import TRIAGE_FILE, Owned, OwnedComponent, Triage, load_triage
 from ._types import (
     EcosystemFacts,
@@ -18,9 +21,12 @@ from ._types import (
     Why,
 )
 from ._vex import VexStatement, VexStatus
+from ._vex_documents import load_vex, parse_vex
 
 __all__ = [
     "TRIAGE_FILE",
+    "AdvisoryStore",
+    "Bounds",
     "EcosystemFacts",
     "Hit",
     "ImportReport",
@@ -39,4 +45,8 @@ __all__ = [
     "Why",
     "judge_vulnerabilities",
     "load_triage",
+    "load_vex",
+    "look_up",
+    "match",
+    "parse_vex",
 ]

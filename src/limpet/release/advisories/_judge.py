@@ -293,4 +293,4 @@ def _find_lapse(owned: Owned | OwnedComponent, now: datetime, policy: Policy) ->
 
 def _end_of(owned: Owned | OwnedComponent) -> datetime:
     """A date means its end, in UTC."""
-    return datetime.combine(owned.review_by, time(0), UTC) + timedelta(days=1)
+    return datetime.combine(owned.review_by, time.max, UTC)

@@ -6,12 +6,24 @@ one version, by somebody, for a reason, until a day.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from enum import Enum
 
 from packageurl import PackageURL
 
-__all__ = ["EXPIRES", "VexStatement", "VexStatus", "find_fault", "is_about", "is_same_package"]
+from limpet.errors import Rejected
+
+__all__ = [
+    "EXPIRES",
+    "VexStatement",
+    "VexStatus",
+    "find_fault",
+    "is_about",
+    "is_same_package",
+    "parse_expiry",
+    "require_zone",
+    "version_of",
+]
 
 EXPIRES = "limpet:expires"
 """Neither format has an expiry: a property of this name (CycloneDX), `limpet:expires=DATE` in
@@ -100,3 +112,31 @@ def is_about(product: str, subject: str) -> bool:
         return False
     version = PackageURL.from_string(product).version
     return not version or version == PackageURL.from_string(subject).version
+
+
+def version_of(purl: str) -> str | None:
+    """The version of a purl, empty if it has none; None for what is no purl."""
+    try:
+        return PackageURL.from_string(purl).version or ""
+    except ValueError:
+        return None
+
+
+def parse_expiry(text: str, place: str) -> datetime:
+    """A day (its end, in UTC) or a time with its zone; `Rejected` for anything else."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError as error:
+        message = f"{place}: {EXPIRES} is {text[:40]!r}, no date"
+        raise Rejected("malformed", message) from error
+    if len(text) == len("2026-01-31"):
+        return datetime.combine(at.date(), time.max, UTC)
+    aware = require_zone(at, place)
+    return aware or at
+
+
+def require_zone(at: datetime | None, place: str) -> datetime | None:
+    """`at`, which must say its zone. Raises `Rejected`."""
+    if at is not None and at.tzinfo is None:
+        raise Rejected("malformed", f"{place}: a time without its zone")
+    return at
