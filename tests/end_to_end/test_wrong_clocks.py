@@ -16,6 +16,7 @@ from tests.device.workshop import Running, running, until
 from tests.end_to_end.living import make_device, make_home, serving, set_lifetime
 
 from limpet.vendor.home import Home
+from limpet.vendor.repository.rekeying import replace_online_keys
 
 pytestmark = [pytest.mark.slow, pytest.mark.end_to_end]
 
@@ -86,24 +87,32 @@ def test_a_device_that_wakes_in_a_wrong_year_enrolls_and_then_keeps_calm(
 def test_an_expired_certificate_is_enrolled_again_and_a_short_one_renewed_in_time(
     home: Home, tmp_path: Path
 ) -> None:
+    """Between its two lives the vendor replaces all that is online, the issuing authority too."""
     root = make_device(home)
     set_lifetime(home, 60)  # begins an hour before its issue, so a stored one is always due
-    with serving(home) as service:
-        options = ("--resolve", f"vendor.example.com:443={service}")
-        with running(root, *options) as device:
-            _enrolled(device)
-            first = _leaf(root, "gateway/ldevid.pem")
-            began = time.monotonic()
-            deadline = began + 60
-            while (second := _leaf(root, "gateway/ldevid.pem")) == first:
-                assert time.monotonic() < deadline, "it was not renewed in time"
-                time.sleep(0.2)
-            assert time.monotonic() - began > 25  # at two thirds, not before its time
-            assert second.public_key() == first.public_key()
-            assert datetime.now(UTC) < first.not_valid_after_utc
-        left = second.not_valid_after_utc - datetime.now(UTC) + timedelta(seconds=1)
-        time.sleep(max(left.total_seconds(), 0))
-        with running(root, *options) as device:
-            assert datetime.now(UTC) > second.not_valid_after_utc
-            until(lambda: _leaf(root, "gateway/ldevid.pem") != second, "no new certificate", device)
+    with serving(home) as service, running(root, *_at(service)) as device:
+        _enrolled(device)
+        first = _leaf(root, "gateway/ldevid.pem")
+        began = time.monotonic()
+        deadline = began + 60
+        while (second := _leaf(root, "gateway/ldevid.pem")) == first:
+            assert time.monotonic() < deadline, "it was not renewed in time"
+            time.sleep(0.2)
+        assert time.monotonic() - began > 25  # at two thirds, not before its time
+        assert second.public_key() == first.public_key()
+        assert datetime.now(UTC) < first.not_valid_after_utc
+    replace_online_keys(home, offline=home.offline, now=datetime.now(UTC))
+    left = second.not_valid_after_utc - datetime.now(UTC) + timedelta(seconds=1)
+    time.sleep(max(left.total_seconds(), 0))
+    with serving(home) as service, running(root, *_at(service)) as device:
+        assert datetime.now(UTC) > second.not_valid_after_utc
+        until(lambda: _leaf(root, "gateway/ldevid.pem") != second, "no new certificate", device)
+    third = _leaf(root, "gateway/ldevid.pem")
+    authority = _leaf(home.online, "operational-ca.pem").subject
+    assert (first.issuer == second.issuer, third.issuer) == (True, authority)
+    assert first.issuer != authority
     set_lifetime(home, 30 * 86400)
+
+
+def _at(service: str) -> tuple[str, str]:
+    return "--resolve", f"vendor.example.com:443={service}"

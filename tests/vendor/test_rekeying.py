@@ -1,24 +1,46 @@
 """After a theft: the vendor replaces what is online, and devices go on without the thief."""
 
+import base64
 import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 from tests.vendor.test_suites import Files
-from tests.vendor.workshop import HOST, MODEL, NOW, PRODUCT, Clock, make_release, running
+from tests.vendor.workshop import (
+    HOST,
+    MODEL,
+    NOW,
+    PRODUCT,
+    Clock,
+    Running,
+    make_release,
+    make_report,
+    running,
+)
+from tests.vendor.workshop import Device as Enrolled
 from tuf.api.metadata import Metadata, Timestamp
 from typer.testing import CliRunner
 
 from limpet.cli.vendor import app
+from limpet.crypto.certificates import issue_operational, load_issuer
+from limpet.crypto.chains import load_certificates
+from limpet.crypto.keys import TlsKey, generate_key
+from limpet.crypto.requests import Purpose, make_request, verify_request
 from limpet.crypto.tls import client_context
 from limpet.device.updater.floor import Floor
 from limpet.device.updater.repository import Repository as DeviceRepository
 from limpet.errors import Rejected, Unavailable
 from limpet.https.client import HttpsClient
-from limpet.vendor.home import Home, create
+from limpet.vendor.home import FORMER_FILE, Home, create
 from limpet.vendor.repository import Repository, rekeying
 from limpet.vendor.repository._metadata import load_drawer_signers, meta_file, sign_metadata
 from limpet.vendor.repository.rekeying import replace_online_keys
+from limpet.wire.enrollment import SIMPLE_ENROLL
+from limpet.wire.report import ReportKind
 
 ONLINE = ("tuf-timestamp", "tuf-snapshot", f"rollout-{MODEL}")
 
@@ -177,6 +199,98 @@ def test_nothing_changes_without_the_drawer(home: Home) -> None:
     with pytest.raises((Rejected, Unavailable)):
         recover(home)
     assert {file.name: file.read_bytes() for file in home.online.glob("*.[pk]e[my]")} == before
+
+
+REPORTS = "/api/v1/reports"
+JSON = {"content-type": "application/json"}
+
+
+@dataclass
+class Shown:
+    """A client certificate and its key."""
+
+    chain: bytes
+    key: TlsKey
+
+    def report(self, server: Running, sequence: int) -> int:
+        body = make_report(ReportKind.RUNNING, sequence=sequence)
+        client = server.client(self.chain, self.key)
+        return client.post(REPORTS, body, max_bytes=9000, headers=JSON).status
+
+
+def enroll(server: Running, device: Enrolled, key: TlsKey) -> Shown:
+    """By EST, with the device's permanent identity."""
+    client = server.client(device.chain, device.key)
+    body = base64.b64encode(x509.load_pem_x509_csr(device.request(key)).public_bytes(Encoding.DER))
+    headers = {"content-type": "application/pkcs10"}
+    answer = client.post(SIMPLE_ENROLL, body, max_bytes=64 << 10, headers=headers)
+    assert answer.status == 200, answer.body
+    found = pkcs7.load_der_pkcs7_certificates(base64.b64decode(answer.body))
+    ordered = sorted(found, key=lambda one: one.public_key() != key.public_key())
+    return Shown(b"".join(one.public_bytes(Encoding.PEM) for one in ordered), key)
+
+
+def forge(stolen: Path, serial: str) -> Shown:
+    """By the key of the authority that was stolen, before or after it was replaced."""
+    issuer = load_issuer(
+        (stolen / "operational-ca.pem").read_bytes(), (stolen / "operational-ca.key").read_bytes()
+    )
+    key = generate_key()
+    request = verify_request(make_request(key, model=MODEL, serial=serial, purpose=Purpose.CLIENT))
+    now, lifetime = datetime.now(UTC), timedelta(days=1)
+    return Shown(issue_operational(issuer, request, now=now, lifetime=lifetime), key)
+
+
+def issuer_of(shown: Shown) -> x509.Name:
+    return load_certificates(shown.chain)[0].issuer
+
+
+def test_a_replaced_authority_certifies_nobody_and_its_devices_go_on_to_the_new_one(
+    home: Home, tmp_path: Path
+) -> None:
+    """Over TLS to the real service, before and after."""
+    stolen = shutil.copytree(home.online, tmp_path / "stolen")
+    device = Enrolled(home, "TH-00000001")
+    with running(home) as server:
+        old = enroll(server, device, generate_key())
+        assert old.report(server, 1) == 204
+        assert forge(stolen, "TH-00000001").report(server, 2) == 204, "the control: it is stolen"
+    recover(home)
+    with running(home) as server:
+        assert old.report(server, 3) == 204, "it was issued here, and has not ended"
+        for serial in ("TH-00000001", "TH-00009999"):
+            assert forge(stolen, serial).report(server, 4) == 401
+        new = enroll(server, device, old.key)
+        assert issuer_of(new) != issuer_of(old)
+        assert new.report(server, 5) == 204
+    recover(home)
+    with running(home) as server:
+        assert [one.report(server, 6 + n) for n, one in enumerate((old, new))] == [204, 204]
+        third = enroll(server, device, old.key)
+    assert len({issuer_of(one).public_bytes() for one in (old, new, third)}) == 3
+    assert (home.online / FORMER_FILE).stat().st_mode & 0o777 == 0o644
+    assert (home.online / "operational-ca.key").stat().st_mode & 0o077 == 0
+
+
+def test_no_more_authorities_are_remembered_than_have_names(home: Home) -> None:
+    for _ in range(rekeying._MOST_FORMER + 2):
+        recover(home)
+    former = load_certificates((home.online / FORMER_FILE).read_bytes())
+    assert len(former) == rekeying._MOST_FORMER
+    now = load_certificates((home.online / "operational-ca.pem").read_bytes())[0]
+    assert len({one.subject.public_bytes() for one in (*former, now)}) == len(former) + 1
+
+
+@pytest.mark.parametrize(
+    ("name", "next_one"),
+    [
+        ("A Operational CA", "A Operational CA 2"),
+        ("A CA 9", "A CA 10"),
+        ("x" * 64, "x" * 58 + " 2"),
+    ],
+)
+def test_the_next_authority_has_a_name_of_its_own(name: str, next_one: str) -> None:
+    assert rekeying._next_name(name) == next_one
 
 
 def test_an_operator_does_it_and_the_service_serves_by_it(home: Home) -> None:

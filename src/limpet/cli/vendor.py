@@ -145,7 +145,9 @@ def rekey(
     from limpet.vendor.repository.rekeying import replace_online_keys
 
     def human(done: Renewed) -> None:
-        print("timestamp, snapshot, plans and the service have other keys; restart the service now")
+        print(
+            "all that is online has other keys, issuing authority included; restart the service now"
+        )
         print(f"renew root and targets before {done.expires:%Y-%m-%d}")
 
     done = _renew(replace_online_keys, directory, offline, passphrase_env)

@@ -16,10 +16,10 @@ from limpet.crypto.requests import Purpose, VerifiedRequest, verify_request
 from limpet.crypto.suites import Suite
 from limpet.errors import Rejected, naming
 from limpet.storage import read_bounded
-from limpet.vendor.home import Home
+from limpet.vendor.home import FORMER_FILE, Home
 from limpet.vendor.store import Certificate, Database, Devices
 
-from .identity import DeviceIdentity, IdentityKind, certificate_sha256, identify
+from .identity import DeviceIdentity, IdentityKind, Unrecorded, certificate_sha256, identify
 
 __all__ = ["CERTIFICATES_PER_HOUR", "Authority", "Enrollment", "approved_addresses"]
 
@@ -39,6 +39,7 @@ class Authority:
     operational: Issuer
     factory_pem: bytes
     roots_pem: bytes
+    former_pem: bytes = b""  # operational authorities that were replaced
 
     @classmethod
     def load(cls, home: Home) -> "Authority":
@@ -55,20 +56,23 @@ class Authority:
 
         with naming(home.online / "operational-ca.pem and .key", hint=ADVICE):
             operational = load_issuer(read("operational-ca.pem"), read("operational-ca.key"))
+        former = home.online / FORMER_FILE
         return cls(
             suite=home.service_suite,
             operational=operational,
             factory_pem=read_certificate("factory-ca.pem"),
             roots_pem=read_certificate("device-root.pem"),
+            former_pem=read_certificate(FORMER_FILE) if former.exists() else b"",
         )
 
-    def identify(self, certificate_der: bytes, *, now: datetime) -> DeviceIdentity:
+    def identify(self, certificate_der: bytes, *, now: datetime) -> DeviceIdentity | Unrecorded:
         """The device behind a TLS connection. Raises `Rejected("unknown-certificate")`."""
         return identify(
             certificate_der,
             factory_pem=self.factory_pem,
             operational_pem=self.operational.certificate_pem(),
             roots_pem=self.roots_pem,
+            former_pem=self.former_pem,
             now=now,
             suite=self.suite,
         )
@@ -115,6 +119,19 @@ class Enrollment:
             chain = self._issue(request, now)
             devices.add_certificate(_record(chain, request, key, now))
         return chain
+
+    def verify_recorded(self, shown: Unrecorded) -> DeviceIdentity:
+        """The device, if its certificate was issued here before its authority was replaced.
+
+        Who stole that authority's key signs what it wants, and cannot write the record. Raises
+        `Rejected("unknown-certificate")`.
+        """
+        with self.database.transaction() as connection:
+            holder = Devices(connection).holder_of_certificate(shown.sha256)
+        if holder != shown.says.serial:
+            message = "its authority was replaced, and the record does not have it"
+            raise Rejected("unknown-certificate", message)
+        return shown.says
 
     def _verify_subject(self, client: DeviceIdentity, request: VerifiedRequest) -> None:
         # RFC 7030, 4.2.2: a renewal keeps the subject; here every enrollment does.

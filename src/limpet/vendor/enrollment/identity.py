@@ -18,7 +18,7 @@ from limpet.crypto.requests import Purpose
 from limpet.crypto.suites import CURRENT, Suite
 from limpet.errors import Rejected
 
-__all__ = ["DeviceIdentity", "IdentityKind", "certificate_sha256", "identify"]
+__all__ = ["DeviceIdentity", "IdentityKind", "Unrecorded", "certificate_sha256", "identify"]
 
 
 class IdentityKind(enum.Enum):
@@ -38,25 +38,41 @@ class DeviceIdentity:
     spki_sha256: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unrecorded:
+    """What a certificate says whose authority was replaced. A thief may have that one's key, so
+    it names a device only once `Enrollment.verify_recorded` has found it in the record."""
+
+    says: DeviceIdentity
+    sha256: str  # of the certificate
+
+
 def identify(
     certificate_der: bytes,
     *,
     factory_pem: bytes,
     operational_pem: bytes,
     roots_pem: bytes,
+    former_pem: bytes = b"",
     now: datetime,
     suite: Suite = CURRENT,
-) -> DeviceIdentity:
+) -> DeviceIdentity | Unrecorded:
     """The device behind a TLS connection, from the certificate that TLS has verified.
 
     Verified again here, because the answer depends on which authority issued it, and a
-    certificate may expire while its connection lives. Raises `Rejected("unknown-certificate")`.
+    certificate may expire while its connection lives. `former_pem` are authorities that were
+    replaced. Raises `Rejected("unknown-certificate")`.
     """
     leaf_pem = ssl.DER_cert_to_PEM_cert(certificate_der).encode()
     leaf = load_certificates(leaf_pem)[0]
-    for kind, issuer_pem in (
-        (IdentityKind.PERMANENT, factory_pem),
-        (IdentityKind.OPERATIONAL, operational_pem),
+    replaced = [
+        (IdentityKind.OPERATIONAL, certificate.public_bytes(Encoding.PEM), True)
+        for certificate in (load_certificates(former_pem) if former_pem else ())
+    ]
+    for kind, issuer_pem, former in (
+        (IdentityKind.PERMANENT, factory_pem, False),
+        (IdentityKind.OPERATIONAL, operational_pem, False),
+        *replaced,
     ):
         if leaf.issuer != load_certificates(issuer_pem)[0].subject:
             continue
@@ -66,12 +82,15 @@ def identify(
             )
         except Rejected as error:
             raise Rejected("unknown-certificate", error.message) from error
-        return DeviceIdentity(
+        identity = DeviceIdentity(
             serial=chain.serial,
             model=chain.model,
             kind=kind,
             spki_sha256=spki_sha256(leaf).hex(),
         )
+        if not former:
+            return identity
+        return Unrecorded(says=identity, sha256=hashlib.sha256(certificate_der).hexdigest())
     raise Rejected("unknown-certificate", "the certificate is of no authority of this vendor")
 
 

@@ -31,7 +31,7 @@ from limpet.vendor.pages import Site
 
 from .work import Worker
 
-__all__ = ["STATUS", "make_app"]
+__all__ = ["STATUS", "Clients", "make_app"]
 
 STATUS: Mapping[str, int] = {
     "unauthenticated": 401,
@@ -73,8 +73,9 @@ def make_app(
     clock: Callable[[], datetime],
 ) -> Starlette:
     """The ASGI application; `site` gives the current pages, `worker` runs what blocks."""
-    est = _Est(authority, enrollment, worker, clock)
-    reports = _Reports(authority, intake, limiter, worker, clock)
+    clients = Clients(authority, enrollment, worker, clock)
+    est = _Est(clients, authority, enrollment, worker, clock)
+    reports = _Reports(clients, intake, limiter, worker, clock)
 
     async def page(request: Request) -> Response:
         found = site().get(request.scope["path"])
@@ -93,8 +94,8 @@ def make_app(
     return Starlette(routes=routes, exception_handlers=handlers)  # type: ignore[arg-type]
 
 
-class _Est:
-    """RFC 7030, 4.1 and 4.2."""
+class Clients:
+    """Which device a request is from."""
 
     def __init__(
         self,
@@ -106,20 +107,49 @@ class _Est:
         self._authority, self._enrollment = authority, enrollment
         self._worker, self._clock = worker, clock
 
+    async def identify(self, request: Request) -> DeviceIdentity:
+        """The device behind the connection, from TLS, and the record where that is not enough.
+
+        Raises `Rejected("unauthenticated" | "unknown-certificate")`.
+        """
+        tls = request.scope.get("extensions", {}).get("tls", {})
+        chain = tls.get("client_cert_chain", [])
+        if not chain:
+            raise Rejected("unauthenticated", "show the device's certificate in the TLS handshake")
+        found = self._authority.identify(ssl.PEM_cert_to_DER_cert(chain[0]), now=self._clock())
+        if isinstance(found, DeviceIdentity):
+            return found
+        return await self._worker.run(lambda: self._enrollment.verify_recorded(found))
+
+
+class _Est:
+    """RFC 7030, 4.1 and 4.2."""
+
+    def __init__(
+        self,
+        clients: Clients,
+        authority: Authority,
+        enrollment: Enrollment,
+        worker: Worker,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._clients, self._authority, self._enrollment = clients, authority, enrollment
+        self._worker, self._clock = worker, clock
+
     async def cacerts(self, request: Request) -> Response:
         """Anybody may ask; a device does not trust the answer, its roots are in the firmware."""
         return _certificates(self._authority.certificates())
 
     async def enroll(self, request: Request) -> Response:
         """First enrollment: with the identity from the factory."""
-        client = identify_client(request, self._authority, self._clock())
+        client = await self._clients.identify(request)
         if client.kind is not IdentityKind.PERMANENT:
             raise Rejected("not-permanent", "enroll with the permanent certificate (IDevID)")
         return await self._issue(request, client)
 
     async def reenroll(self, request: Request) -> Response:
         """Renewal: with the current operational certificate, or with the permanent one."""
-        client = identify_client(request, self._authority, self._clock())
+        client = await self._clients.identify(request)
         return await self._issue(request, client)
 
     async def _issue(self, request: Request, client: DeviceIdentity) -> Response:
@@ -137,18 +167,18 @@ class _Reports:
 
     def __init__(
         self,
-        authority: Authority,
+        clients: Clients,
         intake: Intake,
         limiter: RateLimiter,
         worker: Worker,
         clock: Callable[[], datetime],
     ) -> None:
-        self._authority, self._intake, self._limiter = authority, intake, limiter
+        self._clients, self._intake, self._limiter = clients, intake, limiter
         self._worker, self._clock = worker, clock
 
     async def post(self, request: Request) -> Response:
         """Take one report: 204, also for one that came before."""
-        client = identify_client(request, self._authority, self._clock())
+        client = await self._clients.identify(request)
         _verify_type(request, JSON)
         wait = self._limiter.take(client.serial, now=time.monotonic())
         if wait > 0:
@@ -156,15 +186,6 @@ class _Reports:
         body = await request.body()
         await self._worker.run(lambda: self._intake.take(client, body, now=self._clock()))
         return Response(status_code=204)
-
-
-def identify_client(request: Request, authority: Authority, now: datetime) -> DeviceIdentity:
-    """The device behind the connection, from TLS alone. Raises `Rejected("unauthenticated")`."""
-
-    chain = request.scope.get("extensions", {}).get("tls", {}).get("client_cert_chain", [])
-    if not chain:
-        raise Rejected("unauthenticated", "show the device's certificate in the TLS handshake")
-    return authority.identify(ssl.PEM_cert_to_DER_cert(chain[0]), now=now)
 
 
 def _certificates(pem: bytes) -> Response:

@@ -8,6 +8,7 @@ secret and may be served by anything.
 
 from ._create import create
 from ._layout import (
+    FORMER_FILE,
     LOCAL_ADDRESSES,
     REGISTER_FILE,
     SERVICE_DAYS,
@@ -20,6 +21,7 @@ from ._layout import (
 from ._lock import hold_lock
 
 __all__ = [
+    "FORMER_FILE",
     "LOCAL_ADDRESSES",
     "REGISTER_FILE",
     "SERVICE_DAYS",

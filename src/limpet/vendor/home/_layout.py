@@ -20,6 +20,7 @@ from limpet.wire.codec import Message, decode_json
 from limpet.wire.release import ModelName
 
 __all__ = [
+    "FORMER_FILE",
     "GATE_KEY_FILE",
     "LOCAL_ADDRESSES",
     "REGISTER_FILE",
@@ -40,6 +41,7 @@ SETTINGS_BYTES = 64 << 10
 _GATE_KEYS_BYTES = 16 << 10
 SETTINGS_FILE = "vendor.json"
 REGISTER_FILE = "manufactured.sqlite"
+FORMER_FILE = "former-operational-cas.pem"  # in online/, once the operational CA was replaced
 GATE_KEY_FILE = "gate.pem"
 HOSTNAME = re.compile(r"(?=.{1,253}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9-]{1,63}\Z")
 DEFAULT_CERTIFICATE_LIFETIME = 30 * 86400

@@ -6,20 +6,31 @@ cut the same command ends what it began. The running service never imports it.
 
 What devices do (TUF 1.0.33, 5.3.11): the root says that timestamp and snapshot have other keys, and
 targets that the plans have; each device forgets the versions that the old keys reached, and
-believes them no more.
+believes them no more. Their certificates come from another operational authority at their next
+renewal; until then the service knows by its record which of the old one's it issued.
 """
 
 from datetime import datetime
 from pathlib import Path
 
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import Key, Role
 
-from limpet.crypto.certificates import issue_service, load_issuer
+from limpet.crypto.certificates import Issuer, issue_service, load_issuer, make_intermediate
+from limpet.crypto.chains import load_certificates
 from limpet.crypto.keys import generate_key, generate_signing_key, key_to_pem
 from limpet.errors import Rejected, naming
 from limpet.storage import read_bounded, remove_durably, write_atomic
-from limpet.vendor.home import LOCAL_ADDRESSES, SERVICE_DAYS, Home, hold_lock, key_file
+from limpet.vendor.home import (
+    FORMER_FILE,
+    LOCAL_ADDRESSES,
+    SERVICE_DAYS,
+    Home,
+    hold_lock,
+    key_file,
+)
 from limpet.wire.codec import Message, decode_json, encode_json
 from limpet.wire.metadata import verify_size
 
@@ -36,6 +47,13 @@ PUBLIC_FILE, SECRET_FILE = 0o644, 0o600
 _ORDER = "rekeying.json"
 _ORDER_BYTES = 64 << 20
 _TIMESTAMP = "metadata/timestamp.json"
+_AUTHORITY = "operational-ca"
+_PUBLIC = frozenset({"service.pem", f"{_AUTHORITY}.pem", FORMER_FILE})
+_MOST_FORMER = 8
+"""Authorities that were replaced and are remembered: whoever replaces more within the life of a
+certificate lets the devices of the oldest enroll again."""
+
+_STEM = 58  # of 64 characters that a common name may have (RFC 5280, A.1)
 
 Keys = dict[str, list[CryptoSigner]]
 
@@ -52,11 +70,12 @@ class _Order(Message, frozen=True, kw_only=True):
 def replace_online_keys(
     home: Home, *, offline: Path, now: datetime, passphrase: bytes | None = None
 ) -> datetime:
-    """Make keys of timestamp, snapshot, all plans and the service's TLS anew, and publish them.
+    """Make keys of timestamp, snapshot, all plans, the operational authority and the service's TLS
+    anew, and publish what names them.
 
     What the plans say stays. Returns when the first of root and targets expires. The running
-    service shows its new certificate after its next start. Raises `Rejected`, `Unavailable`; then
-    nothing has changed, or the same command ends it.
+    service shows its new certificate, and issues by the new authority, after its next start.
+    Raises `Rejected`, `Unavailable`; then nothing has changed, or the same command ends it.
     """
     file, shelf = home.online / _ORDER, Shelf(home.repository)
     with hold_lock(home.online / "signing.lock"):
@@ -76,7 +95,7 @@ def _prepare(
 ) -> _Order:
     roots = load_drawer_signers(offline, "tuf-root", passphrase=passphrase)
     holders = load_drawer_signers(offline, "tuf-targets", passphrase=passphrase)
-    online = _service(home, offline, now, passphrase)
+    online = _service(home, offline, now, passphrase) | _authority(home, offline, now, passphrase)
     signers: Keys = {}
     stems = {"timestamp": "tuf-timestamp", "snapshot": "tuf-snapshot"} | {
         rollout_role(model): f"rollout-{model}" for model in home.settings.models
@@ -144,7 +163,7 @@ def _carry_out(home: Home, shelf: Shelf, order: _Order) -> None:
         write_atomic(
             home.online / name,
             text.encode(),
-            mode=PUBLIC_FILE if name == "service.pem" else SECRET_FILE,
+            mode=PUBLIC_FILE if name in _PUBLIC else SECRET_FILE,
         )
     for file in home.online.glob("*.pem"):  # a key of a family that the suite has no more
         signs = file.name.startswith(("tuf-", "rollout-"))
@@ -168,12 +187,7 @@ def _forget(keys: dict[str, Key], roles: list[Role]) -> None:
 
 def _service(home: Home, offline: Path, now: datetime, passphrase: bytes | None) -> dict[str, str]:
     """Another key and certificate of the service."""
-    with naming(offline / "service-root.pem and .key", hint="restore them from a backup"):
-        issuer = load_issuer(
-            read_bounded(offline / "service-root.pem", max_bytes=PEM_BYTES),
-            read_bounded(offline / "service-root.key", max_bytes=PEM_BYTES),
-            passphrase=passphrase,
-        )
+    issuer = _root(offline, "service-root", passphrase)
     key = generate_key(home.service_suite)
     chain = issue_service(
         issuer,
@@ -185,3 +199,44 @@ def _service(home: Home, offline: Path, now: datetime, passphrase: bytes | None)
         suite=home.service_suite,
     )
     return {"service.key": key_to_pem(key).decode(), "service.pem": chain.decode()}
+
+
+def _authority(
+    home: Home, offline: Path, now: datetime, passphrase: bytes | None
+) -> dict[str, str]:
+    """Another operational authority under the same root, and the certificates of former ones."""
+    root = _root(offline, "device-root", passphrase)
+    before, former = home.online / f"{_AUTHORITY}.pem", home.online / FORMER_FILE
+    with naming(before, hint="restore online/ from a backup"):
+        pem = read_bounded(before, max_bytes=PEM_BYTES)
+        name = load_certificates(pem)[0].subject
+    if former.exists():
+        pem += read_bounded(former, max_bytes=PEM_BYTES)
+    kept = [
+        certificate.public_bytes(Encoding.PEM).decode()
+        for certificate in load_certificates(pem)[:_MOST_FORMER]
+    ]
+    common = str(name.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
+    made = make_intermediate(root, _next_name(common), now=now, suite=home.service_suite)
+    return {
+        FORMER_FILE: "".join(kept),
+        f"{_AUTHORITY}.key": key_to_pem(made.key).decode(),
+        f"{_AUTHORITY}.pem": made.certificate_pem().decode(),
+    }
+
+
+def _next_name(name: str) -> str:
+    """As "Example Operational CA 2": certificates name their issuer, so no two are called alike."""
+    stem, _, number = name.rpartition(" ")
+    if not number.isdigit():
+        stem, number = name, "1"
+    return f"{stem[:_STEM]} {int(number) + 1}"
+
+
+def _root(offline: Path, stem: str, passphrase: bytes | None) -> Issuer:
+    with naming(offline / f"{stem}.pem and .key", hint="restore them from a backup"):
+        return load_issuer(
+            read_bounded(offline / f"{stem}.pem", max_bytes=PEM_BYTES),
+            read_bounded(offline / f"{stem}.key", max_bytes=PEM_BYTES),
+            passphrase=passphrase,
+        )

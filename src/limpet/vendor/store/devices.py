@@ -142,5 +142,11 @@ class Devices:
         row = self._connection.execute(query.limit(1)).first()
         return None if row is None else str(row.serial)
 
+    def holder_of_certificate(self, sha256: str) -> str | None:
+        """The serial of the device that this certificate was issued to."""
+        query = select(certificates.c.serial).where(certificates.c.sha256 == sha256)
+        row = self._connection.execute(query).first()
+        return None if row is None else str(row.serial)
+
 
 _NO_BLOCK = {"blocked_at": None, "blocked_reason": None}
