@@ -22,6 +22,7 @@ from limpet.audit.instruments.dossier import (
     read_locks,
     read_tests,
 )
+from limpet.audit.instruments.gate import Word, read_word
 from limpet.audit.instruments.hello import Outcome, Reply, Version
 from limpet.audit.instruments.host import (
     KernelRandomness,
@@ -66,6 +67,19 @@ def threats(**changed: object) -> Measurements:
     return product(threats=(msgspec.structs.replace(first, **changed), *others))
 
 
+WORD = Word(
+    version="1.1.0",
+    judged_at=s.NOW,
+    passed=True,
+    evidence={
+        "vulnerabilities-addressed": "9 components, data of yesterday: none is known",
+        "interface-kept": "nothing breaks",
+    },
+    failed=(),
+    key_was_known=True,
+)
+
+
 def hosted(**changed: object) -> Measurements:
     sound: Measurements = {
         read_processes: s.processes(),
@@ -85,6 +99,7 @@ def hosted(**changed: object) -> Measurements:
         probe_datagrams: (Echo(53, 17, 0),),
         survey_device: _survey(),
         read_repository: s.repository(),
+        read_word: WORD,
         read_identity: {"support": {"until": "2031-12-31", "text": "It goes on."}},
         read_design: s.design(),
         read_factory: Factory(5, {"serial": 5, "certificate_sha256": 5}),
@@ -160,6 +175,8 @@ P = "process"
 # Statement: measurements that must make its check fail.
 UNSOUND: Mapping[str, Callable[[], Measurements]] = {
     "R1a": lambda: product(threats=()),
+    "R4b": lambda: product(development=None),
+    "R4g": lambda: hosted(read_word=replace(WORD, passed=False, failed=("tests-ran",))),
     "R2.1a": lambda: hosted(read_processes=s.processes_with("gateway", seccomp_mode=0)),
     "R2.1b": lambda: hosted(read_open_files=(12, (OpenFile("keeper/idevid.key", 0o644),))),
     "R2.1d": lambda: hosted(probe_datagrams=(Echo(1900, 90, 3000),)),
@@ -221,6 +238,8 @@ SOUND: Mapping[str, Verdict] = {
     "R3.1a": Verdict.PASS,
     "R3.1b": Verdict.PASS,
     "R3.1c": Verdict.ATTESTED,
+    "R4b": Verdict.ATTESTED,
+    "R4g": Verdict.PASS,
     "R5.1a": Verdict.PASS,
     "R5.1b": Verdict.PASS,
     "R5.1d": Verdict.PASS,
@@ -270,7 +289,11 @@ def test_a_changed_interface_is_attested_by_the_manifests() -> None:
     measurements = hosted(read_repository=s.repository(releases=releases))
     assert run("R2.4.3a", measurements).verdict is Verdict.ATTESTED
     assert run("R2.4.3b", measurements).verdict is Verdict.ATTESTED
-    assert run("R5.1e", measurements).verdict is Verdict.NOT_YET
+    assert run("R5.1e", measurements).verdict is Verdict.PASS
+    unjudged = hosted(
+        read_repository=s.repository(releases=releases), read_word=replace(WORD, evidence={})
+    )
+    assert run("R5.1e", unjudged).verdict is Verdict.NOT_YET
 
 
 def test_a_plan_beyond_the_signed_step_fails() -> None:

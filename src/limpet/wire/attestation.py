@@ -27,6 +27,7 @@ __all__ = [
     "Subject",
     "VerifiedAttestation",
     "attestation_path",
+    "open_attestation",
     "seal_attestation",
     "signed_attestation",
     "verify_attestation",
@@ -145,6 +146,14 @@ def seal_attestation(attestation: Attestation, key: AttestingKey) -> bytes:
         ),
     )
     return msgspec.json.encode(envelope, order="sorted") + b"\n"
+
+
+def open_attestation(envelope: bytes) -> Attestation:
+    """What an envelope holds, without a look at who signed it: for a reader that knows it by a
+    hash that others have signed. Raises `Rejected("malformed" | "too-large")`.
+    """
+    opened = decode_json(envelope, _Envelope, max_bytes=ATTESTATION_BYTES)
+    return decode_json(_decoded(opened.payload), Attestation, max_bytes=ATTESTATION_BYTES)
 
 
 def verify_attestation(

@@ -1,16 +1,19 @@
 """R4b: bugs are tracked in a bug tracking system."""
 
-from limpet.audit.check import Check, Means
-from limpet.audit.finding import Finding, not_yet
+from limpet.audit.check import Check, Input, Means
+from limpet.audit.finding import Finding, attested, failed
+from limpet.audit.instruments.dossier import read_design
 from limpet.audit.target import Target
 
 __all__ = ["CHECK", "run"]
 
 
 def run(target: Target) -> Finding:
-    """The design file has no place yet for the bug tracker and its records."""
-    del target
-    return not_yet("the design file names no bug tracker that could be looked at")
+    """The design file's word; the gate holds fixes of security bugs to it."""
+    development = target.observe(read_design).product.development
+    if development is None:
+        return failed("the design file names no bug tracker")
+    return attested(f"bugs are tracked at {development.issue_tracker}")
 
 
 CHECK = Check(
@@ -18,4 +21,5 @@ CHECK = Check(
     section="4",
     means=(Means.DOSSIER,),
     run=run,
+    needs=(Input.PRODUCT,),
 )

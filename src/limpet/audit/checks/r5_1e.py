@@ -1,8 +1,10 @@
 """R5.1e: new features that change interfaces are optional and off by default."""
 
 from limpet.audit.check import Check, Means
-from limpet.audit.finding import Finding, not_applicable, not_yet
+from limpet.audit.finding import Finding, not_applicable
+from limpet.audit.instruments.gate import read_word
 from limpet.audit.instruments.repository import read_repository
+from limpet.audit.judgements.gate import judge_rule
 from limpet.audit.target import Target
 
 __all__ = ["CHECK", "run"]
@@ -14,7 +16,7 @@ def run(target: Target) -> Finding:
     versions = {one.interface_version for one in releases}
     if len(versions) < 2:
         return not_applicable(f"none of {len(releases)} releases changes the interface")
-    return not_yet("that such features are off by default is not checked yet")
+    return judge_rule(target.observe(read_word), "interface-kept")
 
 
 CHECK = Check(

@@ -7,9 +7,10 @@ python-tuf; trusts the root that the auditor has, else the first one it is shown
 and says so.
 """
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
@@ -20,12 +21,13 @@ from limpet.audit.instruments.http import converse_with_vendor
 from limpet.audit.target import Target
 from limpet.errors import LimpetError, Rejected, Unavailable
 from limpet.storage import read_bounded
+from limpet.wire.attestation import attestation_path, signed_attestation
 from limpet.wire.codec import decode_json
-from limpet.wire.release import MANIFEST_BYTES, ReleaseManifest, version_key
+from limpet.wire.release import MANIFEST_BYTES, ReleaseManifest, manifest_path, version_key
 from limpet.wire.rollout import PLAN_BYTES, Plan
 from limpet.wire.support import SUPPORT_BYTES, SupportStatement
 
-__all__ = ["Repository", "Role", "read_repository"]
+__all__ = ["Gated", "Repository", "Role", "read_repository"]
 
 MAX_METADATA = 1 << 20
 MAX_ROOTS = 64
@@ -49,6 +51,14 @@ class Role:
     terminating: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Gated:
+    """A release's manifest and the gate's word on it, both by the hash that its role signed."""
+
+    envelope: bytes
+    manifest_sha256: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repository:
     """Everything that was verified."""
@@ -57,6 +67,7 @@ class Repository:
     spec_version: str
     roles: Mapping[str, Role]
     releases: tuple[ReleaseManifest, ...]  # by version
+    words: Mapping[str, Gated] = field(default_factory=dict)  # the gate's, by version
     support: tuple[SupportStatement, ...]
     plans: tuple[Plan, ...]  # oldest first
 
@@ -97,6 +108,7 @@ def _read(target: Target, fetch: Fetch) -> Repository:
     releases: list[ReleaseManifest] = []
     support: list[SupportStatement] = []
     plans: list[Plan] = []
+    words: dict[str, Gated] = {}
     for name, delegated in _delegated(targets).items():
         entry = snapshot.signed.meta.get(f"{name}.json")
         if entry is None:
@@ -107,6 +119,7 @@ def _read(target: Target, fetch: Fetch) -> Repository:
             found = _read_releases(fetch, current)
             releases += found[0]
             support += found[1]
+            words |= _read_words(fetch, current, found[0])
         elif name.startswith("rollout/"):
             plans += _read_plans(fetch, targets.signed, name, entry.version)
     return Repository(
@@ -114,6 +127,7 @@ def _read(target: Target, fetch: Fetch) -> Repository:
         spec_version=root.signed.spec_version,
         roles=roles,
         releases=tuple(sorted(releases, key=lambda r: version_key(r.version))),
+        words=words,
         support=tuple(support),
         plans=tuple(plans),
     )
@@ -183,6 +197,25 @@ def _read_releases(
             data = _fetch_target(fetch, metadata, path)
             releases.append(decode_json(data, ReleaseManifest, max_bytes=MANIFEST_BYTES))
     return releases, support
+
+
+def _read_words(
+    fetch: Fetch, metadata: Metadata[Targets], releases: list[ReleaseManifest]
+) -> dict[str, Gated]:
+    """What the metadata names as the gate's word, by version, each with its signed hash."""
+    found = {}
+    for manifest in releases:
+        described = metadata.signed.targets.get(manifest_path(manifest.model, manifest.version))
+        digest = signed_attestation(described.custom) if described is not None else ""
+        if described is None or not digest:
+            continue
+        data = fetch(attestation_path(digest))
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise Rejected(
+                "tampered", f"the gate's word on {manifest.version} is not the signed one"
+            )
+        found[manifest.version] = Gated(data, described.hashes["sha256"])
+    return found
 
 
 def _read_plans(fetch: Fetch, parent: Targets, name: str, latest: int) -> list[Plan]:
