@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import typer
 
-from limpet.cli import _interface, _release_check
+from limpet.cli import _interface, _release_advisories, _release_check
 from limpet.cli._frame import emit, make_app, progress, show_examples
 from limpet.cli._release_packages import LOCK, PLATFORM, PYTHON, WHEELS, WITHOUT, package_order
 from limpet.cli._release_signing import Signer, print_signed, show_signed, takes_signer
@@ -49,6 +49,7 @@ app = make_app(
 )
 
 _release_check.add_commands(app)
+_release_advisories.add_commands(app)
 
 _DAY = 86400
 _EMERGENCY_DAYS = 1 / 24

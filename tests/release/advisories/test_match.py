@@ -1,5 +1,6 @@
 """Matching: ecosystem, package and version, and nothing else; what is not known is said."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from tests.release.advisories.records import (
 )
 
 from limpet.release.advisories import Lookup, Why, look_up
-from limpet.release.sbom import Component
+from limpet.release.sbom import Component, Origin
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +135,21 @@ def test_what_cannot_be_looked_up_is_named_with_its_reason(
     assert why(lookup) == [reason]
     assert lookup.unmatched[0].component is one
     assert lookup.unmatched[0].detail
+
+
+def test_what_the_vendor_makes_itself_is_in_no_ecosystem_and_needs_no_look_up(store: Path) -> None:
+    own = replace(component("pkg:generic/thermostat@1.1.0"), origin=Origin.OWN)
+    assert not ask(store, own).unmatched
+    published = replace(pypi("made-up-parser", "0.9"), origin=Origin.OWN)
+    assert ids(ask(store, published)) == {"TEST-2026-0001"}
+    unclear = replace(component("pkg:pypi/made-up-parser"), origin=Origin.OWN)
+    assert why(ask(store, unclear)) == [Why.NO_VERSION]
+
+
+def test_our_own_sbom_names_the_source_package_where_it_differs(store: Path) -> None:
+    ours = replace(debian("made-up-and-fine", "1.0-1"), origin=Origin.SYSTEM)
+    assert not ask(store, ours).unmatched
+    assert why(ask(store, replace(ours, origin=Origin.UNKNOWN))) == [Why.NO_SOURCE]
 
 
 def test_a_broken_range_names_its_advisory_and_does_not_hide_the_others(store: Path) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from limpet.errors import LimpetError, Rejected
-from limpet.release.sbom import Component
+from limpet.release.sbom import Component, Origin
 
 from ._names import Sought, locate
 from ._osv import base_of
@@ -20,6 +20,8 @@ from ._versions import SEMVER, Parse, make_parser
 
 __all__ = ["look_up", "match"]
 
+# What the vendor makes itself is in no ecosystem: its advisories are the vendor's own to write.
+_UNPUBLISHED = frozenset({Why.NO_PURL, Why.NO_RULES})
 _WHY = {Verdict.BROKEN: Why.BROKEN_RANGE, Verdict.GIT_ONLY: Why.GIT_ONLY}
 
 
@@ -71,7 +73,8 @@ def _match_one(
 ) -> Iterator[Hit | Unmatched]:
     sought = locate(component)
     if isinstance(sought, Unmatched):
-        yield sought
+        if component.origin is not Origin.OWN or sought.why not in _UNPUBLISHED:
+            yield sought
         return
     if trouble := _find_trouble(store, component, sought, parsers):
         yield trouble

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from packageurl import PackageURL
 
-from limpet.release.sbom import Component
+from limpet.release.sbom import Component, Origin
 
 from ._types import Unmatched, Why
 
@@ -109,7 +109,9 @@ def _locate_distributed(
         ecosystems=releases,
         name=upstream or purl.name,
         version=source_version,
-        is_source=bool(upstream) or qualifiers.get("arch") == "source",
+        is_source=bool(upstream)
+        or qualifiers.get("arch") == "source"
+        or component.origin is Origin.SYSTEM,  # our own SBOM: it says so where they differ
     )
 
 

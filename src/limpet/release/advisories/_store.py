@@ -81,7 +81,8 @@ class AdvisoryStore:
         not what an import of this version of limpet wrote.
         """
         if not path.is_file():
-            raise Unavailable(f"there is no database of advisories at {path}", hint=_HINT)
+            hint = "import one: limpet release advisories --import DIR|ZIP"
+            raise Unavailable(f"there is no database of advisories at {path}", hint=hint)
         with _damage(path):
             connection = connect(path)
             try:

@@ -1,0 +1,184 @@
+"""`limpet release advisories`: the data on known vulnerabilities, brought in and looked at.
+
+Owns options and printing. Reads nothing by itself: `limpet.release.advisories` does.
+"""
+
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import typer
+
+from limpet.cli._frame import emit, print_table, progress, show_examples
+from limpet.errors import Unavailable
+from limpet.release.advisories import AdvisoryStore, ImportReport, StoreFacts
+
+__all__ = ["add_commands", "default_advisories"]
+
+VARIABLE = "LIMPET_ADVISORIES"
+_SHOWN = 10
+
+
+class EcosystemShown(msgspec.Struct, frozen=True, kw_only=True):
+    """One ecosystem of the store, as `--json` gives it."""
+
+    ecosystem: str
+    advisories: int
+    newest: datetime
+    imported_at: datetime
+
+
+class RefusedShown(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry of the dump that was not taken."""
+
+    entry: str
+    reason: str
+    message: str
+
+
+class ImportShown(msgspec.Struct, frozen=True, kw_only=True):
+    """What an import did."""
+
+    read: int
+    added: int
+    changed: int
+    unchanged: int
+    withdrawn: int
+    refused_count: int
+    refused: tuple[RefusedShown, ...]
+    ecosystems: tuple[str, ...]
+
+
+class AdvisoriesShown(msgspec.Struct, frozen=True, kw_only=True):
+    """The store, and the import if there was one."""
+
+    file: str
+    advisories: int
+    digest: str
+    ecosystems: tuple[EcosystemShown, ...]
+    refused_count: int
+    refused: tuple[str, ...]
+    imported: ImportShown | None = None
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Hang the command below `limpet release`."""
+    app.command(
+        epilog=show_examples(
+            "limpet release advisories --import PyPI/all.zip",
+            "limpet release advisories --import mirror  # PyPI/all.zip and Debian/all.zip in it",
+            "limpet release advisories --json",
+        )
+    )(advisories)
+
+
+def default_advisories(environment: Mapping[str, str]) -> Path:
+    """`$LIMPET_ADVISORIES`, else `limpet/advisories.sqlite` in XDG's directory for data."""
+    if named := environment.get(VARIABLE):
+        return Path(named)
+    base = environment.get("XDG_DATA_HOME", "")
+    # The specification: a relative path is to be ignored.
+    if os.path.isabs(base):
+        return Path(base) / "limpet" / "advisories.sqlite"
+    home = environment.get("HOME", "")
+    if not home:
+        raise Unavailable("there is no home directory", hint="say --advisories FILE")
+    return Path(home) / ".local" / "share" / "limpet" / "advisories.sqlite"
+
+
+def advisories(
+    source: Path | None = typer.Option(
+        None, "--import", metavar="DIR|ZIP", help="A dump in OSV's format, whole."
+    ),
+    ecosystem: list[str] | None = typer.Option(
+        None, help="Of which it is whole, where it does not show that (repeatable; '*': of all)."
+    ),
+    store: Path | None = typer.Option(
+        None, "--advisories", metavar="FILE", help=f"Where they are; else ${VARIABLE}, else XDG's."
+    ),
+    json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """Bring in what is known of vulnerabilities, and show how old it is.
+
+    Status 1 if records could not be read: the gate then stays inconclusive.
+    """
+    path = store or default_advisories(os.environ)
+    if source is None:
+        with progress("verifying"), AdvisoryStore.open(path) as opened:
+            facts = opened.facts
+        emit(_show(path, facts, None), json=json, human=_print)
+        return
+    with progress("importing") as shown:
+        report = AdvisoryStore.import_osv(
+            path,
+            source,
+            now=datetime.now(UTC),
+            progress=shown.note,
+            ecosystems=tuple(ecosystem or ()),
+        )
+    emit(_show(path, report.facts, report), json=json, human=_print)
+    if report.refused_count:
+        raise typer.Exit(1)
+
+
+def _show(path: Path, facts: StoreFacts, report: ImportReport | None) -> AdvisoriesShown:
+    return AdvisoriesShown(
+        file=str(path),
+        advisories=facts.advisories,
+        digest=facts.digest,
+        ecosystems=tuple(
+            EcosystemShown(
+                ecosystem=name,
+                advisories=one.advisories,
+                newest=one.newest,
+                imported_at=one.imported_at,
+            )
+            for name, one in sorted(facts.ecosystems.items())
+        ),
+        refused_count=facts.refused_count,
+        refused=facts.refused,
+        imported=_show_import(report) if report else None,
+    )
+
+
+def _show_import(report: ImportReport) -> ImportShown:
+    refused = tuple(
+        RefusedShown(entry=one.entry, reason=one.reason, message=one.message)
+        for one in report.refused
+    )
+    return ImportShown(
+        read=report.read,
+        added=report.added,
+        changed=report.changed,
+        unchanged=report.unchanged,
+        withdrawn=report.withdrawn,
+        refused_count=report.refused_count,
+        refused=refused,
+        ecosystems=report.ecosystems,
+    )
+
+
+def _print(shown: AdvisoriesShown) -> None:
+    if done := shown.imported:
+        print(
+            f"{', '.join(done.ecosystems)}: {done.read:,} records read, {done.added:,} new,"
+            f" {done.changed:,} changed, {done.unchanged:,} as before"
+        )
+    rows = [
+        (
+            one.ecosystem,
+            f"{one.advisories:,}",
+            f"{one.newest:%Y-%m-%d}",
+            f"{one.imported_at:%Y-%m-%d %H:%M} UTC",
+        )
+        for one in shown.ecosystems
+    ]
+    print_table(("ecosystem", "advisories", "newest", "imported"), rows)
+    print(f"\n{shown.file}\nsha256 {shown.digest}")
+    if shown.refused_count:
+        print(f"\n{shown.refused_count} records could not be read, so the gate is inconclusive:")
+        why = {one.entry: one.message for one in done.refused} if done else {}
+        for entry in shown.refused[:_SHOWN]:
+            print("  " + ascii(f"{entry}: {why[entry]}" if entry in why else entry)[1:-1])
