@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from limpet.cli._factory_labels import add_commands
 from limpet.cli._frame import emit, make_app, progress, show_examples
 from limpet.vendor.factory.blocks import parse_devices
 from limpet.vendor.factory.station import MadeDevice, Station, load_factory_image
@@ -19,9 +20,7 @@ _EXAMPLE = "limpet factory make --vendor vendor --image release --count 5 --out 
 app = make_app("Make devices with their own keys, credentials and labels.", examples=[_EXAMPLE])
 
 
-@app.callback()
-def _factory() -> None:
-    """Keep `make` a word of its own."""
+add_commands(app)
 
 
 @app.command(

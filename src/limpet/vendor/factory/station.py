@@ -41,6 +41,7 @@ from limpet.vendor.factory.console import open_console
 from limpet.vendor.factory.floor import load_first_floor
 from limpet.vendor.factory.label import render_pdf, render_svg
 from limpet.vendor.factory.register import Register
+from limpet.vendor.factory.sheets import render_png
 from limpet.vendor.home import REGISTER_FILE, Home
 from limpet.wire.codec import decode_json
 from limpet.wire.factory import CertificateRequest, Identify, InstallIdentity, Manufactured
@@ -74,6 +75,7 @@ class MadeDevice(msgspec.Struct, frozen=True, kw_only=True):
     directory: str
     label_svg: str
     label_pdf: str
+    label_png: str
     label_text: str  # a file with what the QR code says
     slot_image: str = ""  # a file to write onto device a, where slots are block devices
 
@@ -272,15 +274,17 @@ def _install(image: FactoryImage, directory: Path, devices: SlotDevices | None) 
 def _print_label(label: Label, labels: Path, directory: Path) -> MadeDevice:
     """The label as files for the printer, readable by the station's user alone."""
     stem = labels / label.serial
-    svg, pdf, text = (stem.with_suffix(suffix) for suffix in (".svg", ".pdf", ".txt"))
+    svg, pdf, png, text = (stem.with_suffix(x) for x in (".svg", ".pdf", ".png", ".txt"))
     write_atomic(svg, render_svg(label))
     write_atomic(pdf, render_pdf([label]))
+    write_atomic(png, render_png(label))
     write_atomic(text, f"{label.uri()}\n".encode("ascii"))
     return MadeDevice(
         serial=label.serial,
         directory=str(directory),
         label_svg=str(svg),
         label_pdf=str(pdf),
+        label_png=str(png),
         label_text=str(text),
         slot_image=str(flashed) if (flashed := directory / SLOT_IMAGE).exists() else "",
     )
