@@ -38,6 +38,7 @@ from limpet.crypto.requests import Purpose, make_request, verify_request
 from limpet.crypto.tls import client_context
 from limpet.device.accounts.rest import IDLE_SECONDS as ACCOUNTS_IDLE_SECONDS
 from limpet.errors import LimpetError
+from limpet.release.packages import PackageOrder, cache_directory
 
 __all__ = ["main"]
 
@@ -197,13 +198,15 @@ def measure_speed(living: Living, directory: Path) -> Iterator[Figure]:
     yield compare("requests that ask two roles", ASKING_PATH, REQUESTS, "ask", asks=2)
 
 
-def measure(show: Callable[[str], None], others: Sequence[str]) -> list[Figure]:
+def measure(
+    show: Callable[[str], None], others: Sequence[str], packages: PackageOrder | None
+) -> list[Figure]:
     """All figures; `show` is told what is going on."""
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="limpet-bench-") as name:
         directory = Path(name)
         show("making a vendor and a device")
-        with living_device(directory) as living:
+        with living_device(directory, packages=packages) as living:
             show(f"memory: waiting until {', '.join(RESTING)} rest, at most {REST_SECONDS:g} s")
             figures += measure_memory(living)
             show("speed of the gateway")
@@ -231,8 +234,12 @@ def main(words: Sequence[str] = ()) -> int:
         choices=["homeassistant"],
         help="also measure this device stack, installed into an environment of its own",
     )
+    parser.add_argument(
+        "--packages", action="store_true", help="with a firmware that brings its packages"
+    )
     given = parser.parse_args(words)
-    figures = measure(lambda text: print(f"bench: {text}", file=sys.stderr), given.others)
+    packages = PackageOrder(cache=cache_directory(os.environ)) if given.packages else None
+    figures = measure(lambda text: print(f"bench: {text}", file=sys.stderr), given.others, packages)
     about = f"Python {platform.python_version()}, {ssl.OPENSSL_VERSION}, {os.cpu_count()} cores"
     if given.json:
         print(json.dumps({"about": about, "figures": [one.as_json() for one in figures]}, indent=2))

@@ -3,6 +3,7 @@
 Owns its making and its end. The device answers to an `Owner`, who uses the API over TLS.
 """
 
+import functools
 import json
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from limpet.crypto.tls import client_context
 from limpet.https.client import HttpsClient
 from limpet.product import parse_label_uri
 from limpet.release import BuildOrder, build_release
+from limpet.release.packages import PackageOrder
 from limpet.vendor.factory.station import Station, load_factory_image
 from limpet.vendor.home import Home, create
 from limpet.wire.release import Bounds
@@ -28,6 +30,7 @@ __all__ = ["Living", "Owner", "living_device"]
 PRODUCT = Path(__file__).parents[2] / "examples" / "thermostat"
 PASSWORD = "violet anchors drift slowly"
 READY = ("running", "resting")
+ENROLLED_SECONDS = 60.0  # a first start, on a machine that is shared
 ROLES = ("keeper", "accounts", "app", "updater", "gateway", "announcer")
 
 
@@ -103,10 +106,12 @@ class Owner:
 
 
 @contextmanager
-def living_device(directory: Path, *options: str) -> Iterator[Living]:
+def living_device(
+    directory: Path, *options: str, packages: PackageOrder | None = None
+) -> Iterator[Living]:
     """Make a vendor, a release and a device below `directory`, and run them until the end.
 
-    `options` go to boot.
+    `options` go to boot. With `packages` the firmware brings its own.
     """
     now = datetime.now(UTC).replace(microsecond=0)
     home = create(directory / "vendor", PRODUCT, now=now, unsafe_without_gate=True)
@@ -118,6 +123,7 @@ def living_device(directory: Path, *options: str) -> Iterator[Living]:
         interface_version=1,
         bounds=Bounds(not_before=now, minimum_duration_seconds=0, largest_step_ppm=1_000_000),
         built_at=now,
+        packages=packages,
     )
     build_release(order, directory / "release")
     command = [sys.executable, "-m", "limpet", "vendor", "serve", str(home.root)]
@@ -133,7 +139,8 @@ def living_device(directory: Path, *options: str) -> Iterator[Living]:
         root = Path(made.directory)
         resolve = ("--resolve", f"vendor.example.com:443={where}")
         with running(root, *resolve, *options) as device:
-            until(lambda: device.has_logged("enrolled", times=2), "it was not enrolled", device)
+            enrolled = functools.partial(device.has_logged, "enrolled", times=2)
+            until(enrolled, "it was not enrolled", device, patience=ENROLLED_SECONDS)
             label = parse_label_uri(Path(made.label_text).read_text().strip())
             yield Living(device, home, label.claim_code)
     finally:

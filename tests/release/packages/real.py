@@ -1,0 +1,28 @@
+"""The real packages of limpet's own lock, as pip brings them once for this checkout."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from limpet.firmware import codec
+from limpet.release.packages import PackageOrder
+
+__all__ = ["CACHE", "fast_packing", "real_packages"]
+
+CACHE = Path(__file__).parents[3] / ".venv" / "cache"
+"""Goes when the environment goes; its files are held to the lock's hashes at each use."""
+
+
+def real_packages() -> PackageOrder:
+    """For this machine, from limpet's lock."""
+    return PackageOrder(cache=CACHE)
+
+
+@contextmanager
+def fast_packing() -> Iterator[None]:
+    """Images are packed less tightly: half a minute of CPU less for each with real packages."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(codec, "_LEVEL", 1)
+        yield

@@ -1,0 +1,108 @@
+"""The same sources, lock and build time give the same image and manifest, byte for byte: whatever
+the directory, its order and dates, the umask, the zone and the hash seed of whoever builds."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.release.packages.real import CACHE, real_packages
+from tests.release.workshop import EXAMPLE, order
+
+from limpet.errors import Rejected
+from limpet.release import build_release, load_built
+from limpet.release.packages import PackageOrder, Target, add_packages
+from limpet.release.packages._target import ELF_MACHINES
+from limpet.vendor.home import Home
+
+PROGRAM = """
+import os, sys
+if "--turned" in sys.argv:
+    sys.argv.remove("--turned")
+    list_names, scan = os.listdir, os.scandir
+    class Turned(list):
+        __enter__, __exit__, close = lambda self: self, lambda self, *_: None, lambda self: None
+    os.listdir = lambda *given: list_names(*given)[::-1]
+    os.scandir = lambda *given: Turned(list(scan(*given))[::-1])
+from limpet.firmware import codec
+codec._LEVEL = 1  # packs the same in every one of these builds, only faster
+from limpet.cli.main import run
+sys.exit(run(sys.argv[1:]))
+"""
+BUILT_AT = "1700000000"
+
+
+def build(cwd: Path, product: Path, out: str, *words: str, **environment: str) -> None:
+    """One build, in a process of its own."""
+    command = [sys.executable, "-c", PROGRAM, "release", "build", str(product), *words]
+    command += ["--trust", str(cwd / "trust"), "--version", "1.0.0", "--out", out]
+    settings = {**os.environ, "SOURCE_DATE_EPOCH": BUILT_AT, "LIMPET_CACHE": str(CACHE)}
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        env={**settings, **environment},
+        umask=int(environment.get("UMASK", "22"), 8),
+        capture_output=True,
+        text=True,
+        timeout=110,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("words", [(), ("--without-packages",)], ids=["packages", "without"])
+def test_two_builds_at_different_places_are_equal_byte_for_byte(
+    words: tuple[str, ...], home: Home, tmp_path: Path
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "quite" / "another place"
+    for place in (here, there):
+        shutil.copytree(home.trust, place / "trust")
+        shutil.copytree(EXAMPLE, place / "product", ignore=shutil.ignore_patterns("__pycache__"))
+    for path in there.rglob("*"):
+        os.utime(path, (1, 1))
+    build(here, here / "product", "out", *words, TZ="UTC", PYTHONHASHSEED="1", LC_ALL="C")
+    build(
+        there, Path("product"), str(there / "out"), *words, "--turned",
+        TZ="Pacific/Auckland", PYTHONHASHSEED="2", UMASK="077", LC_ALL="C.UTF-8",
+    )  # fmt: skip
+    first, second = load_built(here / "out"), load_built(there / "out")
+    assert (second.directory / "manifest.json").read_bytes() == (
+        first.directory / "manifest.json"
+    ).read_bytes()
+    assert second.image.read_bytes() == first.image.read_bytes()
+    assert (first.manifest.image.size > 10 << 20) == (not words)
+
+
+def test_an_app_that_imports_what_is_not_locked_is_refused_at_the_build(
+    product: Path, home: Home, tmp_path: Path
+) -> None:
+    """It is installed here, so only a device would have missed it."""
+    code = product / "app" / "thermostat" / "__init__.py"
+    code.write_text("import rich\n" + code.read_text())
+    build_release(order(product, home), tmp_path / "without")
+    with pytest.raises(Rejected) as refused:
+        build_release(replace(order(product, home), packages=real_packages()), tmp_path / "out")
+    assert refused.value.reason == "bad-app"
+    assert "No module named 'rich'" in refused.value.message
+    assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_a_firmware_for_another_machine_is_not_made_of_this_ones_wheels(
+    product: Path, home: Home, tmp_path: Path
+) -> None:
+    here = real_packages()
+    (tmp_path / "tree").mkdir()
+    add_packages(here, product, tmp_path / "tree", note=lambda doing: None)
+    kept = next(path.parent for path in CACHE.glob("wheels/*/cryptography-*.whl"))
+    own = here.target.architecture
+    other = next(name for name in ELF_MACHINES if name != own)
+    for platform in (f"musllinux_1_2_{own}", f"manylinux_2_36_{other}"):
+        target = Target(platform, here.target.python)
+        there = PackageOrder(cache=tmp_path / "none", wheels=kept, target=target)
+        with pytest.raises(Rejected) as refused:
+            build_release(replace(order(product, home), packages=there), tmp_path / "out")
+        assert refused.value.reason == "wrong-platform"
+        assert target.platform in refused.value.message
+        assert not (tmp_path / "out" / "manifest.json").exists()
