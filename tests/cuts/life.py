@@ -27,24 +27,18 @@ from typing import Any
 from tests.cuts.scratch import exit_on_sigterm
 from tests.device.workshop import Running, example_product, running
 from tests.end_to_end.living_device import Living, Owner
+from tests.end_to_end.shipping import make_order, ship
 
 from limpet.errors import LimpetError
 from limpet.product import parse_label_uri
 from limpet.release import (
     BuildOrder,
-    SigningOrder,
     build_release,
-    default_keys,
-    publish,
-    sign_release,
 )
 from limpet.vendor.factory.station import Station, load_factory_image
 from limpet.vendor.fleet import view_fleet
 from limpet.vendor.home import Home, create
-from limpet.vendor.repository import Repository
 from limpet.vendor.store import Database
-from limpet.wire.release import Bounds
-from limpet.wire.rollout import Plan, PlannedRelease, PlanState
 
 __all__ = [
     "BAD",
@@ -133,24 +127,7 @@ class Life:
 
     def offer(self, version: str, product: Path, *, copy: bool = True) -> None:
         """Build, sign, publish and plan a release, by what the release manager uses."""
-        out = self.work / f"release-{version}"
-        built = build_release(_order(self.home, product, version), out)
-        keys = tuple(default_keys(self.home.offline, "thermostat"))
-        signing = SigningOrder(
-            repository=self.home.repository, root=self.home.trust / "root.json", keys=keys
-        )
-        sign_release(out, signing, now=now())
-        publish(out, self.home.root, clock=now)
-        release = PlannedRelease(version=version, manifest_sha256=built.manifest_sha256)
-        Repository(self.home, now).publish_plan(
-            Plan(
-                model="thermostat",
-                state=PlanState.RUNNING,
-                release=release,
-                admitted_ppm=1_000_000,
-                issued_at=now(),
-            )
-        )
+        ship(self.home, _order(self.home, product, version))
         if copy:
             shutil.copytree(self.home.root, self.work / f"vendor-{version}")
         self.mark(mark="offered", version=version)
@@ -228,16 +205,7 @@ class Life:
 
 
 def _order(home: Home, product: Path, version: str) -> BuildOrder:
-    at = now().replace(microsecond=0)
-    return BuildOrder(
-        product=product,
-        trust=home.trust,
-        version=version,
-        security_counter=1,
-        interface_version=1,
-        bounds=Bounds(not_before=at, minimum_duration_seconds=0, largest_step_ppm=1_000_000),
-        built_at=at,
-    )
+    return make_order(home, product, version, at=now().replace(microsecond=0))
 
 
 def build_first(work: Path, product: Path) -> tuple[Home, Path, str]:

@@ -10,12 +10,12 @@ from pathlib import Path
 from socket import SHUT_WR, create_connection, create_server, socket
 
 import msgspec
+from tests.end_to_end.shipping import make_order
 
-from limpet.release import BuildOrder, build_release
+from limpet.release import build_release
 from limpet.vendor.factory.station import Station, load_factory_image
 from limpet.vendor.home import Home, create
 from limpet.wire.keystore import SOFTWARE, KeyStoreSettings
-from limpet.wire.release import Bounds
 
 PRODUCT = Path(__file__).parents[2] / "examples" / "thermostat"
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -24,17 +24,7 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 def make_home(place: Path) -> Home:
     """A vendor with a built release beside it."""
     home = create(place / "vendor", PRODUCT, now=NOW, unsafe_without_gate=True)
-    bounds = Bounds(not_before=NOW, minimum_duration_seconds=0, largest_step_ppm=1_000_000)
-    order = BuildOrder(
-        product=PRODUCT,
-        trust=home.trust,
-        version="1.0.0",
-        security_counter=1,
-        interface_version=1,
-        bounds=bounds,
-        built_at=NOW,
-    )
-    build_release(order, place / "release")
+    build_release(make_order(home, PRODUCT, "1.0.0", at=NOW), place / "release")
     return home
 
 

@@ -9,21 +9,22 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from tests.device.workshop import Running, running, until
+from tests.end_to_end.shipping import make_order
 
 from limpet.crypto.tls import client_context
 from limpet.https.client import HttpsClient
 from limpet.product import parse_label_uri
-from limpet.release import BuildOrder, build_release
+from limpet.release import build_release
 from limpet.release.packages import PackageOrder
 from limpet.vendor.factory.station import Station, load_factory_image
 from limpet.vendor.home import Home, create
-from limpet.wire.release import Bounds
 
 __all__ = ["Living", "Owner", "living_device"]
 
@@ -115,16 +116,7 @@ def living_device(
     """
     now = datetime.now(UTC).replace(microsecond=0)
     home = create(directory / "vendor", PRODUCT, now=now, unsafe_without_gate=True)
-    order = BuildOrder(
-        product=PRODUCT,
-        trust=home.trust,
-        version="1.0.0",
-        security_counter=1,
-        interface_version=1,
-        bounds=Bounds(not_before=now, minimum_duration_seconds=0, largest_step_ppm=1_000_000),
-        built_at=now,
-        packages=packages,
-    )
+    order = replace(make_order(home, PRODUCT, "1.0.0", at=now), packages=packages)
     build_release(order, directory / "release")
     command = [sys.executable, "-m", "limpet", "vendor", "serve", str(home.root)]
     vendor = subprocess.Popen(

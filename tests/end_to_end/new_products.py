@@ -16,25 +16,18 @@ from pathlib import Path
 from typing import Any
 
 from tests.device.workshop import Running, running, until
+from tests.end_to_end.shipping import make_order, ship
 
 from limpet.errors import LimpetError
 from limpet.owner.client import DeviceClient
 from limpet.owner.trust import parse_device_url, verify_root
 from limpet.product.label import parse_label_uri
 from limpet.release import (
-    BuildOrder,
-    SigningOrder,
     build_release,
-    default_keys,
-    publish,
-    sign_release,
 )
 from limpet.scaffold import NewProduct, Template, create_product
 from limpet.vendor.factory.station import Station, load_factory_image
 from limpet.vendor.home import Home, create
-from limpet.vendor.repository import Repository
-from limpet.wire.release import Bounds
-from limpet.wire.rollout import Plan, PlannedRelease, PlanState
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 PASSWORD = "a long passphrase of mine"
@@ -149,36 +142,7 @@ class Household:
 
     def ship(self, product: Path, version: str) -> None:
         """Build, sign, publish and offer to all, as the release manager does."""
-        out = self.home.root.parent / f"release-{version}"
-        built = build_release(build_order(self.home, product, version), out)
-        keys = tuple(default_keys(self.home.offline, "garden-box"))
-        root = self.home.trust / "root.json"
-        sign_release(
-            out, SigningOrder(repository=self.home.repository, root=root, keys=keys), now=now()
-        )
-        publish(out, self.home.root, clock=now)
-        release = PlannedRelease(version=version, manifest_sha256=built.manifest_sha256)
-        Repository(self.home, now).publish_plan(
-            Plan(
-                model="garden-box",
-                state=PlanState.RUNNING,
-                release=release,
-                admitted_ppm=1_000_000,
-                issued_at=now(),
-            )
-        )
-
-
-def build_order(home: Home, product: Path, version: str) -> BuildOrder:
-    return BuildOrder(
-        product=product,
-        trust=home.trust,
-        version=version,
-        security_counter=1,
-        interface_version=1,
-        bounds=Bounds(not_before=NOW, minimum_duration_seconds=0, largest_step_ppm=1_000_000),
-        built_at=NOW,
-    )
+        ship(self.home, make_order(self.home, product, version, at=NOW))
 
 
 @contextmanager
@@ -190,7 +154,7 @@ def household(
     `prepare` may change the device's directory before it is first used.
     """
     home = create(base / "vendor", product, now=NOW, unsafe_without_gate=True)
-    build_release(build_order(home, product, "1.0.0"), base / "release-1.0.0")
+    build_release(make_order(home, product, "1.0.0", at=NOW), base / "release-1.0.0")
     image = load_factory_image(base / "release-1.0.0")
     made = next(iter(Station(home, clock=now).make(image, base / "devices", count=1)))
     prepare(Path(made.directory))

@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tests.device.workshop import Running, example_product, running, until
+from tests.device.workshop import Running, example_product, lacking_here, missing_in, running, until
+from tests.end_to_end.shipping import make_order
 
 from limpet.cli.main import run
 from limpet.errors import Rejected
@@ -36,7 +37,6 @@ from limpet.vendor.factory.station import Station, load_factory_image
 from limpet.vendor.home import Home, create
 from limpet.vendor.repository import Repository
 from limpet.vendor.store import Database, Outcomes
-from limpet.wire.release import Bounds
 from limpet.wire.rollout import Plan, PlannedRelease, PlanState
 
 pytestmark = pytest.mark.end_to_end
@@ -83,8 +83,8 @@ class World:
         manager does."""
         out = self.home.root.parent / f"release-{version}"
         wanted = order(self.home, product or self.product, version)
-        if form is not Form.BUNDLE:
-            old = self.home.root.parent / f"release-{base}"
+        old = self.home.root.parent / f"release-{base}"
+        if load_built(old).manifest.image.kind == form.value and form is not Form.BUNDLE:
             olds = load_olds(
                 [old],
                 model="thermostat",
@@ -139,15 +139,7 @@ class World:
 
 
 def order(home: Home, product: Path, version: str) -> BuildOrder:
-    return BuildOrder(
-        product=product,
-        trust=home.trust,
-        version=version,
-        security_counter=1,
-        interface_version=1,
-        bounds=Bounds(not_before=NOW, minimum_duration_seconds=0, largest_step_ppm=1_000_000),
-        built_at=NOW,
-    )
+    return make_order(home, product, version, at=NOW)
 
 
 @pytest.fixture(scope="module")
@@ -230,6 +222,30 @@ def test_a_tampered_image_is_refused_and_the_vendor_is_told(world: World) -> Non
     assert world.device.state == before
 
 
+def damage_delta(world: World, version: str) -> None:
+    """One bit of the last segment of the release's delta, on the vendor's server."""
+    manifest = load_built(world.home.root.parent / f"release-{version}").manifest
+    assert manifest.image.codec == "zstd"
+    (delta,) = manifest.deltas
+    file = world.home.repository / delta.path
+    data = bytearray(file.read_bytes())
+    data[-20] ^= 1
+    file.write_bytes(bytes(data))
+
+
+def assert_delta_gave_way(world: World) -> None:
+    """The updater decoded LZMA and Zstandard in one installation, confined as on every device."""
+    device = world.device
+    assert device.has_logged("update-begins", "installing 1.3.0: delta from 1.1.0, ")
+    assert device.has_logged("delta-failed", "2 of 2")
+    assert device.has_logged("delta-left", "the rest of the image is fetched whole")
+    assert device.has_logged("update-installed", "1.3.0 is written")
+    status = json.loads((device.root / "run" / "status.json").read_text())
+    for role in status["roles"]:
+        missing = missing_in(role["confinement"])
+        assert missing == {name for name, _ in lacking_here()}, role["role"]
+
+
 def test_a_release_that_fails_its_health_check_falls_back_by_itself(world: World) -> None:
     good = world.running_version()
     tree = digest_tree(world.device.root / "slots" / world.device.state.good)
@@ -242,7 +258,9 @@ def test_a_release_that_fails_its_health_check_falls_back_by_itself(world: World
     begins = '    """Measurement, target, heater."""\n'
     assert begins in functions.read_text()
     functions.write_text(functions.read_text().replace(begins, f"{begins}    raise OSError\n"))
-    world.offer(world.release("1.3.0", product=broken))
+    release = world.release("1.3.0", product=broken, base=good)
+    damage_delta(world, "1.3.0")
+    world.offer(release)
     until(
         lambda: world.device.has_logged("update-fell-back", "1.3.0"),
         "no fall-back",
@@ -252,6 +270,7 @@ def test_a_release_that_fails_its_health_check_falls_back_by_itself(world: World
     until(
         lambda: world.reported("fell-back"), "the vendor does not know", world.device, patience=90
     )
+    assert_delta_gave_way(world)
     assert world.device.has_logged("trial-failed", "unhealthy: app: ")
     assert world.device.has_logged("update-fell-back", "app: ")
     assert world.device.has_logged("update-fell-back", "; function status: status failed")

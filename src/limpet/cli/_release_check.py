@@ -38,6 +38,25 @@ _STYLES = {
 _SHOWN = 12
 """Faults of one rule that the table shows; --json has all."""
 
+_VENDOR = typer.Option(
+    None, "--vendor", help="Its directory: repository, root of trust and the gate's key."
+)
+_REPOSITORY = typer.Option(
+    None, "--repository", help="public/repository with the releases before it."
+)
+_ROOT = typer.Option(
+    None, "--root", help="The root of trust; trust/root.json of the vendor by default."
+)
+_KEY = typer.Option(
+    None, "--key", help="The gate's key, which signs what it found into the release."
+)
+_ADVISORIES = typer.Option(None, "--advisories", help="The store that `release advisories` filled.")
+_AGE = typer.Option(
+    7.0, min=0.0, max=365.0, help="Days: data on vulnerabilities older than this is stale."
+)
+_TESTS = typer.Option(None, "--tests", help="JUnit result of the product's own tests.")
+_SARIF = typer.Option(None, "--sarif", help="Also write SARIF 2.1.0, for code hosts and editors.")
+
 
 def add_commands(app: typer.Typer) -> None:
     """Hang the gate's command below `limpet release`."""
@@ -52,30 +71,14 @@ def add_commands(app: typer.Typer) -> None:
 def check(
     product: Path = typer.Argument(..., help="The product's directory."),
     release: Path = typer.Option(..., "--release", help="The release that was built from it."),
-    vendor: Path | None = typer.Option(
-        None, "--vendor", help="Its directory: repository, root of trust and the gate's key."
-    ),
-    repository: Path | None = typer.Option(
-        None, "--repository", help="public/repository with the releases before it."
-    ),
-    root: Path | None = typer.Option(
-        None, "--root", help="The root of trust; trust/root.json of the vendor by default."
-    ),
-    key: Path | None = typer.Option(
-        None, "--key", help="The gate's key, which signs what it found into the release."
-    ),
-    advisories: Path | None = typer.Option(
-        None, "--advisories", help="The store that `release advisories` filled."
-    ),
-    advisories_age: float = typer.Option(
-        7.0, min=0.0, max=365.0, help="Days: data on vulnerabilities older than this is stale."
-    ),
-    tests: Path | None = typer.Option(
-        None, "--tests", help="JUnit result of the product's own tests."
-    ),
-    sarif: Path | None = typer.Option(
-        None, "--sarif", help="Also write SARIF 2.1.0, for code hosts and editors."
-    ),
+    vendor: Path | None = _VENDOR,
+    repository: Path | None = _REPOSITORY,
+    root: Path | None = _ROOT,
+    key: Path | None = _KEY,
+    advisories: Path | None = _ADVISORIES,
+    advisories_age: float = _AGE,
+    tests: Path | None = _TESTS,
+    sarif: Path | None = _SARIF,
     json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
     """May this release be signed? Status 0: yes, 1: no, 3: something could not be looked at."""

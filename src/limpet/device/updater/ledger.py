@@ -15,9 +15,9 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from limpet.errors import Rejected
-from limpet.storage import read_bounded, write_atomic
-from limpet.wire.codec import Message, Moment, decode_json, encode_json
+from limpet.device.updater.records import load_or_begin
+from limpet.storage import write_atomic
+from limpet.wire.codec import Message, Moment, encode_json
 from limpet.wire.release import Count
 
 __all__ = [
@@ -60,7 +60,6 @@ LEASE_BYTES = 4 << 20
 """Written down at a time: one fsync for four groups of an image, and what a power cut costs."""
 
 MAX_FILES = 16
-_LEDGER_BYTES = 64 << 10
 _SET_BACK = timedelta(hours=1)  # a clock is corrected by less all the time
 
 
@@ -154,17 +153,8 @@ def is_refused(ledger: Ledger, path: str, *, metadata: str) -> int | None:
 
 
 def load_ledger(file: Path) -> tuple[Ledger, str]:
-    """The record, and a warning if it was damaged and is begun anew. Raises `Unavailable`.
-
-    Only this process writes it, atomically: what damages it is a disk, and that stops no update.
-    """
-    if not file.exists():
-        return Ledger(), ""
-    try:
-        data = read_bounded(file, max_bytes=_LEDGER_BYTES)
-        return decode_json(data, Ledger, max_bytes=_LEDGER_BYTES), ""
-    except Rejected as error:
-        return Ledger(), f"{file.name} was damaged: {error.message}"
+    """The record, and a warning if it was damaged and is begun anew. Raises `Unavailable`."""
+    return load_or_begin(file, Ledger)
 
 
 def save_ledger(file: Path, ledger: Ledger) -> None:

@@ -14,9 +14,9 @@ import msgspec
 from msgspec import Meta
 
 from limpet.device.link.messages import BootRecord
-from limpet.errors import Rejected
-from limpet.storage import read_bounded, write_atomic
-from limpet.wire.codec import Message, Moment, decode_json, encode_json
+from limpet.device.updater.records import load_or_begin
+from limpet.storage import write_atomic
+from limpet.wire.codec import Message, Moment, encode_json
 from limpet.wire.release import Digest, Version
 
 __all__ = [
@@ -39,7 +39,6 @@ UNREACHABLE = "vendor-unreachable"
 MAX_UNREACHABLE_TRIES = 3
 MAX_FAILED = 32
 MAX_REPORTED = 32
-_PROGRESS_BYTES = 64 << 10
 
 
 class Attempt(Message, frozen=True, kw_only=True, omit_defaults=True):
@@ -95,13 +94,7 @@ def load_progress(file: Path) -> tuple[Progress, str]:
 
     What is lost with it is only the memory of failures and reports already made.
     """
-    if not file.exists():
-        return Progress(), ""
-    try:
-        data = read_bounded(file, max_bytes=_PROGRESS_BYTES)
-        return decode_json(data, Progress, max_bytes=_PROGRESS_BYTES), ""
-    except Rejected as error:
-        return Progress(), f"{file.name} was damaged: {error.message}"
+    return load_or_begin(file, Progress)
 
 
 def save_progress(file: Path, progress: Progress) -> None:
