@@ -3,6 +3,7 @@
 Owns the options that name drawer, keys and passphrase, and how a signature is shown.
 """
 
+import dataclasses
 import functools
 import inspect
 import os
@@ -15,6 +16,8 @@ from typing import Annotated
 import msgspec
 import typer
 
+from limpet.cli._secrets import secret_from
+from limpet.crypto.token_keys import is_token_uri
 from limpet.errors import Unavailable
 from limpet.release import Signed, SigningOrder, default_keys
 
@@ -25,34 +28,51 @@ __all__ = ["SignedShown", "Signer", "print_signed", "show_signed", "takes_signer
 class Signer:
     """Who signs, as the five options of every signing command say it."""
 
-    offline: Annotated[Path, typer.Option(help="The drawer with the release keys.")]
-    repository: Annotated[Path, typer.Option(help="The current public/repository.")]
+    offline: Annotated[Path | None, typer.Option(help="The drawer with the release keys.")] = None
+    repository: Annotated[Path | None, typer.Option(help="The current public/repository.")] = None
     root: Annotated[
         Path | None,
         typer.Option(help="The root of trust; trust/root.json beside the drawer by default."),
     ] = None
     key: Annotated[
         list[Path] | None,
-        typer.Option(help="Sign with this key (repeatable); default: the drawer's."),
+        typer.Option(
+            help="Sign with this key, a file or a pkcs11: URI (repeatable); default: the drawer's."
+        ),
     ] = None
     passphrase_env: Annotated[
         str | None,
         typer.Option(help="Take the keys' passphrase from this variable, do not ask."),
     ] = None
+    pin_env: Annotated[
+        str | None, typer.Option(help="Take a token's PIN from this variable, do not ask.")
+    ] = None
 
     def order(self, model: str) -> SigningOrder:
         """What signs for `model`. Raises `Unavailable` where there is no key or no passphrase."""
-        keys = tuple(self.key or default_keys(self.offline, model))
+        keys = tuple(self.key or (default_keys(self.offline, model) if self.offline else ()))
+        if not keys and self.offline is None:
+            raise typer.BadParameter("say --offline DIR, or --key KEY", param_hint="--offline")
         if not keys:
             raise Unavailable(
                 f"no release key of {model} in {self.offline}", hint="name one: --key FILE"
             )
-        return SigningOrder(
-            repository=self.repository,
-            root=self.root or self.offline.parent / "trust" / "root.json",
+        files = tuple(key for key in keys if not is_token_uri(str(key)))
+        return dataclasses.replace(
+            self.draft_order(),
             keys=keys,
-            passphrase=_passphrase(keys, self.passphrase_env),
+            passphrase=_passphrase(files, self.passphrase_env),
+            pin=secret_from(self.pin_env, what="PIN", option="--pin-env"),
         )
+
+    def draft_order(self) -> SigningOrder:
+        """What is continued, without a key: for what others shall sign."""
+        if self.repository is None:
+            raise typer.BadParameter("it is needed", param_hint="--repository")
+        root = self.root or (self.offline.parent / "trust" / "root.json" if self.offline else None)
+        if root is None:
+            raise typer.BadParameter("say --root FILE, or --offline DIR", param_hint="--root")
+        return SigningOrder(repository=self.repository, root=root)
 
 
 def takes_signer(command: Callable[..., None]) -> Callable[..., None]:

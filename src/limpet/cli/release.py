@@ -11,7 +11,13 @@ from pathlib import Path
 import msgspec
 import typer
 
-from limpet.cli import _interface, _release_advisories, _release_check
+from limpet.cli import (
+    _interface,
+    _release_advisories,
+    _release_ceremony,
+    _release_check,
+    _release_keys,
+)
 from limpet.cli._frame import emit, make_app, progress, show_examples
 from limpet.cli._release_packages import LOCK, PLATFORM, PYTHON, WHEELS, WITHOUT, package_order
 from limpet.cli._release_signing import Signer, print_signed, show_signed, takes_signer
@@ -27,6 +33,8 @@ from limpet.release import (
     Revocation,
     add_deltas,
     build_release,
+    draft_revocation,
+    draft_support,
     load_built,
     load_olds,
     publish,
@@ -50,6 +58,8 @@ app = make_app(
 
 _release_check.add_commands(app)
 _release_advisories.add_commands(app)
+_release_ceremony.add_commands(app)
+app.add_typer(_release_keys.app, name="key")
 
 _DAY = 86400
 _EMERGENCY_DAYS = 1 / 24
@@ -61,6 +71,8 @@ _ahead = typer.Option(
 _emergency = typer.Option(
     False, help="An hour from first to last, in any steps: no --minimum-days, --largest-step."
 )
+_request = typer.Option(None, help="Sign nothing: make a request for signers elsewhere.")
+_out_or_file = typer.Argument(..., metavar="OUT|FILE", help="A release's directory, or a request.")
 _out_argument = typer.Argument(..., metavar="OUT", help="The release's directory.")
 _hardware = typer.Option(
     None, help="For this hardware only (repeatable); default: all of the design file."
@@ -199,17 +211,24 @@ def delta(
 
 @app.command(
     epilog=show_examples(
-        "limpet release sign out --offline vendor/offline --repository vendor/public/repository"
+        "limpet release sign out --offline vendor/offline --repository vendor/public/repository",
+        "limpet release sign 1.2.0.request --key mine.pem --key mine-pq.pem",
     )
 )
 @takes_signer
 def sign(
-    out: Path = _out_argument,
+    out: Path = _out_or_file,
+    yes: bool = typer.Option(False, "--yes", help="Sign a request without being asked."),
+    again: bool = typer.Option(False, "--again", help="Though its version was signed otherwise."),
     *,
     signer: Signer,
     json: bool = _json,
 ) -> None:
-    """Sign the release with the offline keys; the next signer runs it on the same directory."""
+    """Sign a release beside the drawer, or a request on a machine of one's own, which takes a
+    --key and the root.json beside it. The next signer runs it on the same."""
+    if out.is_file():
+        _release_ceremony.sign_file(out, signer, holders=False, yes=yes, again=again, json=json)
+        return
     built = load_built(out)
     signed = sign_release(out, signer.order(built.manifest.model), now=datetime.now(UTC))
     emit(show_signed(signed), json=json, human=print_signed)
@@ -247,6 +266,7 @@ def support(
     after: AfterSupport = typer.Option(
         AfterSupport.KEEPS_WORKING_LOCALLY, help="What a device does afterwards."
     ),
+    request: Path | None = _request,
     *,
     signer: Signer,
     json: bool = _json,
@@ -257,6 +277,10 @@ def support(
     statement = SupportStatement(
         model=model, until=end.replace(tzinfo=UTC), after=after, text=text, issued_at=now
     )
+    if request is not None:
+        draft = draft_support(statement, out, signer.draft_order(), now=now)
+        _release_ceremony.request_for(draft, request, signer, json=json)
+        return
     signed = sign_support(statement, out, signer.order(model), now=now)
     emit(show_signed(signed), json=json, human=print_signed)
 
@@ -272,19 +296,33 @@ def revoke(
     version: str = typer.Argument(..., help="As 1.1.0."),
     model: str = typer.Option(..., help="The model of the release."),
     out: Path = typer.Option(..., "--out", help="A directory for the signed revocation."),
+    request: Path | None = _request,
     *,
     signer: Signer,
     json: bool = _json,
 ) -> None:
     """Take the offline signature off a release that must never run; publish it like a release."""
     revocation = Revocation(model=model, version=version)
+    if request is not None:
+        draft = draft_revocation(revocation, out, signer.draft_order(), now=datetime.now(UTC))
+        _release_ceremony.request_for(draft, request, signer, json=json)
+        return
     signed = sign_revocation(revocation, out, signer.order(model), now=datetime.now(UTC))
     emit(show_signed(signed), json=json, human=print_signed)
 
 
-@app.command(epilog=show_examples("limpet release show out"))
-def show(out: Path = _out_argument, json: bool = _json) -> None:
-    """What a release's directory holds."""
+@app.command(
+    epilog=show_examples("limpet release show out", "limpet release show FILE --root root.json")
+)
+def show(
+    out: Path = _out_or_file,
+    root: Path | None = typer.Option(None, "--root", help="Of a request: your root of trust."),
+    json: bool = _json,
+) -> None:
+    """What a release's directory holds, or what a request asks to sign."""
+    if out.is_file():
+        _release_ceremony.show_file(out, root, holders=False, json=json)
+        return
     emit(show_release(load_built(out)), json=json, human=print_release)
 
 

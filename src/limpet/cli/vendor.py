@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 import typer
 
-from limpet.cli import _vendor_models
+from limpet.cli import _vendor_models, _vendor_root
 from limpet.cli._drawer import OFFLINE, PASSPHRASE_ENV, Renewed, read_passphrase
 from limpet.cli._frame import emit, make_app, print_table, progress, show_examples
 from limpet.crypto.suites import SuiteId, find_suite
@@ -34,6 +34,7 @@ app = make_app(
 )
 
 app.add_typer(_vendor_models.app, name="model")
+app.add_typer(_vendor_root.app, name="root")
 
 _directory = typer.Argument(..., metavar="DIR", help="The vendor's directory.")
 _json_option = typer.Option(False, "--json", help="Print JSON.")
@@ -121,16 +122,21 @@ def _renew(
 def renew(
     directory: Path = _directory,
     offline: Path | None = OFFLINE,
+    service: bool = typer.Option(
+        False, "--service", help="The service's certificate alone: several people hold root."
+    ),
     passphrase_env: str = PASSPHRASE_ENV,
     json: bool = _json_option,
 ) -> None:
     """Once a year, with the drawer open: renew root, targets and the service's certificate."""
     from limpet.vendor.repository.renewal import renew as renew_offline_roles
+    from limpet.vendor.repository.renewal import renew_service
 
     def human(done: Renewed) -> None:
         print(f"renewed; do it again before {done.expires:%Y-%m-%d}, and restart the service now")
 
-    done = _renew(renew_offline_roles, directory, offline, passphrase_env)
+    sign = renew_service if service else renew_offline_roles
+    done = _renew(sign, directory, offline, passphrase_env)
     emit(done, json=json, human=human)
 
 

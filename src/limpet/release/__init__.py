@@ -5,17 +5,22 @@ the offline role `releases/<model>`. Never holds an online key, and publishes on
 by handing files to the vendor's repository, which verifies them again.
 """
 
-from ._build import BuildOrder, Built, build_release, load_built, load_manifest
+from ._build import METADATA_FILE, BuildOrder, Built, build_release, load_built, load_manifest
 from ._delta import OldRelease
 from ._forms import Form
 from ._interface import compare_releases
+from ._keys import fingerprint, load_public_key, make_key, open_signer, public_pem, roles_naming
 from ._olds import LAST, add_deltas, load_olds
 from ._publish import publish
 from ._signing import (
+    Draft,
     Revocation,
     Signed,
     SigningOrder,
     default_keys,
+    draft_release,
+    draft_revocation,
+    draft_support,
     sign_release,
     sign_revocation,
     sign_support,
@@ -24,8 +29,10 @@ from ._tree import assemble_tree
 
 __all__ = [
     "LAST",
+    "METADATA_FILE",
     "BuildOrder",
     "Built",
+    "Draft",
     "Form",
     "OldRelease",
     "Revocation",
@@ -36,10 +43,19 @@ __all__ = [
     "build_release",
     "compare_releases",
     "default_keys",
+    "draft_release",
+    "draft_revocation",
+    "draft_support",
+    "fingerprint",
     "load_built",
     "load_manifest",
     "load_olds",
+    "load_public_key",
+    "make_key",
+    "open_signer",
+    "public_pem",
     "publish",
+    "roles_naming",
     "sign_release",
     "sign_revocation",
     "sign_support",

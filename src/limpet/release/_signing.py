@@ -1,39 +1,48 @@
 """Signing: the next metadata of `releases/<model>`, by one signer after another.
 
-Owns what an offline signer's hand does. Reads a private key from a file, signs,
-forgets it. Adds one target and changes no other. Below the role's threshold the
-result is not valid yet: the next signer adds a signature to the same file.
+Owns what an offline signer's hand does beside the repository: draft what shall follow, sign it,
+forget the key. Changes one target and no other. Below the role's threshold the result is not valid
+yet: the next signer adds a signature to the same file. Signers who are elsewhere get a request
+made from the same draft: `limpet.release.ceremony`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from securesystemslib.signer import CryptoSigner
+from securesystemslib.signer import Signer
 from tuf.api.metadata import Metadata, TargetFile, Targets
 from tuf.api.serialization import DeserializationError
 
-from limpet.crypto.keys import signing_key_from_pem
 from limpet.crypto.suites import Suite, load_suite, suite_file_in
 from limpet.errors import Rejected
 from limpet.firmware.signatures import families_of, missing_signatures
-from limpet.release._build import MANIFEST_FILE, METADATA_FILE, SUPPORT_FILE, load_built
+from limpet.release._build import MANIFEST_FILE, METADATA_FILE, SUPPORT_FILE, Built, load_built
 from limpet.release._current import CurrentReleases, load_current
 from limpet.release._gated import load_attestation
 from limpet.release._interface import newest_before, verify_interface
+from limpet.release._keys import Secret, open_signer
 from limpet.storage import make_directory, read_bounded, write_atomic
 from limpet.wire.codec import Message, encode_json
-from limpet.wire.release import MANIFEST_BYTES, ModelName, Version, manifest_path
+from limpet.wire.release import MANIFEST_BYTES, ModelName, ReleaseManifest, Version, manifest_path
 from limpet.wire.support import SupportStatement, support_path
 
 __all__ = [
+    "LIFETIME",
     "REVOCATION_FILE",
+    "VERIFICATIONS",
+    "Candidate",
+    "Draft",
     "Revocation",
     "Signed",
     "SigningOrder",
     "default_keys",
+    "draft_release",
+    "draft_revocation",
+    "draft_support",
+    "gated_target",
     "sign_release",
     "sign_revocation",
     "sign_support",
@@ -42,7 +51,6 @@ __all__ = [
 LIFETIME = timedelta(days=365)
 """Of the metadata: at least one release or renewal a year keeps devices able to update."""
 
-_KEY_BYTES = 16 << 10
 _METADATA_BYTES = 8 << 20
 
 
@@ -57,14 +65,19 @@ class Revocation(Message, frozen=True, kw_only=True):
     version: Version
 
 
+def _no_pin(token: str) -> None:
+    """Nobody is there to ask."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SigningOrder:
     """Who signs what continues what. `passphrase` is for encrypted keys, None for others."""
 
     repository: Path  # the current public/repository
     root: Path  # the root of trust that signers keep themselves
-    keys: tuple[Path, ...]  # PKCS#8 PEM, of the suite's schemes
+    keys: tuple[Path, ...] = ()  # PKCS#8 PEM, of the suite's schemes, or pkcs11: URIs
     passphrase: bytes | None = None
+    pin: Secret = _no_pin
 
     @property
     def suite(self) -> Suite:
@@ -88,50 +101,117 @@ class Signed:
         return self.signatures >= self.threshold and not self.missing
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """The next metadata of a model's releases, with the signatures that are there already."""
+
+    out: Path
+    model: str
+    current: CurrentReleases
+    path: str  # of the one target that changes
+    target: bytes | None  # what lies there; None: it is taken away
+    before: ReleaseManifest | None  # the release before this one
+    gate: str  # the SHA-256 of the gate's word, or empty
+    metadata: "Metadata[Targets]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A release that shall be signed, and what is known of it."""
+
+    built: Built
+    current: CurrentReleases
+    before: ReleaseManifest | None  # the release before it
+
+    @property
+    def path(self) -> str:
+        """Of its manifest, as a target."""
+        return manifest_path(self.built.manifest.model, self.built.manifest.version)
+
+
+def verify_unpublished(candidate: Candidate) -> None:
+    """Raise `Rejected("already-published")` for a version that exists."""
+    manifest = candidate.built.manifest
+    if candidate.path in candidate.current.targets.targets:
+        raise Rejected(
+            "already-published",
+            f"{manifest.model} {manifest.version} is published",
+            hint="build it under a new version",
+        )
+
+
+def verify_compatible(candidate: Candidate) -> None:
+    """Raise `Rejected("interface-change")` where it breaks the interface and does not say so."""
+    verify_interface(candidate.before, candidate.built.manifest)
+
+
+VERIFICATIONS: Sequence[Callable[[Candidate], None]] = (verify_unpublished, verify_compatible)
+"""What a release passes before anybody is asked to sign it, in this order. Each raises
+`Rejected`."""
+
+
+def draft_release(out: Path, order: SigningOrder, *, now: datetime) -> Draft:
+    """The next metadata with the release in `out`, which has passed `VERIFICATIONS`.
+
+    Raises as they do, as `load_built` and `load_current`, and `Rejected("ungated")` for one that no
+    gate has passed.
+    """
+    built = load_built(out)
+    model, version = built.manifest.model, built.manifest.version
+    data = read_bounded(out / MANIFEST_FILE, max_bytes=MANIFEST_BYTES)
+    current = _current(order, model)
+    published = {name: one.hashes["sha256"] for name, one in current.targets.targets.items()}
+    before = newest_before(order.repository, published, model=model, version=version)
+    candidate = Candidate(built=built, current=current, before=before)
+    for verify in VERIFICATIONS:
+        verify(candidate)
+    gate = load_attestation(out, order.root.parent, manifest_sha256=built.manifest_sha256)
+    change = _Change(candidate.path, data, gate)
+    return _draft(out, model, current, change, now, before=before)
+
+
+def draft_support(
+    statement: SupportStatement, out: Path, order: SigningOrder, *, now: datetime
+) -> Draft:
+    """Write `out/support.json`; the next metadata that holds it. Raises as `load_current`."""
+    current = _current(order, statement.model)
+    make_directory(out)
+    data = encode_json(statement)
+    write_atomic(out / SUPPORT_FILE, data, mode=0o644)
+    return _draft(out, statement.model, current, _Change(support_path(statement.model), data), now)
+
+
+def draft_revocation(
+    revocation: Revocation, out: Path, order: SigningOrder, *, now: datetime
+) -> Draft:
+    """Write `out/revocation.json`; the next metadata, which signs that release no more.
+
+    Raises `Rejected("unknown-release")` if it is not signed now, and as `load_current`.
+    """
+    model, version = revocation.model, revocation.version
+    current = _current(order, model)
+    path = manifest_path(model, version)
+    if path not in current.targets.targets:
+        raise Rejected("unknown-release", f"{model} {version} is not published")
+    make_directory(out)
+    write_atomic(out / REVOCATION_FILE, encode_json(revocation), mode=0o644)
+    return _draft(out, model, current, _Change(path, None), now)
+
+
 def sign_release(out: Path, order: SigningOrder, *, now: datetime) -> Signed:
     """Add the release in `out` to the next metadata, and sign it into `out/releases.json`.
 
     Raises `Rejected("weak-key")` for a key of a scheme that no device accepts,
-    `Rejected("wrong-key")` for one that the role does not name,
-    `Rejected("already-published")` for a version that exists, `Rejected("interface-change")`
-    for one that breaks the interface of the version before and does not say so,
-    `Rejected("ungated")` for one that no gate has passed, and as `load_current` does.
+    `Rejected("wrong-key")` for one that the role does not name, and as `draft_release`.
     """
-    built = load_built(out)
-    manifest = read_bounded(out / MANIFEST_FILE, max_bytes=MANIFEST_BYTES)
-    path = manifest_path(built.manifest.model, built.manifest.version)
-    current = load_current(
-        order.repository, root=order.root, model=built.manifest.model, suite=order.suite
-    )
-    if path in current.targets.targets:
-        raise Rejected(
-            "already-published",
-            f"{built.manifest.model} {built.manifest.version} is published",
-            hint="build it under a new version",
-        )
-    published = {name: one.hashes["sha256"] for name, one in current.targets.targets.items()}
-    older = newest_before(
-        order.repository,
-        published,
-        model=built.manifest.model,
-        version=built.manifest.version,
-    )
-    verify_interface(older, built.manifest)
-    gate = load_attestation(out, order.root.parent, manifest_sha256=built.manifest_sha256)
-    return _sign(out, current, _Change(path, manifest, gate), order, now)
+    return _sign(draft_release(out, order, now=now), order)
 
 
 def sign_support(
     statement: SupportStatement, out: Path, order: SigningOrder, *, now: datetime
 ) -> Signed:
     """Write `out/support.json` and the next metadata that holds it. Raises as `sign_release`."""
-    current = load_current(
-        order.repository, root=order.root, model=statement.model, suite=order.suite
-    )
-    make_directory(out)
-    data = encode_json(statement)
-    write_atomic(out / SUPPORT_FILE, data, mode=0o644)
-    return _sign(out, current, _Change(support_path(statement.model), data), order, now)
+    return _sign(draft_support(statement, out, order, now=now), order)
 
 
 def sign_revocation(
@@ -139,16 +219,45 @@ def sign_revocation(
 ) -> Signed:
     """Write `out/revocation.json` and the next metadata, which signs that release no more.
 
-    Raises `Rejected("unknown-release")` if it is not signed now, and as `sign_release`.
+    Raises as `draft_revocation` and `sign_release`.
     """
-    model, version = revocation.model, revocation.version
-    current = load_current(order.repository, root=order.root, model=model, suite=order.suite)
-    path = manifest_path(model, version)
-    if path not in current.targets.targets:
-        raise Rejected("unknown-release", f"{model} {version} is not published")
-    make_directory(out)
-    write_atomic(out / REVOCATION_FILE, encode_json(revocation), mode=0o644)
-    return _sign(out, current, _Change(path, None), order, now)
+    return _sign(draft_revocation(revocation, out, order, now=now), order)
+
+
+def _current(order: SigningOrder, model: str) -> CurrentReleases:
+    return load_current(order.repository, root=order.root, model=model, suite=order.suite)
+
+
+def _draft(
+    out: Path,
+    model: str,
+    current: CurrentReleases,
+    change: "_Change",
+    now: datetime,
+    *,
+    before: ReleaseManifest | None = None,
+) -> Draft:
+    """The next metadata with the change."""
+    metadata = _begun(out / METADATA_FILE, current, change, now)
+    if metadata is None:
+        metadata = Metadata(
+            Targets(
+                version=current.targets.version + 1,
+                spec_version=current.targets.spec_version,
+                expires=(now + LIFETIME).replace(microsecond=0),
+                targets=change.of(current),
+            )
+        )
+    return Draft(
+        out=out,
+        model=model,
+        current=current,
+        path=change.path,
+        target=change.target,
+        before=before,
+        gate=change.gate,
+        metadata=metadata,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,45 +273,34 @@ class _Change:
         targets = current.targets.targets
         changed = {name: file for name, file in targets.items() if name != self.path}
         if self.target is not None:
-            changed[self.path] = TargetFile.from_data(self.path, self.target, ["sha256"])
-            if self.gate:
-                changed[self.path].unrecognized_fields["custom"] = {"gate": self.gate}
+            changed[self.path] = gated_target(self.path, self.target, self.gate)
         return changed
 
 
-def _sign(
-    out: Path,
-    current: CurrentReleases,
-    change: _Change,
-    order: SigningOrder,
-    now: datetime,
-) -> Signed:
-    """The next metadata with the change."""
-    signers = [_load_signer(key, current, order) for key in order.keys]
+def gated_target(path: str, data: bytes, gate: str) -> TargetFile:
+    """What metadata says of `data`, with the SHA-256 of the gate's word on it, if there is one."""
+    target = TargetFile.from_data(path, data, ["sha256"])
+    if gate:
+        target.unrecognized_fields["custom"] = {"gate": gate}
+    return target
+
+
+def _sign(draft: Draft, order: SigningOrder) -> Signed:
+    signers = [_load_signer(key, draft.current, order) for key in order.keys]
     if not signers:
         raise Rejected("wrong-key", "no key to sign with", hint="name one: --key FILE")
-    metadata = _begun(out / METADATA_FILE, current, change, now)
-    if metadata is None:
-        current.targets.targets = change.of(current)
-        current.targets.version += 1
-        current.targets.expires = (now + LIFETIME).replace(microsecond=0)
-        metadata = Metadata(current.targets)
+    metadata, role = draft.metadata, draft.current.role
     for signer in signers:
         metadata.sign(signer, append=True)
-    write_atomic(out / METADATA_FILE, metadata.to_bytes(), mode=0o644)
+    write_atomic(draft.out / METADATA_FILE, metadata.to_bytes(), mode=0o644)
+    families = families_of(role.name, order.suite)
+    missing = missing_signatures(draft.current.delegator, role.name, metadata, families=families)
     return Signed(
-        out / METADATA_FILE,
+        draft.out / METADATA_FILE,
         metadata.signed.version,
         len(metadata.signatures),
-        current.role.threshold,
-        tuple(
-            missing_signatures(
-                current.delegator,
-                current.role.name,
-                metadata,
-                families=families_of(current.role.name, order.suite),
-            )
-        ),
+        role.threshold,
+        tuple(missing),
     )
 
 
@@ -229,26 +327,16 @@ def _begun(
     return metadata if fits else None
 
 
-def _load_signer(file: Path, current: CurrentReleases, order: SigningOrder) -> CryptoSigner:
-    pem = read_bounded(file, max_bytes=_KEY_BYTES)
-    passphrase = _needed(pem, order.passphrase)
-    try:
-        key = signing_key_from_pem(pem, passphrase=passphrase, suite=order.suite)
-        signer = CryptoSigner(key)
-    except Rejected as error:
-        raise Rejected(error.reason, f"{file}: {error.message}", hint=error.hint) from error
+def _load_signer(key: Path, current: CurrentReleases, order: SigningOrder) -> Signer:
+    signer = open_signer(
+        str(key), passphrase=lambda name: order.passphrase, pin=order.pin, suite=order.suite
+    )
     if signer.public_key.keyid not in current.role.keyids:
-        raise Rejected("wrong-key", f"{file} may not sign for {current.role.name}")
+        raise Rejected("wrong-key", f"{key} may not sign for {current.role.name}")
     return signer
-
-
-def _needed(pem: bytes, passphrase: bytes | None) -> bytes | None:
-    """The passphrase, for a key that has one."""
-    return passphrase if b"ENCRYPTED" in pem else None
 
 
 def default_keys(offline: Path, model: str) -> Sequence[Path]:
     """The keys in the drawer for `model`: `releases-<model>.pem`, `releases-<model>-*.pem`."""
-    return sorted(
-        [*offline.glob(f"releases-{model}.pem"), *offline.glob(f"releases-{model}-*.pem")]
-    )
+    found = [*offline.glob(f"releases-{model}.pem"), *offline.glob(f"releases-{model}-*.pem")]
+    return sorted(file for file in found if not file.name.endswith(".pub.pem"))

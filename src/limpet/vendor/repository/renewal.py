@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from limpet.crypto.certificates import issue_service, load_issuer
+from limpet.crypto.chains import load_certificates
 from limpet.crypto.keys import tls_key_from_pem
 from limpet.errors import naming
 from limpet.storage import read_bounded, write_atomic
@@ -17,7 +18,7 @@ from ._lifetimes import ROOT, TARGETS
 from ._metadata import load_drawer_signers, renewed, sign_metadata
 from ._repository import Repository
 
-__all__ = ["renew"]
+__all__ = ["renew", "renew_service"]
 
 PEM_BYTES = 64 << 10
 ADVICE = "restore it from a backup of the drawer and of online/"
@@ -42,6 +43,17 @@ def renew(home: Home, *, offline: Path, now: datetime, passphrase: bytes | None 
     write_atomic(home.trust / "root.json", signed_root, mode=PUBLIC_FILE)
     write_atomic(home.online / "service.pem", chain, mode=PUBLIC_FILE)
     return min(root.expires, targets.expires)
+
+
+def renew_service(
+    home: Home, *, offline: Path, now: datetime, passphrase: bytes | None = None
+) -> datetime:
+    """Give the service a new certificate, and touch nothing else: for a vendor whose root several
+    people hold. Needs the service root's key alone. Returns when it ends. Raises `Unavailable` or
+    `Rejected`."""
+    chain = _next_certificate(home, offline, now, passphrase)
+    write_atomic(home.online / "service.pem", chain, mode=PUBLIC_FILE)
+    return load_certificates(chain)[0].not_valid_after_utc
 
 
 def _next_certificate(home: Home, offline: Path, now: datetime, passphrase: bytes | None) -> bytes:

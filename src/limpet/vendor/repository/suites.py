@@ -137,10 +137,11 @@ def _make_keys(
     """A key file of each family that a holder has no key of; one from a cut is used again."""
     made = []
     for holder in holders:
-        schemes = {holder.keys[keyid].scheme for keyid in holder.role.keyids}
+        if any(_lacks(holder, family) for family in suite.firmware.offline):
+            _verify_alone(holder)
         for family in suite.firmware.offline:
             file = key_file(offline, holder.stem, family[0])
-            if schemes.isdisjoint(family) and not file.exists():
+            if _lacks(holder, family) and not file.exists():
                 key = generate_signing_key(family[0])
                 write_atomic(file, key_to_pem(key, passphrase=passphrase))
                 made.append(file)
@@ -156,6 +157,10 @@ def _rename_keys(
     changed = False
     for holder in holders:
         before = list(holder.role.keyids)
+        schemes = {holder.keys[keyid].scheme for keyid in before}
+        if schemes <= kept and not any(schemes.isdisjoint(family) for family in rules.offline):
+            continue  # it names what the suite asks for: by a ceremony, or by the one before a cut
+        _verify_alone(holder)
         keys = {
             signer.public_key.keyid: signer.public_key
             for signer in load_drawer_signers(offline, holder.stem, passphrase=passphrase)
@@ -165,12 +170,15 @@ def _rename_keys(
         after = [*known, *(k for k in keys if k not in known)]
         if after == before:
             continue
-        _verify_alone(holder)
         holder.keys.update(keys)
         holder.role.keyids = after
         holder.role.threshold = len(after)
         changed = True
     return changed
+
+
+def _lacks(holder: _Holder, family: Sequence[str]) -> bool:
+    return {holder.keys[keyid].scheme for keyid in holder.role.keyids}.isdisjoint(family)
 
 
 def _verify_alone(holder: _Holder) -> None:
@@ -180,5 +188,5 @@ def _verify_alone(holder: _Holder) -> None:
         raise Rejected(
             "by-hand",
             f"several people hold {holder.stem}: each makes a key of their own",
-            hint="docs/cryptography.md says what the next root and targets must name",
+            hint="limpet vendor root propose names their keys; then run this again",
         )
