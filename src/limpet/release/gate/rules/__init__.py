@@ -5,11 +5,13 @@ Owns the order in which they run and are shown.
 
 from limpet.release.gate._rule import Rule
 
-from . import design_whole, support_covers
+from . import crypto_standard, design_whole, secrets_absent, support_covers
 
 __all__ = ["RULES"]
 
 RULES: tuple[Rule, ...] = (
     design_whole.RULE,
+    secrets_absent.RULE,
+    crypto_standard.RULE,
     support_covers.RULE,
 )

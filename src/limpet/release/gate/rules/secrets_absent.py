@@ -1,0 +1,36 @@
+"""secrets-absent: no private key, token or password lies in the source or in the image."""
+
+from limpet.release.gate._rule import Fault, Finding, Rule, judged
+from limpet.release.gate._scanning import Scanned, scan_image, scan_source
+from limpet.release.gate._subject import Subject
+from limpet.source import find_secrets
+
+__all__ = ["RULE", "judge"]
+
+_PARTS = ("app", "trust", "packages")
+
+
+def judge(subject: Subject) -> Finding:
+    """Source and image; keys that a test made for itself belong into its own process."""
+    source = list(scan_source(subject))
+    image = [file for part in _PARTS for file in scan_image(subject, part)]
+    faults = [*_faults(source), *_faults(image)]
+    return judged(tuple(faults), f"{len(source)} files of the source, {len(image)} of the image")
+
+
+def _faults(files: list[Scanned]) -> list[Fault]:
+    return [
+        Fault(spot.what, file.where, spot.line)
+        for file in files
+        for spot in find_secrets(file.name, file.data)
+    ]
+
+
+RULE = Rule(
+    id="secrets-absent",
+    title="No private key, token or password lies in the source or in the image",
+    reason="A secret that every device carries is no secret: who has one device has it.",
+    statements=("R2.1b", "R2.2.5a", "R2.5a"),
+    hint="take it out, make a new one (the old one is spent), and let each device make its own",
+    judge=judge,
+)
