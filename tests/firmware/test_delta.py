@@ -152,3 +152,40 @@ def test_a_group_can_be_asked_for_again() -> None:
     data, delta = load("good-two-segments")
     reader = DeltaReader(delta, make_image(NEW, LISTED["groups"]), Memory(data).read, Memory(OLD))
     assert [reader.read(number) for number in (0, 1, 0, 1)] == [NEW[:4096], NEW[4096:]] * 2
+
+
+def test_a_group_that_cannot_be_made_costs_none_before_it() -> None:
+    """The next group is made while this one is hashed: what is wrong with it is told of it."""
+    data, delta = load("good-one-segment")
+    other = OLD[:5500] + bytes([OLD[5500] ^ 1]) + OLD[5501:]
+    image = make_image(NEW, LISTED["groups"])
+    reader = DeltaReader(delta, image, Memory(data).read, Memory(other))
+    assert reader.read(0) == NEW[:4096]
+    with pytest.raises(Rejected, match="other bytes than those that were signed"):
+        reader.read(1)
+
+
+def test_an_old_image_that_fails_ahead_is_told_of_the_group_that_needs_it() -> None:
+    data, delta = load("good-one-segment")
+
+    class Bad(Memory):
+        def read(self, offset: int, length: int) -> bytes:
+            if offset >= 5000:
+                raise Rejected("unreadable-slot", "a bad sector")
+            return super().read(offset, length)
+
+    image = make_image(NEW, LISTED["groups"])
+    reader = DeltaReader(delta, image, Memory(data).read, Bad(OLD))
+    assert reader.read(0) == NEW[:4096]
+    with pytest.raises(Rejected, match="a bad sector"):
+        reader.read(1)
+
+
+def test_the_network_is_never_asked_ahead() -> None:
+    data, delta = load("good-two-segments")
+    wire = Memory(data)
+    reader = DeltaReader(delta, make_image(NEW, LISTED["groups"]), wire.read, Memory(OLD))
+    reader.read(0)
+    assert max(map(sum, wire.asked)) < len(data), "a segment was fetched that nobody asked for"
+    reader.read(1)
+    assert max(map(sum, wire.asked)) == len(data)

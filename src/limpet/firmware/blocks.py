@@ -1,26 +1,26 @@
 """Writing a block image onto a slot that is a device, group by group, resumed after any cut.
 
-Owns the journal and the order: verify, write, fsync, journal; where groups come fast, several
-of them share one fsync and one line of the journal. At the end everything is read
-back and compared group by group; whoever takes the slot over reads it from the medium. A slot is
+Owns the journal, and what of it is believed: what this call wrote was read back before it was
+journalled (`limpet.firmware.medium`), what an earlier one wrote is read back at the end and
+compared with the signed hashes. Whoever takes the slot over reads all from the medium. A slot is
 a block device, or a file in its place. The old firmware of *this* slot is gone from the first
 group on: the other slot is what runs meanwhile. A device in use (mounted, mapped) is not opened.
 """
 
-import errno
 import hashlib
 import os
 import stat
-import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
-from limpet.errors import LimpetError, Rejected, Unavailable
+from limpet.errors import Rejected, Unavailable
 from limpet.firmware.image import ReadGroup, ReadRange, group_reader
 from limpet.firmware.installation import Progress, verify_description
+from limpet.firmware.medium import Medium, read_into
 from limpet.firmware.verity import BLOCK, hash_offset
 from limpet.storage import read_bounded, remove_durably, write_atomic
 from limpet.wire.codec import Message, decode_json
@@ -29,9 +29,6 @@ from limpet.wire.release import Digest, Group, Image
 __all__ = ["install_blocks", "verify_device"]
 
 _JOURNAL_BYTES = 4 << 10
-_CHECKPOINT_SECONDS = 0.5
-_CHECKPOINT_GROUPS = 16
-"""After whichever comes first, what is written is made durable: a power cut costs no more."""
 
 
 class _Journal(Message, frozen=True, kw_only=True):
@@ -62,7 +59,8 @@ def install_blocks(
             done = _journalled(journal, image)
             read = read_group or group_reader(image, read_range)
             _write(descriptor, image, read, done, journal, on_progress)
-            _read_back(descriptor, image, device)
+            if done:  # by an earlier call: the journal may claim what a power cut took
+                _read_back(descriptor, image.groups[:done], device)
         except Rejected as error:
             if error.reason == "tampered-blocks":
                 remove_durably(journal)  # it lied, or the medium does: begin anew next time
@@ -81,7 +79,7 @@ def verify_device(device: Path, image: Image) -> None:
         descriptor = _open(device, os.O_RDONLY)
         try:
             _verify_size(descriptor, image, device)
-            _read_back(descriptor, image, device)
+            _read_back(descriptor, image.groups, device)
         finally:
             os.close(descriptor)
     except OSError as error:
@@ -134,54 +132,26 @@ def _write(
     on_progress: Progress | None,
 ) -> None:
     offset = sum(group.size for group in image.groups[:done])
-    total, durable, since = len(image.groups), done, time.monotonic()
-    written = done
-    try:
-        for number, group in enumerate(image.groups[done:], start=done + 1):
-            _put(descriptor, read_group(number - 1), offset)
-            offset, written = offset + group.size, number
-            waited = time.monotonic() - since
-            if waited >= _CHECKPOINT_SECONDS or written - durable >= _CHECKPOINT_GROUPS:
-                _checkpoint(descriptor, image, written, journal)
-                durable, since = written, time.monotonic()
+    key = _key(image)
+
+    def keep(groups: int) -> None:
+        write_atomic(journal, msgspec.json.encode(_Journal(blocks_sha256=key, groups=groups)))
+
+    with Medium(descriptor, offset=offset, groups=done, journal=keep) as medium:
+        for index in range(done, len(image.groups)):
+            medium.put(read_group(index))
             if on_progress is not None:
-                on_progress(number, total)
-    except LimpetError:
-        # A peer that goes away costs nothing of what it has sent. Not after an error of the medium:
-        # a second fsync(2) would not tell it again.
-        _checkpoint(descriptor, image, written, journal)
-        raise
-    if written > durable:
-        _checkpoint(descriptor, image, written, journal)
+                on_progress(index + 1, len(image.groups))
+        medium.settle()
 
 
-def _checkpoint(descriptor: int, image: Image, groups: int, journal: Path) -> None:
-    """The journal never claims what is not on the medium."""
-    os.fsync(descriptor)
-    write_atomic(journal, msgspec.json.encode(_Journal(blocks_sha256=_key(image), groups=groups)))
-
-
-def _put(descriptor: int, data: bytes, offset: int) -> None:
-    os.lseek(descriptor, offset, os.SEEK_SET)  # a role may use no pwrite(2)
-    view = memoryview(data)
-    while view:
-        written = os.write(descriptor, view)
-        if written == 0:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        view = view[written:]
-
-
-def _read_back(descriptor: int, image: Image, device: Path) -> None:
-    os.fsync(descriptor)
+def _read_back(descriptor: int, groups: Sequence[Group], device: Path) -> None:
+    """That the device begins with `groups`, from the medium and not from a cache."""
+    size, buffer = sum(group.size for group in groups), bytearray()
+    os.posix_fadvise(descriptor, 0, size, os.POSIX_FADV_DONTNEED)  # a length of 0 would be all
     os.lseek(descriptor, 0, os.SEEK_SET)
-    for group in image.groups:
-        if not _holds(descriptor, group):
+    for group in groups:
+        if len(buffer) != group.size:
+            buffer = bytearray(group.size)
+        if hashlib.sha256(read_into(buffer, descriptor)).hexdigest() != group.sha256:
             raise Rejected("tampered-blocks", f"slot {device.name} does not hold what was signed")
-
-
-def _holds(descriptor: int, group: Group) -> bool:
-    found, left = hashlib.sha256(), group.size
-    while left and (block := os.read(descriptor, left)):
-        found.update(block)
-        left -= len(block)
-    return found.hexdigest() == group.sha256

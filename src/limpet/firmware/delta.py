@@ -14,6 +14,7 @@ signed hash of the full image's group, so a delta can save bytes and never chang
 import hashlib
 import lzma
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -139,18 +140,26 @@ class SegmentReader:
 
         Raises `Rejected("bad-delta")` and as `old.read`.
         """
-        made, done = bytearray(), 0  # not a list: a million instructions of one byte are legal
+        made, piece, done = bytearray(), b"", 0  # no list: a million pieces of one byte are legal
+        code, at, origin = self._code, self._at, self._begins + self._shift
         while done < size:
-            word, self._at = _varint(self._code, self._at)
+            made += piece
+            word, at = _varint(code, at)
             kind, length = word & 3, word >> 2
             if not 0 < length <= size - done:
                 raise _bad("an instruction leaves its group")
             if kind in (COPY, PATCH):
-                turn, self._at = _varint(self._code, self._at)
-                self._shift += (turn >> 1) ^ -(turn & 1)
-            made += self._make_piece(kind, self._begins + done + self._shift, length, old)
+                turn, at = _varint(code, at)
+                origin += (turn >> 1) ^ -(turn & 1)
+                piece = self._make_old(kind, origin + done, length, old)
+            else:
+                piece = self._make_new(kind, length, old)
             done += length
+        self._at, self._shift = at, origin - self._begins
         self._begins += size
+        if not made:
+            return piece  # most groups are one: it is not copied again
+        made += piece
         return bytes(made)
 
     def finish(self) -> None:
@@ -159,15 +168,17 @@ class SegmentReader:
         if used != (len(self._code), len(self._literals), len(self._differences)):
             raise _bad("a segment holds more than its groups need")
 
-    def _make_piece(self, kind: int, offset: int, length: int, old: OldImage | None) -> bytes:
-        """The bytes of one instruction; its streams move on, whether it is passed over or not."""
+    def _make_new(self, kind: int, length: int, old: OldImage | None) -> bytes:
+        """Bytes that are not the old image's; streams move on, if it is passed over, too."""
         if kind == ZERO:
             return bytes(length) if old is not None else b""
-        if kind == LITERAL:
-            begins, self._literal = self._literal, self._literal + length
-            if self._literal > len(self._literals):
-                raise _bad("it holds too few bytes")
-            return self._literals[begins : self._literal] if old is not None else b""
+        begins, self._literal = self._literal, self._literal + length
+        if self._literal > len(self._literals):
+            raise _bad("it holds too few bytes")
+        return self._literals[begins : self._literal] if old is not None else b""
+
+    def _make_old(self, kind: int, offset: int, length: int, old: OldImage | None) -> bytes:
+        """Old bytes, with their differences if it is a patch; as above."""
         begins = self._difference
         if kind == PATCH:
             self._difference += length
@@ -185,8 +196,30 @@ class SegmentReader:
         return add_bytes(piece, self._differences[begins : self._difference])
 
 
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A group that was made, or why it was not, while its hash is counted."""
+
+    index: int
+    data: bytes = b""
+    digest: Future[bytes] | None = None
+    error: Rejected | None = None
+
+    def verified(self, group: Group) -> bytes:
+        """Its bytes. Raises `Rejected("bad-delta")`, and as `error`."""
+        if self.error is not None or self.digest is None:
+            raise self.error or _bad("a group was not made")
+        if len(self.data) != group.size or self.digest.result().hex() != group.sha256:
+            raise _bad("it makes other bytes than those that were signed")
+        return self.data
+
+
 class DeltaReader:
-    """The groups of `image` by way of `delta`, from any group on and then in order."""
+    """The groups of `image` by way of `delta`, from any group on and then in order.
+
+    Holds a segment's streams and two groups: while one is hashed, in a thread, the next one of the
+    same segment is made. That asks the old image and never the network.
+    """
 
     def __init__(self, delta: Delta, image: Image, read_delta: ReadRange, old: OldImage) -> None:
         """Nothing is read yet. Raises `Rejected("wrong-base")` if `old` has another size."""
@@ -197,9 +230,22 @@ class DeltaReader:
         self._segment: Segment | None = None
         self._reader: SegmentReader | None = None
         self._next = 0
+        self._ahead: _Made | None = None
+        self._hashing = ThreadPoolExecutor(1, thread_name_prefix="hash")  # ends with the reader
 
     def read(self, index: int) -> bytes:
         """Group `index`, verified. Raises `Rejected("bad-delta")` and as what it reads from."""
+        made, self._ahead = self._ahead, None
+        if made is None or made.index != index:
+            made = self._make(index)
+        if made.error is None and self._reader is not None:
+            try:
+                self._ahead = self._make(self._next)
+            except Rejected as error:
+                self._ahead = _Made(self._next, error=error)
+        return made.verified(self._image.groups[index])
+
+    def _make(self, index: int) -> _Made:
         segment, reader = self._seek(index)
         group = self._image.groups[index]
         while self._next < index:
@@ -207,11 +253,10 @@ class DeltaReader:
             self._next += 1
         data = reader.make(group.size, self._old)
         self._next += 1
-        if self._next == segment.first + segment.groups:
+        if self._next == _end(segment):
             reader.finish()
             self._reader = None
-        _verify_group(data, group)
-        return data
+        return _Made(index, data, self._hashing.submit(_digest, data))
 
     def _seek(self, index: int) -> tuple[Segment, SegmentReader]:
         """The segment that holds group `index`, and a reader that has not gone past it."""
@@ -240,6 +285,8 @@ def put_varint(out: bytearray, value: int) -> None:
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
+    if at < len(data) and (byte := data[at]) < 0x80:  # most are short, and there are many
+        return byte, at + 1
     value = shift = 0
     for byte in data[at : at + MAX_VARINT_BYTES]:
         at += 1
@@ -274,9 +321,8 @@ def _end(segment: Segment) -> int:
     return segment.first + segment.groups
 
 
-def _verify_group(data: bytes, group: Group) -> None:
-    if len(data) != group.size or hashlib.sha256(data).hexdigest() != group.sha256:
-        raise _bad("it makes other bytes than those that were signed")
+def _digest(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
 
 
 def _bad(what: str) -> Rejected:

@@ -16,6 +16,8 @@ from limpet.firmware.tree import Entry, walk_tree
 
 __all__ = ["OldDevice", "OldTree"]
 
+_WINDOW_BYTES = 16 << 10
+
 
 class OldTree:
     """The archive stream (`limpet.firmware.archive`) of the tree at `path`; close it in the end."""
@@ -94,11 +96,15 @@ class OldTree:
 
 
 class OldDevice:
-    """The first `size` bytes of the block device or file at `path`; close it in the end."""
+    """The first `size` bytes of the block device or file at `path`; close it in the end.
+
+    Most reads are of a few bytes and lie close together, so a little more is read at once and kept.
+    """
 
     def __init__(self, path: Path, size: int) -> None:
         """Raises `Rejected("unreadable-slot")`."""
         self._path, self.size = path, size
+        self._begins, self._kept = 0, b""
         try:
             self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
@@ -106,22 +112,29 @@ class OldDevice:
 
     def read(self, offset: int, length: int) -> bytes:
         """The bytes from `offset` on; fewer only at the end. Raises as `__init__`."""
-        made: list[bytes] = []
-        length = min(length, self.size - offset)
-        while length > 0:
-            try:
-                piece = os.pread(self._descriptor, length, offset)
-            except OSError as error:
-                raise _unreadable(self._path, error) from error
-            if not piece:
-                break
-            made.append(piece)
-            offset, length = offset + len(piece), length - len(piece)
-        return b"".join(made)
+        within = offset - self._begins
+        if 0 <= within <= len(self._kept) - length:
+            return self._kept[within : within + length]
+        if length >= _WINDOW_BYTES:
+            return self._pread(offset, length)
+        self._begins, self._kept = offset, self._pread(offset, _WINDOW_BYTES)
+        return self._kept[:length]
 
     def close(self) -> None:
         """Close it."""
         os.close(self._descriptor)
+
+    def _pread(self, offset: int, length: int) -> bytes:
+        length = max(min(length, self.size - offset), 0)
+        try:
+            data = os.pread(self._descriptor, length, offset)
+            while len(data) < length and (
+                more := os.pread(self._descriptor, length - len(data), offset + len(data))
+            ):
+                data += more
+        except OSError as error:
+            raise _unreadable(self._path, error) from error
+        return data
 
 
 def _unreadable(path: Path, error: OSError) -> Rejected:

@@ -267,6 +267,12 @@ _INSTALLING = Grant(
     " modes of firmware: without set-id bits, and not for all to write",
     calls=(*_calls("symlink statfs rmdir"), _call("fchmod", _one(1, 0o644, 0o755))),
 )
+_READING_BACK = Grant(
+    why="the updater: a slot of blocks is read from its medium and not from a cache"
+    " (limpet.firmware.medium); the device of a trace has trees",
+    calls=_calls("fadvise64"),
+    rare=True,
+)
 _TOKEN = Grant(
     why="a PKCS#11 module: its locks, its files or its database, its socket to a TPM or a server",
     calls=(
@@ -290,7 +296,7 @@ COMPARTMENTS: Mapping[Compartment, Sequence[Grant]] = {
     Compartment.DIALER: (_INTERPRETER, _INTERPRETER_RARELY, _CONNECTING, _NAMES),
     Compartment.UPDATER: (
         *_KEEPING, _THREADS, _THREADS_RARELY, _TLS, _CONNECTING, _NAMES, _TCP_OPTIONS,
-        _HOLDING_LITTLE, _INSTALLING,
+        _HOLDING_LITTLE, _INSTALLING, _READING_BACK,
     ),
     Compartment.GATEWAY: (*_KEEPING, _TLS, _ACCEPTING, _TCP_OPTIONS, _DROPPING),
     Compartment.ANNOUNCER: (*_ROLE, _ANNOUNCING),
