@@ -1,15 +1,18 @@
-"""What `limpet release build` is told of the packages that go into a firmware.
+"""What `limpet release build` is told of the packages that go into a firmware, and limpet's lock.
 
-Owns these options. Decides nothing.
+Owns these options and the command `lock`. Decides nothing.
 """
 
 import os
 from pathlib import Path
 
+import msgspec
 import typer
 
+from limpet.cli._frame import emit
 from limpet.errors import Rejected
 from limpet.release.packages import (
+    LIMPET_LOCK,
     THIS_PYTHON,
     PackageOrder,
     Target,
@@ -17,7 +20,7 @@ from limpet.release.packages import (
     this_platform,
 )
 
-__all__ = ["LOCK", "PLATFORM", "PYTHON", "WHEELS", "WITHOUT", "package_order"]
+__all__ = ["LOCK", "LOCK_EXAMPLE", "PLATFORM", "PYTHON", "WHEELS", "WITHOUT", "package_order"]
 
 LOCK: Path | None = typer.Option(
     None, "--lock", help="What goes in; device.lock of the product, or limpet's own, by default."
@@ -34,6 +37,21 @@ PYTHON: str | None = typer.Option(
 WITHOUT: bool = typer.Option(
     False, "--without-packages", help="For development: devices use those of their interpreter."
 )
+
+
+LOCK_EXAMPLE = "limpet release lock > limpet.lock"
+
+
+class _OwnLock(msgspec.Struct, frozen=True, kw_only=True):
+    """Limpet's lock, as `--json` gives it."""
+
+    lock: str
+
+
+def lock(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
+    """Print what limpet's device runtime needs, pinned by hash; a product's device.lock adds."""
+    text = LIMPET_LOCK.read_text(encoding="ascii")
+    emit(_OwnLock(lock=text), json=json, human=lambda own: print(own.lock, end=""))
 
 
 def package_order(

@@ -17,6 +17,7 @@ from limpet.cli import (
     _release_ceremony,
     _release_check,
     _release_keys,
+    _release_packages,
 )
 from limpet.cli._frame import emit, make_app, progress, show_examples
 from limpet.cli._release_packages import LOCK, PLATFORM, PYTHON, WHEELS, WITHOUT, package_order
@@ -236,6 +237,11 @@ def sign(
 
 app.command(name="check-interface", epilog=show_examples(_interface.EXAMPLE))(
     _interface.check_interface
+)
+
+
+app.command(name="lock", epilog=show_examples(_release_packages.LOCK_EXAMPLE))(
+    _release_packages.lock
 )
 
 

@@ -8,6 +8,7 @@ key: a file that looks like one stops the build.
     runtime/limpet/    the packages of `RUNTIME`, with one suite in crypto/suites/
     app/               the product's own
     trust/             root.json, device-root.pem, service-root.pem, gate.pem
+    packages/          of others; `limpet.release.packages` puts them in afterwards
 """
 
 import shutil
