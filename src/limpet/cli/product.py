@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import typer
 
+from limpet.cli import _product_test
 from limpet.cli._frame import emit, make_app, show_examples
 from limpet.cli._product_egress import add_commands
 from limpet.cli._product_parts import DIRECTORY, JSON, find_product_file
@@ -75,6 +76,7 @@ def show(directory: Path = DIRECTORY, json: bool = JSON) -> None:
 
 
 add_commands(app)
+_product_test.add_command(app)
 
 
 def _context(directory: Path) -> Context:

@@ -66,6 +66,8 @@ _DAY = 86400
 _EMERGENCY_DAYS = 1 / 24
 _PPM = 10_000  # parts per million in one percent
 _json = typer.Option(False, "--json", help="Print JSON.")
+_because = typer.Option("", help="The security issue that requires a change of the interface.")
+_after_support = typer.Option(False, help="Say that it comes after the support period.")
 _ahead = typer.Option(
     None, help="Serial number of a device that need not wait in that row (repeatable)."
 )
@@ -141,6 +143,8 @@ def build(
     least_report: float = _least_report,
     built_at: datetime | None = _built_at,
     source_commit: str = typer.Option("", help="What it was built from."),
+    because: str = _because,
+    after_support: bool = _after_support,
     delta_from: list[Path] | None = _delta_from,
     suite: str | None = _suite,
     form: Form = _form,
@@ -165,6 +169,8 @@ def build(
         hardware_revisions=tuple(hardware_revision or ()),
         built_at=at,
         source_commit=source_commit,
+        because=because,
+        after_support=after_support,
         suite=find_suite(suite) if suite else None,
         form=form,
         packer=packer,

@@ -73,6 +73,8 @@ class BuildOrder:
     minimum_version: str = "0.0.0"
     hardware_revisions: tuple[str, ...] = field(default=())
     source_commit: str = ""
+    because: str = ""  # the security issue that requires a change of the interface
+    after_support: bool = False
     form: Form = Form.TREE
     packer: Path | None = None  # a program; see limpet.release._forms
     suite: Path | None = None  # a file; that of `trust`, or the first bundled one, by default
@@ -201,6 +203,8 @@ def _manifest(
         deltas=deltas,
         bounds=order.bounds,
         interface=interface,
+        because=order.because or msgspec.UNSET,
+        after_support=order.after_support or msgspec.UNSET,
     )
 
 

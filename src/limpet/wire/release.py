@@ -8,7 +8,7 @@ shall install it (that is the plan's, see `limpet.wire.rollout`).
 import hashlib
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from limpet.crypto.suites import SuiteId
 from limpet.wire.codec import Message, Moment
@@ -24,6 +24,7 @@ __all__ = [
     "Digest",
     "Group",
     "Image",
+    "Issue",
     "ModelName",
     "PartsPerMillion",
     "ReleaseManifest",
@@ -49,6 +50,9 @@ Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 ModelName = Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9-]{0,62}$")]
 Version = Annotated[str, Meta(pattern=r"^(0|[1-9][0-9]{0,8})(\.(0|[1-9][0-9]{0,8})){2}$")]
 Count = Annotated[int, Meta(ge=0)]
+Issue = Annotated[str, Meta(pattern=r"\A[!-~]{1,200}\Z")]
+"""An issue of the product's tracker: its address, or a number after "#"."""
+
 PartsPerMillion = Annotated[int, Meta(ge=0, le=1_000_000)]
 
 
@@ -130,6 +134,10 @@ class ReleaseManifest(Message, frozen=True, kw_only=True):
     bounds: Bounds
     interface: Annotated[bytes, Meta(max_length=128 << 10)] = b""
     """The OpenAPI document, packed, see `limpet.firmware.interface`; empty: not described."""
+    because: Issue | UnsetType = UNSET
+    """The security issue that requires a change of the interface (draft-moore, 5.1)."""
+    after_support: Literal[True] | UnsetType = UNSET
+    """It is made though the support period is over, and extends nothing."""
 
 
 def manifest_path(model: str, version: str) -> str:

@@ -1,21 +1,29 @@
 """A product under version control, what is built from it, and the gate's word on it.
 
-Owns the sound product that every specimen spoils in one way.
+Owns the sound product that every specimen spoils in one way: a release before it is published, its
+commits are signed, it had a vulnerability once, and its tests passed.
 """
 
+import json
 import os
 import shutil
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-from tests.release.workshop import APP, BOUNDS, EXAMPLE, NOW
+import msgspec
+from tests.release.workshop import BOUNDS, EXAMPLE, NOW, signing
 
-from limpet.release import BuildOrder, Built, build_release
-from limpet.release.gate import RULES, Finding, Report, open_subject, run_gate
+from limpet.release import BuildOrder, build_release, publish, sign_release
+from limpet.release.gate import RULES, Before, Finding, Report, Rule, open_subject, run_gate
 from limpet.vendor.home import Home
+from limpet.wire.codec import encode_json
+from limpet.wire.release import ReleaseManifest
 
-__all__ = ["Bench"]
+__all__ = ["ADVISORY", "TESTS", "Bench", "Case"]
 
 _ENVIRONMENT = {
     "GIT_CONFIG_GLOBAL": "/dev/null",
@@ -25,26 +33,95 @@ _ENVIRONMENT = {
     "GIT_COMMITTER_NAME": "A Developer",
     "GIT_COMMITTER_EMAIL": "developer@example.com",
 }
+_DEVELOPMENT = 'component_sources = ["pypi"]'
+_SIGNED = f'{_DEVELOPMENT}\nsigned_commits = true\nallowed_signers = "allowed-signers"'
+_BYTE_CODE = shutil.ignore_patterns("__pycache__")
+_PEOPLE = ("developer", "leaver", "stranger")
+
+ADVISORY: Mapping[str, Any] = {
+    "document": {"category": "csaf_security_advisory", "tracking": {"id": "EX-2026-001"}},
+    "vulnerabilities": [
+        {
+            "cve": "CVE-2026-10001",
+            "notes": [
+                {
+                    "category": "other",
+                    "title": "regression-test",
+                    "text": "tests/test_claim.py::test_a_short_code_is_refused",
+                }
+            ],
+        }
+    ],
+}
+
+Case = tuple[str, str, str]
+"""Module, name, and what is inside the case's element."""
+
+TESTS: tuple[Case, ...] = (
+    ("tests.test_claim", "test_a_short_code_is_refused", ""),
+    ("tests.test_claim", "test_a_long_code_is_taken", ""),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """A product's directory, committed, beside a vendor."""
+    """A product's directory, committed, beside a vendor; `work` holds all of it."""
 
-    product: Path
-    home: Home
     work: Path
+    home: Home
+    now: datetime = NOW
+
+    @property
+    def product(self) -> Path:
+        return self.work / "product"
+
+    @property
+    def release(self) -> Path:
+        return self.work / "out"
 
     @classmethod
     def found(cls, work: Path, home: Home) -> "Bench":
-        """The sound product: the thermostat's design with a small app, committed."""
-        bench = cls(work / "product", home, work)
-        (bench.product / "app" / "thermostat").mkdir(parents=True)
+        """The sound product: the thermostat, signed by its developer; 1.0.0 is published."""
+        bench = cls(work, home)
+        shutil.copytree(EXAMPLE / "app", bench.product / "app", ignore=_BYTE_CODE)
         shutil.copy(EXAMPLE / "product.toml", bench.product)
-        bench.write("app/thermostat/__init__.py", APP)
+        bench._hire()
+        bench.replace("product.toml", _DEVELOPMENT, _SIGNED)
+        bench.write("advisories/ex-2026-001.json", json.dumps(ADVISORY))
         bench.git("init", "--quiet", "--initial-branch=main")
         bench.commit("Begin")
+        bench.build("1.0.0", "before")
+        sign_release(work / "before", signing(bench.home), now=NOW)
+        publish(work / "before", bench.home.root, clock=lambda: NOW)
+        bench.write("README.md", "# A thermostat\n")
+        bench.commit("Say what it is")
+        bench.build()
+        bench.write_result()
         return bench
+
+    def copy(self, work: Path) -> "Bench":
+        """Another one like it, to be spoiled; the vendor is shared, for nobody changes it."""
+        work.mkdir()
+        for name in ("product", "out", "keys"):
+            shutil.copytree(self.work / name, work / name, symlinks=True)
+        shutil.copy(self.work / "junit.xml", work)
+        return Bench(work, self.home)
+
+    def _hire(self) -> None:
+        (self.work / "keys").mkdir()
+        lines = []
+        for name in _PEOPLE:
+            key = self.work / "keys" / name
+            words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(key)]
+            subprocess.run(words, check=True)
+            ended = ' valid-before="20200101"' if name == "leaver" else ""
+            lines.append(f'{name}@example.com namespaces="git"{ended} {self.public_key(name)}\n')
+        self.write("allowed-signers", "".join(lines[:2]))
+
+    def public_key(self, name: str) -> str:
+        """Of one of the people, as a line of the allowed signers ends."""
+        text = (self.work / "keys" / f"{name}.pub").read_text(encoding="ascii")
+        return " ".join(text.split()[:2])
 
     def write(self, name: str, text: str) -> None:
         """A file of the product, not committed yet."""
@@ -58,25 +135,29 @@ class Bench:
         assert old in text, f"{name} has no {old!r}"
         self.write(name, text.replace(old, new, 1))
 
-    def git(self, *arguments: str) -> str:
+    def git(self, *arguments: str, **environment: str) -> str:
         """git's answer, of the product's repository; no configuration of this machine counts."""
         done = subprocess.run(
             ["git", "-C", str(self.product), *arguments],
-            env={**os.environ, **_ENVIRONMENT},
+            env={**os.environ, **_ENVIRONMENT, **environment},
             capture_output=True,
             text=True,
             check=True,
         )
         return done.stdout.strip()
 
-    def commit(self, message: str) -> str:
-        """Commit all there is; the commit's id."""
+    def commit(self, message: str, *, by: str = "developer", **environment: str) -> str:
+        """Commit all there is; the commit's id. `by` signs it; "": nobody."""
         self.git("add", "--all")
-        self.git("commit", "--quiet", "--allow-empty", "--message", message)
+        key = self.work / "keys" / by
+        sign = ["-c", "gpg.format=ssh", "-c", f"user.signingKey={key}", "commit", "-S"]
+        words = [*(sign if by else ["commit"]), "--quiet", "--allow-empty", "--message", message]
+        self.git(*words, **environment)
         return self.git("rev-parse", "HEAD")
 
-    def build(self, version: str = "1.0.0", name: str = "out") -> Built:
-        """Build what lies in the directory."""
+    def build(self, version: str = "1.1.0", name: str = "out", **options: Any) -> None:
+        """Build what lies in the directory, as of HEAD, in place of what was built."""
+        shutil.rmtree(self.work / name, ignore_errors=True)
         order = BuildOrder(
             product=self.product,
             trust=self.home.trust,
@@ -87,15 +168,57 @@ class Bench:
             built_at=NOW,
             source_commit=self.git("rev-parse", "HEAD"),
         )
-        return build_release(order, self.work / name)
+        build_release(replace(order, **options), self.work / name)
 
-    def judge(self, built: Built) -> Report:
-        """The gate's report."""
-        with open_subject(self.product, built.directory, now=NOW) as subject:
-            return run_gate(subject, RULES)
+    def rebuild(self, message: str, **options: Any) -> None:
+        """Commit, build and test anew: a whole release of what was changed."""
+        self.commit(message)
+        self.build(**options)
+        self.write_result()
 
-    def finding(self, built: Built, rule: str) -> Finding:
+    def restamp(self, **changes: Any) -> None:
+        """Say in the manifest what is in `changes`, by default that it is of HEAD; and test anew.
+
+        As `rebuild`, where nothing that goes into the image was changed, and faster.
+        """
+        path = self.release / "manifest.json"
+        manifest = msgspec.json.decode(path.read_bytes(), type=ReleaseManifest)
+        changes.setdefault("source_commit", self.git("rev-parse", "HEAD"))
+        path.write_bytes(encode_json(msgspec.structs.replace(manifest, **changes)))
+        self.write_result()
+
+    def write_result(
+        self, cases: tuple[Case, ...] = TESTS, *, commit: str | None = None, tree: str = "clean"
+    ) -> None:
+        """The result of the product's tests, of HEAD unless another commit is named."""
+        stated = self.git("rev-parse", "HEAD") if commit is None else commit
+        inner = "".join(
+            f'<testcase classname="{module}" name="{name}">{inside}</testcase>'
+            for module, name, inside in cases
+        )
+        properties = "".join(
+            f'<property name="{name}" value="{value}"/>'
+            for name, value in (("commit", stated), ("tree", tree))
+        )
+        suite = f"<testsuite><properties>{properties}</properties>{inner}</testsuite>"
+        (self.work / "junit.xml").write_text(suite, encoding="utf-8")
+
+    def judge(self, rules: tuple[Rule, ...] = RULES, *, since: str = "", **options: Any) -> Report:
+        """The gate's report; `since`: as if the release before had been of that commit."""
+        given: dict[str, Any] = {
+            "now": self.now,
+            "repository": self.home.repository,
+            "root": self.home.trust / "root.json",
+            "tests": self.work / "junit.xml",
+            **options,
+        }
+        with open_subject(self.product, self.release, **given) as subject:
+            if since and subject.last:
+                last = msgspec.structs.replace(subject.last, source_commit=since)
+                return run_gate(replace(subject, before=Before(last)), rules)
+            return run_gate(subject, rules)
+
+    def finding(self, rule: str, **options: Any) -> Finding:
         """What one rule says."""
         (chosen,) = [one for one in RULES if one.id == rule]
-        with open_subject(self.product, built.directory, now=NOW) as subject:
-            return run_gate(subject, [chosen]).judgements[0].finding
+        return self.judge((chosen,), **options).judgements[0].finding

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from tests.release.gate.bench import Bench
-from tests.release.workshop import NOW
 
 from limpet.crypto.attesting import new_attesting_key, public_pem
 from limpet.errors import Rejected, Unavailable
+from limpet.release import load_built
 from limpet.release._gated import ATTESTATION_FILE, load_attestation
 from limpet.release.gate import (
     RULES,
@@ -17,20 +17,12 @@ from limpet.release.gate import (
     Rule,
     Subject,
     Verdict,
-    open_subject,
     passed,
     record_report,
     render_sarif,
-    run_gate,
 )
 from limpet.requirements import load_statements
-from limpet.vendor.home import Home
 from limpet.wire.attestation import GATE_KEYS_FILE
-
-
-@pytest.fixture
-def bench(tmp_path: Path, home: Home) -> Bench:
-    return Bench.found(tmp_path, home)
 
 
 def rule(judge: object) -> Rule:
@@ -54,10 +46,9 @@ def raising(error: Exception) -> Rule:
     ],
 )
 def test_whatever_a_rule_raises_never_passes(
-    bench: Bench, error: Exception, verdict: Verdict
+    sound: Bench, error: Exception, verdict: Verdict
 ) -> None:
-    with open_subject(bench.product, bench.build().directory, now=NOW) as subject:
-        report = run_gate(subject, [raising(error)])
+    report = sound.judge((raising(error),))
     assert report.verdict is verdict
     assert "secret" not in str(report)
 
@@ -75,11 +66,10 @@ def test_every_rule_says_what_it_is_for() -> None:
 def test_a_statement_is_signed_whatever_the_verdict_and_only_a_pass_is_believed(
     bench: Bench, tmp_path: Path
 ) -> None:
-    built, key = bench.build(), new_attesting_key()
+    built, key = load_built(bench.release), new_attesting_key()
     for error, believed in ((None, True), (Rejected("bad", "it is bad"), False)):
-        rules = [rule(lambda subject: passed("seen"))] if error is None else [raising(error)]
-        with open_subject(bench.product, built.directory, now=NOW) as subject:
-            report = run_gate(subject, rules)
+        chosen = rule(lambda subject: passed("seen")) if error is None else raising(error)
+        report = bench.judge((chosen,))
         record_report(built.directory, report, key)
         data = (built.directory / ATTESTATION_FILE).read_bytes()
         (tmp_path / GATE_KEYS_FILE).write_bytes(public_pem(key.public_key()))
@@ -93,20 +83,18 @@ def test_a_statement_is_signed_whatever_the_verdict_and_only_a_pass_is_believed(
 
 
 def test_an_older_word_does_not_outlive_a_new_look(bench: Bench) -> None:
-    built, key = bench.build(), new_attesting_key()
-    with open_subject(bench.product, built.directory, now=NOW) as subject:
-        report = run_gate(subject, [rule(lambda subject: passed("seen"))])
-    record_report(built.directory, report, key)
-    record_report(built.directory, report, None)
-    assert not (built.directory / ATTESTATION_FILE).exists()
+    report = bench.judge((rule(lambda subject: passed("seen")),))
+    record_report(bench.release, report, new_attesting_key())
+    assert (bench.release / ATTESTATION_FILE).exists()
+    record_report(bench.release, report, None)
+    assert not (bench.release / ATTESTATION_FILE).exists()
 
 
 def test_sarif_has_a_rule_and_a_result_for_each_and_blocks_on_the_inconclusive(
-    bench: Bench,
+    sound: Bench,
 ) -> None:
-    rules = [rule(lambda subject: passed("seen")), raising(Unavailable("not there"))]
-    with open_subject(bench.product, bench.build().directory, now=NOW) as subject:
-        report = run_gate(subject, rules)
+    rules = (rule(lambda subject: passed("seen")), raising(Unavailable("not there")))
+    report = sound.judge(rules)
     (run,) = json.loads(render_sarif(report))["runs"]
     assert [one["id"] for one in run["tool"]["driver"]["rules"]] == ["a-rule", "a-rule"]
     assert [(one["kind"], one["level"]) for one in run["results"]] == [

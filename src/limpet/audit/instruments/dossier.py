@@ -1,12 +1,10 @@
 """The product's files: design file, source history, lock files, tests, label.
 
-Owns reading them. Runs `git log` as a program, with no configuration of the
-repository's own (hooks and pagers do not run), and nothing else.
+Owns reading them; history through `limpet.source`, which runs git without the repository's hooks.
 """
 
 import ast
 import re
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from limpet.audit.target import Target
 from limpet.errors import LimpetError, Rejected, Unavailable
 from limpet.product import PRODUCT_FILE, Context, Problem, Product, load_product, read_problems
 from limpet.requirements import load_statements
+from limpet.source import list_changes, list_commits
 from limpet.storage import read_bounded
 
 __all__ = [
@@ -27,8 +26,6 @@ __all__ = [
     "read_tests",
 ]
 
-GIT_SECONDS = 10.0
-MAX_GIT_OUTPUT = 8 << 20
 MAX_TEST_FILES = 500
 MAX_FILE = 4 << 20
 
@@ -73,14 +70,12 @@ def read_design(target: Target) -> Design:
 def read_history(target: Target) -> History:
     """Who changed the product, by its version control. Raises `Unavailable` if there is none."""
     directory = target.need(target.product_dir, "--product")
-    log = _git(directory, "log", "--format=%an%x1f%ae%x1f%cn%x1f%ce", "--", ".")
-    commits = [line.split("\x1f") for line in log.splitlines() if line]
-    changed = _git(directory, "status", "--porcelain", "--", ".").splitlines()
+    commits = list_commits(directory, only_here=True)
     return History(
         commits=len(commits),
-        anonymous=sum(1 for fields in commits if not all(field.strip() for field in fields)),
-        people=len({fields[3] for fields in commits}),
-        uncommitted=len(changed),
+        anonymous=sum(1 for commit in commits if commit.is_anonymous),
+        people=len({commit.committer[1] for commit in commits}),
+        uncommitted=len(list_changes(directory, only_here=True)),
     )
 
 
@@ -147,24 +142,3 @@ def _source_tree(directory: Path) -> Path:
         if (parent / ".git").exists() or (parent / "locks").is_dir():
             return parent
     return directory
-
-
-def _git(directory: Path, *arguments: str) -> str:
-    quiet = ["--no-pager", "--no-optional-locks"]  # it must not write, not even its index
-    settings = ["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]
-    command = ["git", *quiet, *settings, "-C", str(directory), *arguments]
-    try:
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            timeout=GIT_SECONDS,
-            check=False,
-        )
-    except FileNotFoundError as error:
-        raise Unavailable("git is not installed") from error
-    except subprocess.TimeoutExpired as error:
-        raise Unavailable("git did not answer in time") from error
-    if done.returncode != 0:
-        message = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise Unavailable(f"no history: {message[0][:120] if message else 'git failed'}")
-    return done.stdout[:MAX_GIT_OUTPUT].decode("utf-8", "replace")

@@ -7,14 +7,15 @@ firmware that it judges; signs nothing.
 
 from ._attesting import attest, load_gate_key, record_report
 from ._opening import open_subject
-from ._rule import Fault, Finding, Rule, Verdict, judged, passed
+from ._rule import Fault, Finding, Rule, Verdict, judged, not_applicable, passed
 from ._runner import Judgement, Report, run_gate
 from ._sarif import render_sarif
-from ._subject import Subject
+from ._subject import Before, Subject
 from .rules import RULES
 
 __all__ = [
     "RULES",
+    "Before",
     "Fault",
     "Finding",
     "Judgement",
@@ -25,6 +26,7 @@ __all__ = [
     "attest",
     "judged",
     "load_gate_key",
+    "not_applicable",
     "open_subject",
     "passed",
     "record_report",

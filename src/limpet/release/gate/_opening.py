@@ -15,8 +15,7 @@ from limpet.firmware.installation import install_image
 from limpet.release._build import Built, load_built
 from limpet.release._current import load_current
 from limpet.release._interface import newest_before
-from limpet.release.gate._subject import Subject
-from limpet.wire.release import ReleaseManifest
+from limpet.release.gate._subject import Before, Subject
 
 __all__ = ["AGE", "open_subject"]
 
@@ -38,7 +37,7 @@ def open_subject(
 ) -> Iterator[Subject]:
     """The release in `release`, built from `product`, with its image unpacked.
 
-    The release before it comes from `repository`, verified from `root`; None: it is the first.
+    The release before it comes from `repository`, verified from `root`.
     Raises `Rejected` for an image that is not the manifest's, and as `load_current`.
     """
     built = load_built(release)
@@ -57,17 +56,18 @@ def open_subject(
             release=release,
             tree=slot,
             now=now,
-            last=_last(built, repository, root),
+            before=_before(built, repository, root),
             advisories=advisories,
             advisories_age=advisories_age,
             tests=tests,
         )
 
 
-def _last(built: Built, repository: Path | None, root: Path | None) -> ReleaseManifest | None:
+def _before(built: Built, repository: Path | None, root: Path | None) -> Before | None:
     if repository is None or root is None:
         return None
     manifest = built.manifest
     current = load_current(repository, root=root, model=manifest.model)
     signed = {name: file.hashes["sha256"] for name, file in current.targets.targets.items()}
-    return newest_before(repository, signed, model=manifest.model, version=manifest.version)
+    older = newest_before(repository, signed, model=manifest.model, version=manifest.version)
+    return Before(older)

@@ -11,7 +11,7 @@ import msgspec
 
 from limpet.release.gate._subject import Subject
 
-__all__ = ["Fault", "Finding", "Rule", "Verdict", "judged", "passed"]
+__all__ = ["Fault", "Finding", "Rule", "Verdict", "judged", "not_applicable", "passed"]
 
 
 class Verdict(StrEnum):
@@ -63,6 +63,11 @@ class Rule:
 def passed(*evidence: str, listed: tuple[str, ...] = ()) -> Finding:
     """It was looked at, and holds."""
     return Finding(Verdict.PASSED, evidence=evidence, listed=listed)
+
+
+def not_applicable(why: str) -> Finding:
+    """There is nothing to look at: the product does without what the rule is about."""
+    return Finding(Verdict.NOT_APPLICABLE, evidence=(why,))
 
 
 def judged(faults: tuple[Fault, ...], *evidence: str) -> Finding:

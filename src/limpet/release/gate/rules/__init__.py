@@ -5,12 +5,29 @@ Owns the order in which they run and are shown.
 
 from limpet.release.gate._rule import Rule
 
-from . import crypto_standard, design_whole, secrets_absent, support_covers
+from . import (
+    advisories_tested,
+    commits_signed,
+    crypto_standard,
+    design_whole,
+    interface_kept,
+    secrets_absent,
+    source_committed,
+    support_covers,
+    tests_ran,
+    tracker_named,
+)
 
 __all__ = ["RULES"]
 
 RULES: tuple[Rule, ...] = (
     design_whole.RULE,
+    source_committed.RULE,
+    commits_signed.RULE,
+    tracker_named.RULE,
+    tests_ran.RULE,
+    advisories_tested.RULE,
+    interface_kept.RULE,
     secrets_absent.RULE,
     crypto_standard.RULE,
     support_covers.RULE,

@@ -1,6 +1,6 @@
 """support-covers: a release is made within the support period, or says that it comes after it."""
 
-from limpet.release.gate._rule import Fault, Finding, Rule, judged
+from limpet.release.gate._rule import Fault, Finding, Rule, judged, passed
 from limpet.release.gate._subject import Subject
 
 __all__ = ["RULE", "judge"]
@@ -9,14 +9,24 @@ __all__ = ["RULE", "judge"]
 def judge(subject: Subject) -> Finding:
     """The day of this judgement against the design file's promise."""
     until = subject.design.support.until
+    is_late = subject.manifest.after_support is True
     if subject.now.date() <= until:
-        return judged((), f"supported until {until.isoformat()}")
+        if is_late:
+            return judged(
+                (Fault(f"it says that it comes after support, which lasts until {until}"),),
+            )
+        return passed(f"supported until {until.isoformat()}")
+    if is_late:
+        return passed(
+            f"support ended on {until.isoformat()}",
+            listed=("it comes after the support period, says so, and extends nothing",),
+        )
     return judged((Fault(f"support ended on {until.isoformat()}", "product.toml"),))
 
 
 RULE = Rule(
     id="support-covers",
-    title="The support period covers the release",
+    title="The support period covers the release, or it says that it comes after",
     reason="A product past its support must not be sold or updated as if it were supported.",
     statements=("R5.1a", "R5.1b"),
     hint="extend the support period, or build with --after-support if this is a late gift",

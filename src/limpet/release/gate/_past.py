@@ -1,0 +1,105 @@
+"""The product's own past advisories (CSAF 2.0), and which tests keep them from coming back.
+
+Owns how an advisory names its tests: a note of category "other" with the title "regression-test",
+whose text is a test's id as pytest prints it ("tests/test_claim.py::test_a_short_code_is_refused").
+Notes of a vulnerability are about it, notes of the document about all of them. Reads nothing else
+of an advisory; whether it is a whole one is not judged here.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from limpet.errors import Rejected, Unavailable
+from limpet.storage import read_bounded
+
+__all__ = ["ADVISORIES", "REGRESSION_TEST", "Past", "load_past"]
+
+ADVISORIES = "advisories"
+REGRESSION_TEST = "regression-test"
+MAX_ADVISORIES = 2000
+MAX_ADVISORY = 1 << 20
+
+
+class _Note(msgspec.Struct, frozen=True):
+    category: str = ""
+    text: str = ""
+    title: str = ""
+
+
+class _Id(msgspec.Struct, frozen=True):
+    text: str = ""
+
+
+class _Vulnerability(msgspec.Struct, frozen=True):
+    cve: str = ""
+    title: str = ""
+    ids: tuple[_Id, ...] = ()
+    notes: tuple[_Note, ...] = ()
+
+
+class _Tracking(msgspec.Struct, frozen=True):
+    id: str
+
+
+class _Document(msgspec.Struct, frozen=True):
+    tracking: _Tracking
+    notes: tuple[_Note, ...] = ()
+
+
+class _Advisory(msgspec.Struct, frozen=True):
+    document: _Document
+    vulnerabilities: tuple[_Vulnerability, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """One vulnerability that the product had, and the tests that would find it again."""
+
+    id: str  # of the advisory
+    file: str  # below the product's directory
+    vulnerability: str  # as the advisory names it
+    tests: tuple[str, ...]
+
+
+def load_past(product: Path) -> tuple[Past, ...]:
+    """Every vulnerability of `advisories/*.json`, by file; none without such a directory.
+
+    Raises `Rejected("bad-advisory" | "too-large")` naming the file, `Unavailable`.
+    """
+    folder = product / ADVISORIES
+    if not folder.is_dir():
+        return ()
+    files = sorted(path for path in folder.rglob("*.json") if path.is_file())
+    if len(files) > MAX_ADVISORIES:
+        raise Unavailable(f"more than {MAX_ADVISORIES} advisories")
+    return tuple(one for path in files for one in _read(path, path.relative_to(product)))
+
+
+def _read(path: Path, name: Path) -> list[Past]:
+    data = read_bounded(path, max_bytes=MAX_ADVISORY)
+    try:
+        advisory = msgspec.json.decode(data, type=_Advisory)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Rejected("bad-advisory", f"{name}: not a CSAF advisory: {error}") from error
+    document = advisory.document
+    if not document.tracking.id.strip():
+        raise Rejected("bad-advisory", f"{name}: /document/tracking/id is empty")
+    for_all = _tests(document.notes)
+    # An advisory without a list of vulnerabilities is about one thing all the same.
+    vulnerabilities = advisory.vulnerabilities or (_Vulnerability(),)
+    return [
+        Past(document.tracking.id, str(name), _name(one, document), for_all + _tests(one.notes))
+        for one in vulnerabilities
+    ]
+
+
+def _name(one: _Vulnerability, document: _Document) -> str:
+    ids = next((each.text for each in one.ids if each.text), "")
+    return one.cve or ids or one.title or document.tracking.id
+
+
+def _tests(notes: tuple[_Note, ...]) -> tuple[str, ...]:
+    named = (note for note in notes if note.category == "other" and note.title == REGRESSION_TEST)
+    return tuple(note.text.strip() for note in named)

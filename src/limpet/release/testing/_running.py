@@ -1,0 +1,81 @@
+"""Running the product's own tests with pytest, in a process of their own, on one commit.
+
+Owns which commit the result is of: looked at before and after, so that a test that changes the
+tree, or somebody who commits meanwhile, does not go unseen.
+"""
+
+import contextlib
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from limpet.errors import Unavailable
+from limpet.source import find_hidden, head_commit, list_changes
+from limpet.storage import read_bounded, write_atomic
+
+from ._junit import CLEAN, RESULT_BYTES, Result, mark_result, read_result
+
+__all__ = ["Ran", "run_tests"]
+
+CHANGED = "changed"
+_CONFIGURATIONS = ("pytest.toml", "pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A run that was written down."""
+
+    result: Result
+    commit: str
+    is_clean: bool  # whether the tree was that commit, before and after
+    status: int  # pytest's
+
+
+def run_tests(product: Path, out: Path, *, seconds: float, more: Sequence[str] = ()) -> Ran:
+    """Run the tests below `product/tests`, and write their result to `out` (JUnit).
+
+    pytest's output goes to standard error; `more` are words for it. Raises `Unavailable` where
+    pytest, tests or a history are missing, and for more than `seconds`; then `out` is as it was.
+    """
+    if importlib.util.find_spec("pytest") is None:
+        raise Unavailable("pytest is not installed", hint="pip install pytest")
+    if not (product / "tests").is_dir():
+        raise Unavailable(f"there is no directory {product / 'tests'}", hint="it holds the tests")
+    before = head_commit(product), _state(product)
+    with tempfile.TemporaryDirectory(prefix="limpet-tests-") as work:
+        written = Path(work) / "junit.xml"
+        status = _pytest(product.resolve(), written, Path(work) / "cache", seconds, more)
+        if not written.is_file():
+            raise Unavailable("pytest wrote no result", hint="what it said is above")
+        data = read_bounded(written, max_bytes=RESULT_BYTES)
+    after = head_commit(product), _state(product)
+    tree = CLEAN if before == after and after[1] == CLEAN else CHANGED
+    marked = mark_result(data, commit=after[0], tree=tree)
+    write_atomic(out, marked, mode=0o644)
+    return Ran(read_result(marked), after[0], tree == CLEAN, status)
+
+
+def _state(product: Path) -> str:
+    return CHANGED if list_changes(product) or find_hidden(product) else CLEAN
+
+
+def _pytest(product: Path, out: Path, cache: Path, seconds: float, more: Sequence[str]) -> int:
+    command = [sys.executable, "-B", "-m", "pytest", "tests", f"--rootdir={product}"]
+    command += [f"--junit-xml={out}", "-o", f"cache_dir={cache}", *more]
+    if not any((product / name).is_file() for name in _CONFIGURATIONS):
+        command += ["-c", "/dev/null"]  # not that of a directory above, which is not committed here
+    process = subprocess.Popen(command, cwd=product, stdout=sys.stderr, start_new_session=True)
+    try:
+        return process.wait(timeout=seconds)
+    except subprocess.TimeoutExpired as error:
+        raise Unavailable(f"the tests did not end within {seconds:g} s") from error
+    finally:
+        with contextlib.suppress(ProcessLookupError):  # nothing that the tests left may stay
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
