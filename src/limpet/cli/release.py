@@ -3,7 +3,6 @@
 Owns options, prompts and printing. Decides nothing: `limpet.release` does the work.
 """
 
-import os
 from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
@@ -22,6 +21,7 @@ from limpet.cli import (
 from limpet.cli._frame import emit, make_app, progress, show_examples
 from limpet.cli._release_packages import LOCK, PLATFORM, PYTHON, WHEELS, WITHOUT, package_order
 from limpet.cli._release_signing import Signer, print_signed, show_signed, takes_signer
+from limpet.cli._release_times import build_times
 from limpet.cli._released import print_release, show_release
 from limpet.crypto.suites import find_suite
 from limpet.errors import Rejected
@@ -157,7 +157,7 @@ def build(
     json: bool = _json,
 ) -> None:
     """Build the image and its manifest; nothing is signed yet."""
-    at, start = _times(built_at, not_before)
+    at, start = build_times(built_at, not_before)
     tags = _tags(version, ahead)
     order = BuildOrder(
         product=product,
@@ -383,23 +383,3 @@ def _bounds(
         ahead=ahead,
         report_ppm=round(report_percent * _PPM),
     )
-
-
-def _times(built_at: datetime | None, not_before: datetime | None) -> tuple[datetime, datetime]:
-    """When it is built, and from when on it may be installed."""
-    at = _utc(built_at) or _source_date() or datetime.now(UTC).replace(microsecond=0)
-    return at, _utc(not_before) or at
-
-
-def _utc(given: datetime | None) -> datetime | None:
-    return given.replace(tzinfo=UTC, microsecond=0) if given else None
-
-
-def _source_date() -> datetime | None:
-    text = os.environ.get("SOURCE_DATE_EPOCH")
-    if not text:
-        return None
-    try:
-        return datetime.fromtimestamp(int(text), UTC)
-    except (ValueError, OverflowError, OSError) as error:
-        raise Rejected("malformed", "SOURCE_DATE_EPOCH is not a number of seconds") from error
