@@ -67,7 +67,7 @@ def _refresh(home: Home, repository: Repository, directory: Path, clock: Clock) 
 
 
 CASES = [
-    (_release, manifest_path(MODEL, "1.1.0"), 5),
+    (_release, manifest_path(MODEL, "1.1.0"), 6),
     (_plan, plan_path(MODEL), 4),
     (_support, support_path(MODEL), 4),
     (_refresh, plan_path(MODEL), 3),
@@ -112,7 +112,7 @@ def test_after_a_cut_the_same_publication_succeeds(
         assert client.read(path) != old
 
 
-def test_the_order_of_writes_is_images_targets_delegated_snapshot_timestamp(
+def test_the_order_of_writes_is_images_bill_targets_delegated_snapshot_timestamp(
     home: Home, tmp_path: Path
 ) -> None:
     watch = CutAfter(99)
@@ -120,6 +120,7 @@ def test_the_order_of_writes_is_images_targets_delegated_snapshot_timestamp(
     kinds = [name.split("/")[0] if "metadata" not in name else name for name in watch.names]
     assert kinds == [
         "images",
+        "sboms",
         "targets",
         f"metadata/2.releases/{MODEL}.json",
         "metadata/2.snapshot.json",

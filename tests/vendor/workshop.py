@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from msgspec import UNSET, UnsetType
 from securesystemslib.signer import CryptoSigner
 from tuf.api.exceptions import DownloadHTTPError
 from tuf.api.metadata import Metadata, TargetFile, Targets
@@ -53,7 +54,13 @@ def make_home(directory: Path, *, now: datetime = NOW) -> Home:
 
 
 def make_manifest(
-    image: bytes, version: str, *, model: str = MODEL, bounds: Bounds = ANY_STEP, counter: int = 1
+    image: bytes,
+    version: str,
+    *,
+    model: str = MODEL,
+    bounds: Bounds = ANY_STEP,
+    counter: int = 1,
+    sbom: str | UnsetType = UNSET,
 ) -> ReleaseManifest:
     digest = hashlib.sha256(image).hexdigest()
     return ReleaseManifest(
@@ -73,6 +80,7 @@ def make_manifest(
             tree_sha256=digest,
         ),
         bounds=bounds,
+        sbom=sbom,
     )
 
 
@@ -105,9 +113,12 @@ def make_release(
     """A release as the offline side hands it over."""
     image = directory / f"{version}.img"
     image.write_bytes(f"firmware {version}".encode() * 1000)
-    manifest = encode_json(make_manifest(image.read_bytes(), version, bounds=bounds))
+    bill = directory / f"{version}.cdx.json"
+    bill.write_text(f'{{"of": "{version}"}}')
+    sbom = hashlib.sha256(bill.read_bytes()).hexdigest()
+    manifest = encode_json(make_manifest(image.read_bytes(), version, bounds=bounds, sbom=sbom))
     signing = next_releases(home, manifest_path(MODEL, version), manifest)
-    return SignedRelease(manifest, image, signing.data())
+    return SignedRelease(manifest, image, signing.data(), sbom=bill)
 
 
 class FileFetcher(FetcherInterface):

@@ -17,6 +17,7 @@ from limpet.cli import (
     _release_check,
     _release_keys,
     _release_packages,
+    _release_sbom,
 )
 from limpet.cli._frame import emit, make_app, progress, show_examples
 from limpet.cli._release_packages import LOCK, PLATFORM, PYTHON, WHEELS, WITHOUT, package_order
@@ -241,6 +242,7 @@ def sign(
     emit(show_signed(signed), json=json, human=print_signed)
 
 
+app.command(name="sbom", epilog=show_examples(*_release_sbom.EXAMPLES))(_release_sbom.show_sbom)
 app.command(name="check-interface", epilog=show_examples(_interface.EXAMPLE))(
     _interface.check_interface
 )

@@ -21,6 +21,7 @@ from limpet.errors import Rejected, Unavailable, naming
 from limpet.firmware.description import FirmwareDescription
 from limpet.firmware.interface import pack_interface
 from limpet.product import PRODUCT_FILE, Product, load_product
+from limpet.release._bill import add_bill, sbom_file, verify_bill
 from limpet.release._delta import OldRelease, Progress, delta_file, make_delta
 from limpet.release._forms import Form, make_image
 from limpet.release._interface import describe_interface
@@ -96,6 +97,11 @@ class Built:
         return self.directory / IMAGE_FILE
 
     @property
+    def sbom(self) -> Path | None:
+        """The bill of materials, if the manifest names one."""
+        return sbom_file(self.directory) if self.manifest.sbom else None
+
+    @property
     def deltas(self) -> tuple[Path, ...]:
         """The deltas' files, as the manifest names them."""
         return tuple(delta_file(self.directory, delta) for delta in self.manifest.deltas)
@@ -136,13 +142,8 @@ def build_release(order: BuildOrder, out: Path, progress: Progress = _silent) ->
     try:
         assemble_tree(order.product, order.trust, description, work / "tree", suite=suite_file)
         document = _add_packages(order, design, work / "tree", progress)
-        image = make_image(
-            work / "tree",
-            out / IMAGE_FILE,
-            form=order.form,
-            packer=order.packer,
-            built_at=int(order.built_at.timestamp()),
-        )
+        image = _make_image(order, work / "tree", out)
+        bill = add_bill(work / "tree", image, out, packed=order.packer is not None)
     except OSError as error:
         raise Unavailable(f"cannot build in {out}: {(error.strerror or 'failed').lower()}") from (
             error
@@ -150,10 +151,16 @@ def build_release(order: BuildOrder, out: Path, progress: Progress = _silent) ->
     finally:
         shutil.rmtree(work, ignore_errors=True)
     deltas = make_deltas(order.delta_from, image, out / IMAGE_FILE, progress)
-    manifest = _manifest(order, description, image, deltas, pack_interface(document))
+    manifest = _manifest(order, description, image, deltas, pack_interface(document), bill)
     _verify(manifest, ReleaseManifest)
     write_atomic(out / MANIFEST_FILE, encode_json(manifest), mode=0o644)
     return load_built(out)
+
+
+def _make_image(order: BuildOrder, tree: Path, out: Path) -> Image:
+    at = int(order.built_at.timestamp())
+    file = out / IMAGE_FILE
+    return make_image(tree, file, form=order.form, packer=order.packer, built_at=at)
 
 
 def _add_packages(order: BuildOrder, design: Product, tree: Path, progress: Progress) -> bytes:
@@ -188,6 +195,7 @@ def _manifest(
     image: Image,
     deltas: tuple[Delta, ...],
     interface: bytes,
+    sbom: str,
 ) -> ReleaseManifest:
     return ReleaseManifest(
         model=description.model,
@@ -205,6 +213,7 @@ def _manifest(
         interface=interface,
         because=order.because or msgspec.UNSET,
         after_support=order.after_support or msgspec.UNSET,
+        sbom=sbom,
     )
 
 
@@ -226,6 +235,7 @@ def load_built(out: Path) -> Built:
             f"{out / IMAGE_FILE} is not the image of its manifest",
             hint="build it again",
         )
+    verify_bill(out, manifest)
     for delta in manifest.deltas:
         file = delta_file(out, delta)
         if delta.path != f"deltas/{_hash_file(file)}.delta":

@@ -19,6 +19,7 @@ __all__ = [
     "MANIFEST_BYTES",
     "MAX_AHEAD",
     "MAX_DELTAS",
+    "SBOM_BYTES",
     "Bounds",
     "Delta",
     "Digest",
@@ -32,6 +33,7 @@ __all__ = [
     "Version",
     "ahead_tag",
     "manifest_path",
+    "sbom_path",
     "version_key",
 ]
 
@@ -40,6 +42,9 @@ MANIFEST_BYTES = 1 << 20
 
 DELTA_INDEX_BYTES = 1 << 20
 """Longest index of a delta (1 MiB holds the hashes of 26,000 segments)."""
+
+SBOM_BYTES = 64 << 20
+"""Largest bill of materials that anyone reads (20,000 components take some 30 MB)."""
 
 MAX_DELTAS = 16
 """Old versions that one release can name."""
@@ -138,11 +143,18 @@ class ReleaseManifest(Message, frozen=True, kw_only=True):
     """The security issue that requires a change of the interface (draft-moore, 5.1)."""
     after_support: Literal[True] | UnsetType = UNSET
     """It is made though the support period is over, and extends nothing."""
+    sbom: Digest | UnsetType = UNSET
+    """SHA-256 of the bill of materials, see `sbom_path`; absent where none was made."""
 
 
 def manifest_path(model: str, version: str) -> str:
     """The TUF target path of a release's manifest."""
     return f"firmware/{model}/{version}.json"
+
+
+def sbom_path(sha256: str) -> str:
+    """Where a bill of materials (CycloneDX, JSON) lies below the repository's URL."""
+    return f"sboms/{sha256}.cdx.json"
 
 
 def ahead_tag(version: str, device_id: str) -> str:

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from limpet.errors import Rejected
-from limpet.release.sbom import MAX_COMPONENTS, SBOM_BYTES, Origin, Sbom, read_sbom
+from limpet.release.sbom import MAX_COMPONENTS, Origin, Sbom, read_sbom
+from limpet.wire.release import SBOM_BYTES
 
 
 def document(*components: dict[str, Any], **more: Any) -> dict[str, Any]:

@@ -11,11 +11,12 @@ __all__ = ["SBOM_FILE", "make_sbom"]
 SBOM_FILE = "sbom.cdx.json"
 
 
-def make_sbom(tree: Path, image: Image, *, system: Iterable[Component] = ()) -> bytes:
+def make_sbom(tree: Path, image: Image, *, system: Iterable[Component] | None = ()) -> bytes:
     """A CycloneDX 1.6 document, in JSON, of the firmware `tree` whose image is `image`.
 
-    `system` are the packages of an operating system that the image holds besides. Everything that
-    it says comes from these: the same ones give the same bytes. Raises
+    `system` are the packages of an operating system that the image holds besides; None: something
+    is there that cannot be looked into, and the document says so. Everything that it says comes
+    from these: the same ones give the same bytes. Raises
     `Rejected` for a tree that no build of limpet's made, or whose packages do not say what they
     are, and `Unavailable` for missing files.
     """

@@ -13,8 +13,9 @@ from typing import Final
 
 from limpet.errors import naming
 from limpet.release.sbom._component import Component, Sbom
-from limpet.release.sbom._reading import SBOM_BYTES, read_sbom
+from limpet.release.sbom._reading import read_sbom
 from limpet.storage import read_bounded
+from limpet.wire.release import SBOM_BYTES
 
 __all__ = ["Bundled", "bundled_parts"]
 

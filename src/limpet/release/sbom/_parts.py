@@ -5,13 +5,14 @@ carries inside, and whatever else lies there. Every file below `app/`, `runtime/
 of exactly one part. Writes nothing; the tree alone decides.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from packageurl import PackageURL
 
-import limpet
+from limpet.errors import Rejected
 from limpet.firmware.description import FirmwareDescription, load_description
 from limpet.product import PRODUCT_FILE, load_product
 from limpet.release.sbom._component import Component, Origin
@@ -21,10 +22,13 @@ from limpet.release.sbom._imports import imported_names
 from limpet.release.sbom._metadata import PACKAGES, Distribution, load_distributions
 from limpet.release.sbom._native import bundled_parts
 from limpet.release.sbom._target import Needed, needed_by
+from limpet.storage import read_bounded
 
 __all__ = ["Inventory", "Part", "list_parts"]
 
 APP, RUNTIME = "app", "runtime"
+_VERSION = re.compile(r'^__version__ = "([0-9A-Za-z.+]{1,40})"$', re.MULTILINE)
+_SOURCE_BYTES = 1 << 20
 _RUNTIME_LICENCE = "Apache-2.0"
 
 
@@ -53,10 +57,12 @@ class Inventory:
     roots: tuple[str, ...]  # references of what the firmware itself needs
     has_packages: bool
     has_system: bool
+    unlisted: tuple[str, ...] = ()  # in the image, and not in the bill
 
 
-def list_parts(tree: Path, system: Iterable[Component] = ()) -> Inventory:
-    """Everything that is in `tree`, and the packages of the `system` around it.
+def list_parts(tree: Path, system: Iterable[Component] | None = ()) -> Inventory:
+    """Everything that is in `tree`, and the packages of the `system` around it; None: it
+    cannot be looked into.
 
     Raises `Rejected("not-firmware" | …)` for a tree that no build of limpet's made, `Unavailable`
     for files that are missing.
@@ -71,12 +77,12 @@ def list_parts(tree: Path, system: Iterable[Component] = ()) -> Inventory:
     ]
     loose = [_loose(files, path) for path in sorted(owners) if owners[path] is None]
     modules = {path: one for path, one in owners.items() if one is not None}
-    runtime = _own(tree, files, RUNTIME, "limpet", limpet.__version__, modules)
+    runtime = _own(tree, files, RUNTIME, "limpet", _version(tree), modules)
     app = _own(tree, files, APP, f"{description.model}-app", description.version, modules)
     if "limpet" in imported_names(tree, files.below(APP)):
         needs = (*app.needs, runtime.component.reference)
         app = Part(component=app.component, needs=tuple(sorted(needs)))
-    around = [Part(component=one) for one in system]
+    around = [Part(component=one) for one in system or ()]
     parts = (app, runtime, *listed, *loose, *around)
     reached = {reference for part in parts for reference in part.needs}
     return Inventory(
@@ -93,7 +99,17 @@ def list_parts(tree: Path, system: Iterable[Component] = ()) -> Inventory:
         ),
         has_packages=bool(packages),
         has_system=bool(around),
+        unlisted=("the file system around this tree, which a packer made",) * (system is None),
     )
+
+
+def _version(tree: Path) -> str:
+    """That of the runtime in the tree, which need not be the one that looks."""
+    file = tree / RUNTIME / "limpet" / "__init__.py"
+    found = _VERSION.search(read_bounded(file, max_bytes=_SOURCE_BYTES).decode("utf-8", "replace"))
+    if found is None:
+        raise Rejected("not-firmware", f"{file} states no version")
+    return found[1]
 
 
 def _own(

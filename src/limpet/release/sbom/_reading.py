@@ -15,10 +15,10 @@ from packageurl import PackageURL
 from limpet.errors import Rejected
 from limpet.release.sbom._component import Component, CryptoAsset, Origin, Sbom
 from limpet.release.sbom._document import Document, Part, Service
+from limpet.wire.release import SBOM_BYTES
 
-__all__ = ["MAX_COMPONENTS", "SBOM_BYTES", "read_sbom"]
+__all__ = ["MAX_COMPONENTS", "read_sbom"]
 
-SBOM_BYTES = 64 << 20
 MAX_COMPONENTS = 20_000
 MAX_EDGES = 1_000_000
 MAX_NESTING = 32

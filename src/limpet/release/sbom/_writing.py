@@ -132,6 +132,7 @@ def _subject(inventory: Inventory, image: Image) -> CdxComponent:
     if not inventory.has_packages:
         missing = (*missing, "the packages that limpet's runtime imports")
     facts += [("not-contained", one) for one in missing]
+    facts += [("not-listed", one) for one in inventory.unlisted]
     return CdxComponent(
         name=made.model,
         version=made.version,

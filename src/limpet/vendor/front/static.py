@@ -19,7 +19,7 @@ WHOLE_BYTES = 64 << 10
 
 IMMUTABLE = "public, max-age=31536000, immutable"
 REVALIDATE = "no-cache"  # RFC 9111, 5.2.2.4: store it, and ask each time
-_IMMUTABLE_NAMES = re.compile(r"(images|deltas|targets)/.+|metadata/[0-9]+\.[^/]+(/[^/]+)?")
+_IMMUTABLE_NAMES = re.compile(r"(images|deltas|sboms|targets)/.+|metadata/[0-9]+\.[^/]+(/[^/]+)?")
 _RANGE = re.compile(r"bytes=(?P<first>[0-9]{1,15})-(?P<last>[0-9]{0,15})")
 _SUFFIX = re.compile(r"bytes=-(?P<length>[0-9]{1,15})")
 _TYPES = {".json": "application/json", ".img": "application/octet-stream"}

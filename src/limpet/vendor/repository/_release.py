@@ -10,15 +10,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from msgspec import UNSET
 from tuf.api.exceptions import LengthOrHashMismatchError
 from tuf.api.metadata import DelegatedRole, TargetFile, Targets
 
 from limpet.crypto.attesting import PublicKey
 from limpet.crypto.suites import Suite
 from limpet.errors import Rejected
+from limpet.storage import read_bounded
 from limpet.wire.attestation import signed_attestation, verify_attestation
 from limpet.wire.codec import decode_json
-from limpet.wire.release import MANIFEST_BYTES, ReleaseManifest, manifest_path
+from limpet.wire.release import MANIFEST_BYTES, SBOM_BYTES, ReleaseManifest, manifest_path
 from limpet.wire.support import SUPPORT_BYTES, SupportStatement, support_path
 
 from ._metadata import (
@@ -34,6 +36,7 @@ __all__ = [
     "SignedRelease",
     "VerifiedMetadata",
     "VerifiedRelease",
+    "verify_bill",
     "verify_release",
     "verify_revocation",
     "verify_support",
@@ -49,6 +52,7 @@ class SignedRelease:
     metadata: bytes  # the next `releases/<model>`, with the manifest in it
     deltas: tuple[Path, ...] = ()  # the files that the manifest describes, in its order
     attestation: bytes = b""  # the gate's word, which the metadata names by its hash
+    sbom: Path | None = None  # the bill of materials, where the manifest names one
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +87,9 @@ def verify_release(
     """Verify a release against what is published.
 
     Numbered as they run: 1. the manifest is well-formed and of this `model`, with a file for each
-    delta; 2. an existing version is never changed; 3. its metadata passes `_verify_next`; 4. the
-    gate, if there are `gate_keys`, let it pass, and the metadata says so. The
-    caller still owes: image and deltas have the lengths and hashes that the manifest names.
+    delta and for its bill of materials; 2. an existing version is never changed; 3. its metadata
+    passes `_verify_next`; 4. the gate, if there are `gate_keys`, let it pass, and the metadata says
+    so. The caller still owes: these files have the lengths and hashes that the manifest names.
     Raises `Rejected`.
     """
     # 1.
@@ -101,6 +105,8 @@ def verify_release(
             f"{len(release.deltas)} deltas were handed over, the manifest names"
             f" {len(manifest.deltas)}",
         )
+    if (release.sbom is None) is not (manifest.sbom is UNSET):
+        raise Rejected("bad-metadata", "there is no bill of materials, or none was to be there")
     # 2.
     published = state.role(releases_role(model)).targets.get(path)
     if published is not None:
@@ -138,6 +144,20 @@ def _verify_gate(
     if keys:
         verify_attestation(release.attestation, keys, manifest_sha256=metadata.sha256)
     return named
+
+
+def verify_bill(release: SignedRelease, manifest: ReleaseManifest) -> bytes:
+    """The bill of materials that `manifest` names; nothing where it names none.
+
+    Raises `Rejected("tampered-sbom")`, `Unavailable`.
+    """
+    if release.sbom is None or not manifest.sbom:
+        return b""
+    data = read_bounded(release.sbom, max_bytes=SBOM_BYTES)
+    if hashlib.sha256(data).hexdigest() != manifest.sbom:
+        message = f"{release.sbom} is not the bill of materials of its manifest"
+        raise Rejected("tampered-sbom", message)
+    return data
 
 
 def verify_support(

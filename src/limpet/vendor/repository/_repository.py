@@ -20,7 +20,13 @@ from limpet.vendor.home import Home, hold_lock
 from limpet.wire.attestation import attestation_path
 from limpet.wire.codec import decode_json, encode_json
 from limpet.wire.metadata import verify_size
-from limpet.wire.release import MANIFEST_BYTES, ReleaseManifest, manifest_path, version_key
+from limpet.wire.release import (
+    MANIFEST_BYTES,
+    ReleaseManifest,
+    manifest_path,
+    sbom_path,
+    version_key,
+)
 from limpet.wire.rollout import PLAN_BYTES, Plan, PlanState, plan_path
 from limpet.wire.support import SUPPORT_BYTES, SupportStatement, support_path
 
@@ -37,6 +43,7 @@ from ._models import OfferedModel, verify_model
 from ._release import (
     SignedRelease,
     VerifiedMetadata,
+    verify_bill,
     verify_release,
     verify_revocation,
     verify_support,
@@ -146,6 +153,7 @@ class Repository:
                 gate_keys=self._home.gate_keys,
             )
             verify_size(verified.metadata.role, verified.metadata.data)
+            bill = verify_bill(release, verified.manifest)
             image = verified.manifest.image
             digest = image.path.removeprefix("images/").removesuffix(".img")
             self._shelf.place(image.path, release.image, sha256=digest, length=image.packed)
@@ -154,6 +162,8 @@ class Repository:
                 self._shelf.place(delta.path, file, sha256=digest, length=delta.size)
             if verified.attestation:
                 self._shelf.write(attestation_path(verified.attestation), release.attestation)
+            if verified.manifest.sbom:
+                self._shelf.write(sbom_path(verified.manifest.sbom), bill)
             self._publish_offline(state, verified.metadata, release.manifest)
         return PublishedRelease(verified.manifest, verified.metadata.sha256)
 

@@ -74,7 +74,7 @@ class Shelf:
         try:
             found = _copy(source, temporary, limit=length)
             if found != (sha256, length):
-                raise Rejected("tampered-image", f"{source} is not the image of its manifest")
+                raise Rejected("tampered-image", f"{source} is not what its manifest names")
             temporary.replace(path)
             sync_directory(path.parent)
         except OSError as error:
