@@ -4,11 +4,8 @@ Owns the options that name drawer, keys and passphrase, and how a signature is s
 """
 
 import dataclasses
-import functools
-import inspect
 import os
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +13,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from limpet.cli._options import takes
 from limpet.cli._secrets import secret_from
 from limpet.crypto.token_keys import is_token_uri
 from limpet.errors import Unavailable
@@ -75,21 +73,8 @@ class Signer:
         return SigningOrder(repository=self.repository, root=root)
 
 
-def takes_signer(command: Callable[..., None]) -> Callable[..., None]:
-    """`command` with the options of a `Signer` in the place of its parameter `signer`."""
-    options = inspect.signature(Signer).parameters
-
-    @functools.wraps(command)
-    def called(**given: object) -> None:
-        signer = Signer(**{name: given.pop(name) for name in options})  # type: ignore[arg-type]
-        command(signer=signer, **given)
-
-    own = inspect.signature(command)
-    shown = [p for p in own.parameters.values() if p.name != "signer"] + list(options.values())
-    keyword_only = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in shown]
-    called.__signature__ = own.replace(parameters=keyword_only)  # type: ignore[attr-defined]
-    called.__annotations__ = {p.name: p.annotation for p in shown} | {"return": None}
-    return called
+takes_signer = takes("signer", Signer)
+"""A decorator: the options of a `Signer` in the place of a command's parameter `signer`."""
 
 
 class SignedShown(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,6 +3,7 @@
 Owns options, prompts and printing. Decides nothing: `limpet.release` does the work.
 """
 
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
@@ -20,9 +21,11 @@ from limpet.cli import (
     _release_sbom,
 )
 from limpet.cli._frame import emit, make_app, progress, show_examples
-from limpet.cli._release_packages import LOCK, PLATFORM, PYTHON, WHEELS, WITHOUT, package_order
+from limpet.cli._options import takes
+from limpet.cli._release_packages import Packages
+from limpet.cli._release_rollout import Rollout
 from limpet.cli._release_signing import Signer, print_signed, show_signed, takes_signer
-from limpet.cli._release_times import build_times
+from limpet.cli._release_source import Source
 from limpet.cli._released import print_release, show_release
 from limpet.crypto.suites import find_suite
 from limpet.errors import Rejected
@@ -44,7 +47,7 @@ from limpet.release import (
     sign_revocation,
     sign_support,
 )
-from limpet.wire.release import MAX_AHEAD, MAX_DELTAS, Bounds, ReleaseManifest, ahead_tag
+from limpet.wire.release import MAX_DELTAS, ReleaseManifest
 from limpet.wire.support import AfterSupport, SupportStatement
 
 __all__ = ["app"]
@@ -63,18 +66,7 @@ _release_advisories.add_commands(app)
 _release_ceremony.add_commands(app)
 app.add_typer(_release_keys.app, name="key")
 
-_DAY = 86400
-_EMERGENCY_DAYS = 1 / 24
-_PPM = 10_000  # parts per million in one percent
 _json = typer.Option(False, "--json", help="Print JSON.")
-_because = typer.Option("", help="The security issue that requires a change of the interface.")
-_after_support = typer.Option(False, help="Say that it comes after the support period.")
-_ahead = typer.Option(
-    None, help="Serial number of a device that need not wait in that row (repeatable)."
-)
-_emergency = typer.Option(
-    False, help="An hour from first to last, in any steps: no --minimum-days, --largest-step."
-)
 _request = typer.Option(None, help="Sign nothing: make a request for signers elsewhere.")
 _out_or_file = typer.Argument(..., metavar="OUT|FILE", help="A release's directory, or a request.")
 _out_argument = typer.Argument(..., metavar="OUT", help="The release's directory.")
@@ -96,23 +88,11 @@ class _Published(msgspec.Struct, frozen=True, kw_only=True):
     published: str
 
 
-_minimum_days = typer.Option(
-    7.0, min=0.0, max=365.0, help="Days from the first device to the last, at the fastest."
-)
-_largest_step = typer.Option(
-    25.0, min=0.0, max=100.0, help="Percent of the fleet that one step may add."
-)
 _security_counter = typer.Option(
     1, min=0, help="Raise it when an older firmware must never come back."
 )
 _interface_version = typer.Option(
     1, min=0, help="Raise it when the owner must agree: the use of the device changes."
-)
-_least_report = typer.Option(
-    100.0,
-    min=0.0001,
-    max=100.0,
-    help="Percent of the fleet that reports on it at least, whatever a plan says.",
 )
 _form = typer.Option(
     Form.TREE, help="tree: slots that are directories; block: devices; bundle: RAUC's."
@@ -127,6 +107,9 @@ _packer = typer.Option(
         "limpet release build examples/thermostat --trust vendor/trust --version 1.1.0 --out out"
     )
 )
+@takes("rollout", Rollout)
+@takes("source", Source)
+@takes("packages", Packages)
 def build(
     product: Path = typer.Argument(..., help="The product's directory."),
     trust: Path = typer.Option(..., "--trust", help="Roots of trust that go into the firmware."),
@@ -136,30 +119,19 @@ def build(
     interface_version: int = _interface_version,
     minimum_version: str = typer.Option("0.0.0", help="The oldest version to come from."),
     hardware_revision: list[str] | None = _hardware,
-    not_before: datetime | None = typer.Option(None, help="UTC; no device installs it earlier."),
-    minimum_days: float = _minimum_days,
-    largest_step: float = _largest_step,
-    emergency: bool = _emergency,
-    ahead: list[str] | None = _ahead,
-    least_report: float = _least_report,
     built_at: datetime | None = _built_at,
-    source_commit: str = typer.Option("", help="What it was built from."),
-    because: str = _because,
-    after_support: bool = _after_support,
     delta_from: list[Path] | None = _delta_from,
     suite: str | None = _suite,
     form: Form = _form,
     packer: Path | None = _packer,
-    lock: Path | None = LOCK,
-    wheels: Path | None = WHEELS,
-    platform: str | None = PLATFORM,
-    python_version: str | None = PYTHON,
-    without_packages: bool = WITHOUT,
+    *,
+    rollout: Rollout,
+    source: Source,
+    packages: Packages,
     json: bool = _json,
 ) -> None:
     """Build the image and its manifest; nothing is signed yet."""
-    at, start = build_times(built_at, not_before)
-    tags = _tags(version, ahead)
+    at = _utc(built_at) or _source_date() or datetime.now(UTC).replace(microsecond=0)
     order = BuildOrder(
         product=product,
         trust=trust,
@@ -169,15 +141,15 @@ def build(
         minimum_version=minimum_version,
         hardware_revisions=tuple(hardware_revision or ()),
         built_at=at,
-        source_commit=source_commit,
-        because=because,
-        after_support=after_support,
+        source_commit=source.source_commit,
+        because=source.because,
+        after_support=source.after_support,
         suite=find_suite(suite) if suite else None,
         form=form,
         packer=packer,
-        bounds=_bounds(start, minimum_days, largest_step, emergency, tags, least_report),
+        bounds=rollout.bounds(version, at),
         delta_from=_olds(product, delta_from, form.value, version),
-        packages=package_order(lock, wheels, platform, python_version, without=without_packages),
+        packages=packages.order(),
     )
     _build(order, out, json=json)
 
@@ -340,13 +312,6 @@ def show(
     emit(show_release(load_built(out)), json=json, human=print_release)
 
 
-def _tags(version: str, serials: list[str] | None) -> tuple[str, ...]:
-    tags = {ahead_tag(version, serial) for serial in serials or ()}
-    if len(tags) > MAX_AHEAD:
-        raise Rejected("out-of-bounds", f"at most {MAX_AHEAD} devices can go ahead")
-    return tuple(sorted(tags))
-
-
 def _say_skipped(kind: str) -> Callable[[ReleaseManifest], None]:
     """To standard error: standard output may be JSON."""
 
@@ -368,20 +333,15 @@ def _olds(
     return load_olds(sources, model=model, kind=kind, below=version, skipped=skipped)
 
 
-def _bounds(
-    not_before: datetime,
-    days: float,
-    step_percent: float,
-    emergency: bool,
-    ahead: tuple[str, ...],
-    report_percent: float,
-) -> Bounds:
-    if emergency:
-        days, step_percent = _EMERGENCY_DAYS, 100.0
-    return Bounds(
-        not_before=not_before,
-        minimum_duration_seconds=round(days * _DAY),
-        largest_step_ppm=round(step_percent * _PPM),
-        ahead=ahead,
-        report_ppm=round(report_percent * _PPM),
-    )
+def _utc(given: datetime | None) -> datetime | None:
+    return given.replace(tzinfo=UTC, microsecond=0) if given else None
+
+
+def _source_date() -> datetime | None:
+    text = os.environ.get("SOURCE_DATE_EPOCH")
+    if not text:
+        return None
+    try:
+        return datetime.fromtimestamp(int(text), UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise Rejected("malformed", "SOURCE_DATE_EPOCH is not a number of seconds") from error

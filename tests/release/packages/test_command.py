@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.release.workshop import EXAMPLE
 
-from limpet.cli._release_packages import package_order
+from limpet.cli._release_packages import Packages
 from limpet.cli.main import run
 from limpet.release.packages import LIMPET_LOCK, Target, this_machine
 from limpet.release.packages._lock import parse_lock
@@ -49,13 +49,13 @@ def test_options_that_make_no_firmware_are_refused(
 
 
 def test_what_is_not_said_is_taken_from_this_machine() -> None:
-    order = package_order(None, None, None, None, without=False)
+    order = Packages().order()
     assert order is not None
     assert order.target == this_machine()
-    other = package_order(None, None, "musllinux_1_2_aarch64", "3.13", without=False)
+    other = Packages(platform="musllinux_1_2_aarch64", python_version="3.13").order()
     assert other is not None
     assert other.target == Target("musllinux_1_2_aarch64", "3.13")
-    assert package_order(None, None, None, None, without=True) is None
+    assert Packages(without_packages=True).order() is None
 
 
 def test_limpets_lock_can_be_printed_and_read(capsys: pytest.CaptureFixture[str]) -> None:

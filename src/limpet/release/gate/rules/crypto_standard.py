@@ -15,7 +15,7 @@ _STATEMENT = "R2.1.2"
 def judge(subject: Subject) -> Finding:
     """The app's code and compiled files, and every certificate and public key of the image.
 
-    A product whose design file records a deviation from R2.1.2, with its rationale, has its
+    A product whose design file records a deviation, with its rationale, has its
     algorithms listed for the public instead; weak keys stay refused.
     """
     app = list(scan_image(subject, "app"))
