@@ -8,17 +8,45 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.release.workshop import now, order, signing
+from tests.release.workshop import APP, EXAMPLE, NOW, now, order, signing
 
 from limpet.cli.main import run
 from limpet.errors import Rejected, Unavailable
 from limpet.release import Built, Form, build_release, load_built, publish, sign_release
 from limpet.release.sbom import compare_sbom, read_sbom, unpack_image
 from limpet.vendor.front.static import cache_control
-from limpet.vendor.home import Home
+from limpet.vendor.home import Home, create, open_home
 from limpet.vendor.repository import Repository
 from limpet.wire.codec import decode_json, encode_json
 from limpet.wire.release import MANIFEST_BYTES, ReleaseManifest, sbom_path
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, Path, Path]:
+    """A vendor, a product and a release, made once: the fixtures below give copies."""
+    place = tmp_path_factory.mktemp("made")
+    home = create(place / "vendor", EXAMPLE, now=NOW, unsafe_without_gate=True)
+    app = place / "product" / "app" / "thermostat"
+    app.mkdir(parents=True)
+    shutil.copy(EXAMPLE / "product.toml", place / "product")
+    (app / "__init__.py").write_text(APP)
+    build_release(order(place / "product", home), place / "out")
+    return home, place / "product", place / "out"
+
+
+@pytest.fixture
+def home(made: tuple[Home, Path, Path], tmp_path: Path) -> Home:
+    return open_home(shutil.copytree(made[0].root, tmp_path / "vendor"))
+
+
+@pytest.fixture
+def product(made: tuple[Home, Path, Path], tmp_path: Path) -> Path:
+    return shutil.copytree(made[1], tmp_path / "product")
+
+
+@pytest.fixture
+def built(made: tuple[Home, Path, Path], tmp_path: Path) -> Built:
+    return load_built(shutil.copytree(made[2], tmp_path / "out"))
 
 
 def test_a_build_writes_the_bill_of_its_image_and_names_it(built: Built, tmp_path: Path) -> None:
