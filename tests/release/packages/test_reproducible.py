@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tests.release.workshop import EXAMPLE, order
 from limpet.errors import Rejected
 from limpet.release import build_release, load_built
 from limpet.release.packages import PackageOrder, Target, add_packages
+from limpet.release.packages._adding import UNUSED
 from limpet.release.packages._target import ELF_MACHINES
 from limpet.vendor.home import Home
 
@@ -73,6 +75,23 @@ def test_two_builds_at_different_places_are_equal_byte_for_byte(
     ).read_bytes()
     assert second.image.read_bytes() == first.image.read_bytes()
     assert (first.manifest.image.size > 10 << 20) == (not words)
+
+
+def test_what_no_device_loads_of_the_real_packages_is_left_out(tmp_path: Path) -> None:
+    added = add_packages(real_packages(), EXAMPLE, tmp_path, note=lambda doing: None)
+    names = [str(path.relative_to(tmp_path / "packages")) for path in tmp_path.rglob("*")]
+    for package, beginnings in UNUSED.items():
+        wheel = next(CACHE.glob(f"wheels/*/{package}-*.whl"))
+        with zipfile.ZipFile(wheel) as archive:
+            assert all(
+                any(name.startswith(one) for name in archive.namelist()) for one in beginnings
+            ), f"nothing of {package} is left out any more"
+        assert not [name for name in names if name.startswith(beginnings)]
+    assert {one.name for one in added} >= set(UNUSED)
+    code = "import sys; sys.path.append(sys.argv[1]); import zstandard; print(zstandard.backend)"
+    command = [sys.executable, "-I", "-S", "-B", "-c", code, str(tmp_path / "packages")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert done.stdout.strip() == "cext", done.stderr
 
 
 def test_an_app_that_imports_what_is_not_locked_is_refused_at_the_build(

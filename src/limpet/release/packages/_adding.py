@@ -7,7 +7,7 @@
 The same lock, wheels and target give the same files, whatever the machine and the day.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +27,13 @@ PACKAGES = "packages"
 """The directory of a firmware tree that holds them."""
 
 PACKAGES_FILE = "packages.json"
+
+
+UNUSED: Mapping[str, tuple[str, ...]] = {
+    "securesystemslib": ("securesystemslib/_vendor/ed25519/test_data/",),  # for tests of its own
+    "zstandard": ("zstandard/_cffi.",),  # PyPy's; Python's is backend_c
+}
+"""How the paths of large files begin that no device loads: a third of all that the wheels hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +95,8 @@ def _write(wheels: dict[str, Wheel], place: Path) -> tuple[Package, ...]:
         place.mkdir()
         for wheel in wheels.values():
             for path, content in wheel.files:
-                _write_file(place / path, content, wheel)
+                if not path.startswith(UNUSED.get(wheel.name, ())):
+                    _write_file(place / path, content, wheel)
         (place / PACKAGES_FILE).write_bytes(encode_json(packages))
         (place / PACKAGES_FILE).chmod(0o644)
     except OSError as error:
