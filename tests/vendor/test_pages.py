@@ -1,5 +1,6 @@
 """Public pages: the contact is there, the commitment is true today, no value writes markup."""
 
+import os
 import re
 from datetime import UTC, datetime, timedelta
 from html import unescape
@@ -10,7 +11,15 @@ import pytest
 from tests.vendor.workshop import PRODUCT
 
 from limpet.product import Deviation, Product, load_product, render_mud
-from limpet.vendor.pages import Site, load_mud, render_site, write_site
+from limpet.vendor.pages import (
+    Dossier,
+    Site,
+    find_page,
+    load_contact,
+    load_mud,
+    render_site,
+    write_site,
+)
 from limpet.wire.support import AfterSupport, SupportStatement
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -25,14 +34,20 @@ def product() -> Product:
 def render(
     product: Product, statement: SupportStatement | None = None, now: datetime = NOW
 ) -> Site:
-    return render_site(product, statement, now=now, canonical_host=HOST)
+    return show(Dossier(product=product, statement=statement), now)
+
+
+def show(dossier: Dossier, now: datetime = NOW) -> Site:
+    contact = load_contact(dossier.product, Path("nowhere"), host=HOST, now=now)
+    return render_site([dossier], now=now, contact=contact.text)
 
 
 def text(site: Site, path: str) -> str:
     return site[path].body.decode()
 
 
-HTML = ("/", "/support/thermostat", "/security")
+KINDS = ("support", "releases", "components", "advisories", "audit", "network")
+HTML = ("/", "/security", "/compare", *(f"/{kind}/thermostat" for kind in KINDS))
 
 
 def test_every_page_names_the_security_contact_and_the_maker(product: Product) -> None:
@@ -89,9 +104,10 @@ def test_a_design_file_writes_no_markup(product: Product) -> None:
     model = msgspec.structs.replace(product.model, display_name=script, description=script)
     maker = msgspec.structs.replace(product.maker, name=script)
     hostile = msgspec.structs.replace(product, model=model, maker=maker, threats=(threat,))
+    site = render(hostile)
     for path in HTML:
-        assert "<script" not in text(render(hostile), path)
-        assert "&lt;script&gt;" in text(render(hostile), path)
+        assert "<script" not in text(site, path)
+        assert "&lt;script&gt;" in text(site, path)
 
 
 def words(page: str) -> str:
@@ -176,7 +192,7 @@ def test_an_acceptance_past_its_review_is_shown_as_overdue(product: Product) -> 
     day = datetime.combine(first, NOW.timetz())
     assert "overdue" not in text(render(product, now=day), "/security")
     late = text(render(product, now=day + timedelta(days=1)), "/security")
-    assert late.count("overdue") == 1
+    assert late.count("overdue") == 2  # at the threat, and among the risks that are left
 
 
 def test_every_anchor_on_the_page_is_there_once(product: Product) -> None:
@@ -191,19 +207,29 @@ def test_pages_load_nothing_from_anywhere_else_and_fit_a_phone(product: Product)
     for path in HTML:
         page = text(site, path)
         assert re.findall(r'(?:src|srcset)="', page) == []
-        assert re.findall(r'<link[^>]*href="([^"]*)"', page) == ["/style.css"]
+        assert set(re.findall(r'<link[^>]*href="([^"]*)"', page)) <= {"style.css", "../style.css"}
         assert "<script" not in page
         assert " style=" not in page
+        assert "default-src &#39;none&#39;" in page or "default-src 'none'" in page
         assert 'name="viewport" content="width=device-width' in page
     assert "url(" not in text(site, "/style.css")
     assert "@import" not in text(site, "/style.css")
 
 
-def test_every_link_within_the_site_leads_somewhere(product: Product) -> None:
+def test_every_link_within_the_site_leads_to_a_file_of_it(product: Product) -> None:
     site = render(product)
+    files = {page.file: page for page in site.values()} | {"security.pdf": None}
+    seen = set()
     for path in HTML:
-        for link in re.findall(r'href="(/[^"]*)"', text(site, path)):
-            assert link in site
+        folder = Path(site[path].file).parent
+        for link in re.findall(r'href="([^"#:]+)(?:#[^"]*)?"', text(site, path)):
+            assert not link.startswith("/"), "a page must work from any place"
+            seen.add(os.path.normpath(folder / link))
+    assert seen <= set(files)
+    assert {site[path].file for path in HTML} <= seen
+    assert find_page(site, "/security.html") is site["/security"]
+    assert find_page(site, "/index.html") is site["/"]
+    assert find_page(site, "/nowhere") is None
 
 
 def test_the_same_pages_are_written_as_files_and_only_when_they_changed(
@@ -214,7 +240,9 @@ def test_the_same_pages_are_written_as_files_and_only_when_they_changed(
     assert write_site(site, tmp_path) == 0
     assert (tmp_path / "index.html").read_bytes() == site["/"].body
     later = render(product, now=NOW + timedelta(days=1))
-    assert write_site(later, tmp_path) == 1  # security.txt has another expiry
+    changed = {path for path in site if site[path].body != later[path].body}
+    assert changed == {"/.well-known/security.txt", "/compare.json"}  # their day is another one
+    assert write_site(later, tmp_path) == len(changed)
 
 
 MUD, SIGNATURE = "/mud/thermostat.json", "/mud/thermostat.p7s"
@@ -222,8 +250,7 @@ MUD, SIGNATURE = "/mud/thermostat.json", "/mud/thermostat.p7s"
 
 def with_mud(product: Product, directory: Path, now: datetime = NOW) -> tuple[Site, str]:
     mud = load_mud(product, directory, now=now, changed_at=NOW - timedelta(days=9))
-    site = render_site(product, None, now=now, canonical_host=HOST, mud=mud)
-    return site, mud.fault
+    return show(Dossier(product=product, mud=mud), now), mud.fault
 
 
 def test_the_mud_file_is_made_from_the_design_until_somebody_signs_one(

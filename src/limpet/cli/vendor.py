@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 import typer
 
-from limpet.cli import _vendor_models, _vendor_root
+from limpet.cli import _vendor_models, _vendor_pages, _vendor_root
 from limpet.cli._drawer import OFFLINE, PASSPHRASE_ENV, Renewed, read_passphrase
 from limpet.cli._frame import emit, make_app, print_table, progress, show_examples
 from limpet.crypto.suites import SuiteId, find_suite
@@ -35,6 +35,7 @@ app = make_app(
 
 app.add_typer(_vendor_models.app, name="model")
 app.add_typer(_vendor_root.app, name="root")
+app.add_typer(_vendor_pages.app, name="pages")
 
 _directory = typer.Argument(..., metavar="DIR", help="The vendor's directory.")
 _json_option = typer.Option(False, "--json", help="Print JSON.")

@@ -1,10 +1,12 @@
-"""What a firmware would offer on the network, without starting a device.
+"""What a firmware would offer on the network, and what its processes may do, without a device.
 
-    python -B -m limpet.device.describe TREE
+    python -B -m limpet.device.describe TREE [RIGHTS]
 
 prints the OpenAPI document of the firmware tree in the directory TREE: from the runtime's own
 table of routes and from the functions that the product's app declares, by the same code as a
-running device's `GET /v1/openapi.json`. The app is imported, and nothing of it is started.
+running device's `GET /v1/openapi.json`. The app is imported, and nothing of it is started. The
+record of its processes (`limpet.wire.rights`), from the tables that confine them, goes into the
+file RIGHTS.
 """
 
 import sys
@@ -15,12 +17,14 @@ import msgspec
 from limpet.device.app._loading import load_app
 from limpet.device.gateway.bodies import FunctionBody
 from limpet.device.gateway.openapi import describe_api
+from limpet.device.rights import describe_rights
 from limpet.errors import LimpetError
 from limpet.firmware.description import load_description
 from limpet.product import PRODUCT_FILE, load_product
+from limpet.storage import write_atomic
 from limpet.wire.codec import encode_json
 
-__all__ = ["describe_tree", "main"]
+__all__ = ["describe_processes", "describe_tree", "main"]
 
 
 def describe_tree(tree: Path) -> bytes:
@@ -47,10 +51,18 @@ def describe_tree(tree: Path) -> bytes:
     )
 
 
+def describe_processes(tree: Path) -> bytes:
+    """The record of its processes, canonical. Raises `Rejected`."""
+    return encode_json(describe_rights(load_product(tree / PRODUCT_FILE), load_description(tree)))
+
+
 def main() -> int:
     """Print, or say in a line what is wrong with the tree."""
     try:
-        document = describe_tree(Path(sys.argv[1]))
+        tree, rights = Path(sys.argv[1]), [Path(name) for name in sys.argv[2:]]
+        document = describe_tree(tree)
+        for file in rights:
+            write_atomic(file, describe_processes(tree), mode=0o644)
     except LimpetError as error:
         print(error.message, file=sys.stderr)
         return error.exit_code

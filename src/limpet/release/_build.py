@@ -25,6 +25,7 @@ from limpet.release._bill import add_bill, sbom_file, verify_bill
 from limpet.release._delta import OldRelease, Progress, delta_file, make_delta
 from limpet.release._forms import Form, make_image
 from limpet.release._interface import describe_interface
+from limpet.release._record import digest_record, record_file, verify_record
 from limpet.release._tree import assemble_tree
 from limpet.release.packages import PackageOrder, add_packages
 from limpet.storage import make_directory, read_bounded, write_atomic
@@ -102,6 +103,11 @@ class Built:
         return sbom_file(self.directory) if self.manifest.sbom else None
 
     @property
+    def rights(self) -> Path | None:
+        """The record of its processes, if the manifest names one."""
+        return record_file(self.directory) if self.manifest.rights else None
+
+    @property
     def deltas(self) -> tuple[Path, ...]:
         """The deltas' files, as the manifest names them."""
         return tuple(delta_file(self.directory, delta) for delta in self.manifest.deltas)
@@ -141,7 +147,7 @@ def build_release(order: BuildOrder, out: Path, progress: Progress = _silent) ->
     work = Path(tempfile.mkdtemp(prefix=".build-", dir=out))
     try:
         assemble_tree(order.product, order.trust, description, work / "tree", suite=suite_file)
-        document = _add_packages(order, design, work / "tree", progress)
+        document = _add_packages(order, design, work / "tree", record_file(out), progress)
         image = _make_image(order, work / "tree", out)
         bill = add_bill(work / "tree", image, out, packed=order.packer is not None)
     except OSError as error:
@@ -151,7 +157,8 @@ def build_release(order: BuildOrder, out: Path, progress: Progress = _silent) ->
     finally:
         shutil.rmtree(work, ignore_errors=True)
     deltas = make_deltas(order.delta_from, image, out / IMAGE_FILE, progress)
-    manifest = _manifest(order, description, image, deltas, pack_interface(document), bill)
+    records = (bill, digest_record(out))
+    manifest = _manifest(order, description, image, deltas, pack_interface(document), records)
     _verify(manifest, ReleaseManifest)
     write_atomic(out / MANIFEST_FILE, encode_json(manifest), mode=0o644)
     return load_built(out)
@@ -163,13 +170,15 @@ def _make_image(order: BuildOrder, tree: Path, out: Path) -> Image:
     return make_image(tree, file, form=order.form, packer=order.packer, built_at=at)
 
 
-def _add_packages(order: BuildOrder, design: Product, tree: Path, progress: Progress) -> bytes:
+def _add_packages(
+    order: BuildOrder, design: Product, tree: Path, rights: Path, progress: Progress
+) -> bytes:
     """What the order wants of them; then the tree is whole, and says what its interface is."""
     if order.packages is None:
-        return describe_interface(tree)
+        return describe_interface(tree, rights)
     requires = design.app.requires
     add_packages(order.packages, order.product, tree, app_requires=requires, note=progress)
-    return describe_interface(tree, runs_here=order.packages.target.is_this_machine)
+    return describe_interface(tree, rights, runs_here=order.packages.target.is_this_machine)
 
 
 def make_deltas(
@@ -195,7 +204,7 @@ def _manifest(
     image: Image,
     deltas: tuple[Delta, ...],
     interface: bytes,
-    sbom: str,
+    records: tuple[str, str],
 ) -> ReleaseManifest:
     return ReleaseManifest(
         model=description.model,
@@ -213,7 +222,8 @@ def _manifest(
         interface=interface,
         because=order.because or msgspec.UNSET,
         after_support=order.after_support or msgspec.UNSET,
-        sbom=sbom,
+        sbom=records[0],
+        rights=records[1],
     )
 
 
@@ -236,6 +246,7 @@ def load_built(out: Path) -> Built:
             hint="build it again",
         )
     verify_bill(out, manifest)
+    verify_record(out, manifest)
     for delta in manifest.deltas:
         file = delta_file(out, delta)
         if delta.path != f"deltas/{_hash_file(file)}.delta":

@@ -31,17 +31,19 @@ _SAID_CHARACTERS = 300
 
 _DESCRIBER = """\
 import runpy, sys
+rights = sys.argv.pop(1)
 sys.path.insert(0, sys.argv[1])
 if len(sys.argv) > 3:
     sys.path.append(sys.argv.pop(2))
-sys.argv[:] = ["limpet.device.describe", sys.argv[2]]
+sys.argv[:] = ["limpet.device.describe", sys.argv[2], rights]
 runpy.run_module("limpet.device.describe", run_name="__main__", alter_sys=True)
 """
 """As a role starts (`limpet.device.link.launch`): runtime, packages (if any), tree."""
 
 
-def describe_interface(tree: Path, *, runs_here: bool = True) -> bytes:
-    """Put `interface.json` into the firmware tree; its bytes.
+def describe_interface(tree: Path, rights: Path, *, runs_here: bool = True) -> bytes:
+    """Put `interface.json` into the firmware tree; its bytes. The record of its processes, which
+    the same code makes, goes into the file `rights`.
 
     A tree with packages is asked with these alone, as on a device; unless they are for another
     machine (`runs_here`): then those of this interpreter come first. Raises
@@ -50,7 +52,7 @@ def describe_interface(tree: Path, *, runs_here: bool = True) -> bytes:
     whole = tree.resolve()
     packages = [str(whole / PACKAGES)] if (whole / PACKAGES).is_dir() else []
     alone = ["-S"] if packages and runs_here else []
-    words = [str(whole / "runtime"), *packages, str(whole)]
+    words = [str(rights.resolve()), str(whole / "runtime"), *packages, str(whole)]
     command = [sys.executable, "-I", "-B", *alone, "-c", _DESCRIBER, *words]
     try:
         done = subprocess.run(command, capture_output=True, timeout=SECONDS, check=False)

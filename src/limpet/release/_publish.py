@@ -55,6 +55,14 @@ def publish(out: Path, vendor: Path, *, clock: Callable[[], datetime]) -> str:
     if (out / ATTESTATION_FILE).is_file():
         attestation = read_bounded(out / ATTESTATION_FILE, max_bytes=ATTESTATION_BYTES)
     release = repository.add_release(
-        SignedRelease(manifest, built.image, metadata, built.deltas, attestation, built.sbom)
+        SignedRelease(
+            manifest,
+            built.image,
+            metadata,
+            built.deltas,
+            attestation,
+            built.sbom,
+            built.rights,
+        )
     )
     return f"{release.manifest.model} {release.manifest.version}"

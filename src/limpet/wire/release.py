@@ -145,6 +145,8 @@ class ReleaseManifest(Message, frozen=True, kw_only=True):
     """It is made though the support period is over, and extends nothing."""
     sbom: Digest | UnsetType = UNSET
     """SHA-256 of the bill of materials, see `sbom_path`; absent where none was made."""
+    rights: Digest | UnsetType = UNSET
+    """SHA-256 of the record of its processes, see `limpet.wire.rights`; absent: there is none."""
 
 
 def manifest_path(model: str, version: str) -> str:

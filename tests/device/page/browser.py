@@ -129,8 +129,12 @@ class Browser:
     def prefer(self, scheme: str) -> None:
         """As a person who chose the light or the dark scheme."""
         features = [{"name": "prefers-color-scheme", "value": scheme}]
-        command = {"cmd": "Emulation.setEmulatedMedia", "params": {"features": features}}
-        self._ask("POST", f"{self._session}/goog/cdp/execute", command)
+        self.tell("Emulation.setEmulatedMedia", {"features": features})
+
+    def tell(self, command: str, parameters: dict[str, Any]) -> Any:
+        """A command of the browser's own protocol."""
+        body = {"cmd": command, "params": parameters}
+        return self._ask("POST", f"{self._session}/goog/cdp/execute", body)
 
     def press(self, key: str) -> None:
         keys = [{"type": kind, "value": key} for kind in ("keyDown", "keyUp")]

@@ -13,10 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from limpet.device.confine import _landlock
-from limpet.device.confine._allowed import Compartment
+from limpet.device.confine._allowed import COMPARTMENTS, Compartment
 from limpet.device.confine._landlock import READ, FileGrant, Ports
 from limpet.device.confine._probe import missing_mechanisms
 from limpet.device.confine._profiles import (
+    DEVICES,
     DNS_PORT,
     NAMES,
     NETWORKED,
@@ -35,13 +36,19 @@ from limpet.device.link.start import Start
 from limpet.errors import Misuse, Rejected
 
 __all__ = [
+    "COMPARTMENTS",
+    "DEVICES",
     "MECHANISMS",
+    "NAMES",
     "NETWORKED",
     "PROFILES",
+    "READ",
+    "SYSTEM",
     "Profile",
     "confine",
     "confine_to_open_files",
     "confine_to_ports",
+    "file_grants",
     "missing_mechanisms",
     "places_of",
     "return_memory",

@@ -5,6 +5,6 @@ sockets that the roles confine themselves by (`limpet.device.confine`), so that 
 drift. Starts nothing. `python -m limpet.device.units DIR` writes the files.
 """
 
-from limpet.device.units._render import SYSUSERS, Site, render_units
+from limpet.device.units._render import SYSUSERS, TASKS, Site, render_units
 
-__all__ = ["SYSUSERS", "Site", "render_units"]
+__all__ = ["SYSUSERS", "TASKS", "Site", "render_units"]

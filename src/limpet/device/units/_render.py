@@ -8,7 +8,7 @@ from limpet.device.confine import NETWORKED, PROFILES, Profile
 from limpet.device.link.permits import Role
 from limpet.device.link.start import parse_address
 
-__all__ = ["SYSUSERS", "Site", "render_units"]
+__all__ = ["SYSUSERS", "TASKS", "Site", "render_units"]
 
 SYSUSERS = "limpet.sysusers.conf"
 BOOT = "limpet.service"

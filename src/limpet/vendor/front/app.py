@@ -27,7 +27,7 @@ from limpet.vendor.enrollment import (
     encode_certificates,
 )
 from limpet.vendor.fleet import Intake, RateLimiter
-from limpet.vendor.pages import Site
+from limpet.vendor.pages import Page
 
 from .work import Worker
 
@@ -68,17 +68,17 @@ def make_app(
     enrollment: Enrollment,
     intake: Intake,
     limiter: RateLimiter,
-    site: Callable[[], Site],
+    page: Callable[[str], Page | None],
     worker: Worker,
     clock: Callable[[], datetime],
 ) -> Starlette:
-    """The ASGI application; `site` gives the current pages, `worker` runs what blocks."""
+    """The ASGI application; `page` finds a current page by its path, `worker` runs what blocks."""
     clients = Clients(authority, enrollment, worker, clock)
     est = _Est(clients, authority, enrollment, worker, clock)
     reports = _Reports(clients, intake, limiter, worker, clock)
 
-    async def page(request: Request) -> Response:
-        found = site().get(request.scope["path"])
+    async def show(request: Request) -> Response:
+        found = page(request.scope["path"])
         if found is None:
             raise HTTPException(404)
         return Response(found.body, media_type=found.media_type, headers=PAGE_HEADERS)
@@ -88,7 +88,7 @@ def make_app(
         Route(f"{EST}/simpleenroll", est.enroll, methods=["POST"]),
         Route(f"{EST}/simplereenroll", est.reenroll, methods=["POST"]),
         Route("/api/v1/reports", reports.post, methods=["POST"]),
-        Route("/{path:path}", page, methods=["GET"]),
+        Route("/{path:path}", show, methods=["GET"]),
     ]
     handlers = {LimpetError: _refuse, HTTPException: _http_error}
     return Starlette(routes=routes, exception_handlers=handlers)  # type: ignore[arg-type]

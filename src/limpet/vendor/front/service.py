@@ -30,7 +30,18 @@ from limpet.vendor.enrollment import Authority, Enrollment
 from limpet.vendor.fleet import Intake, RateLimiter
 from limpet.vendor.fleet.rate import REPORTS
 from limpet.vendor.home import Home
-from limpet.vendor.pages import MudFiles, PublicModel, Site, load_mud, render_site, write_site
+from limpet.vendor.pages import (
+    Contact,
+    Dossier,
+    Page,
+    Site,
+    find_page,
+    load_contact,
+    load_dossier,
+    render_papers,
+    render_site,
+    write_site,
+)
 from limpet.vendor.repository import Repository
 from limpet.vendor.rollout import Rollout, tick
 from limpet.vendor.store import Database
@@ -48,6 +59,7 @@ REST = 9.0  # times the work: the clock takes a tenth of the worker at most
 MAX_REST_SECONDS = 15.0  # but a halt and a page come as soon as that, however large the fleet
 WARN_DAYS = 60
 PAGES_SECONDS = 60.0  # how old a rendered page may be
+PAPERS_AFTER_SECONDS = 5.0  # from the start: making one takes seconds, and others want to start too
 REPOSITORY_PREFIX = "/repository/"
 TIMESTAMP = "metadata/timestamp.json"
 
@@ -96,23 +108,24 @@ class Service:
             clock=clock,
         )
 
-    def render(self) -> Site:
-        """The public pages as they are now."""
-        return render_site(
-            self.product,
-            self.repository.support(),
-            now=self.clock(),
-            canonical_host=self.home.settings.hostnames[0],
-            mud=self.mud(self.product),
-            others=[
-                PublicModel(
-                    design,
-                    Repository(self.home.of(design.model.name), self.clock).support(),
-                    self.mud(design),
-                )
-                for design in self.others
-            ],
+    def dossiers(self) -> tuple[Dossier, ...]:
+        """What the pages say, model by model, from what lies there now."""
+        return tuple(
+            load_dossier(self.home.of(model), clock=self.clock)
+            for model in self.home.settings.models
         )
+
+    def contact(self, product: Product) -> Contact:
+        """The `security.txt` of the first model's design, which is the host's."""
+        host = self.home.settings.hostnames[0]
+        return load_contact(product, self.home.public, host=host, now=self.clock())
+
+    def render(self, *, papers: bool = False) -> Site:
+        """The public pages as they are now, or the papers beside them."""
+        dossiers = self.dossiers()
+        contact = self.contact(dossiers[0].product)
+        make = render_papers if papers else render_site
+        return make(dossiers, now=self.clock(), contact=contact.text, signed=contact.signed)
 
     def published_at(self) -> int:
         """When something was last published in the repository: the time of its newest file, ns."""
@@ -120,14 +133,6 @@ class Service:
             return (self.home.repository / TIMESTAMP).stat().st_mtime_ns
         except FileNotFoundError:
             return 0
-
-    def mud(self, product: Product) -> MudFiles | None:
-        """The MUD file of `product` as it is now; none for one without a host."""
-        if not product.vendor.hosts:
-            return None
-        file = self.home.of(product.model.name).product_file
-        changed_at = datetime.fromtimestamp(file.stat().st_mtime, UTC)
-        return load_mud(product, self.home.mud, now=self.clock(), changed_at=changed_at)
 
     def work(self) -> None:
         """What is due now: each rollout's next step, metadata about to expire."""
@@ -152,16 +157,17 @@ def _load_tls(home: Home, authority: Authority) -> ssl.SSLContext:
 
 
 class _Pages:
-    """The rendered pages, renewed by the clock."""
+    """The rendered pages, renewed by the clock, and the papers, renewed beside it."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
         self._site = service.render()
+        self._papers: Site = {}
         self._due, self._published = 0.0, 0
 
-    def site(self) -> Site:
-        """The pages as they were rendered last."""
-        return self._site
+    def find(self, path: str) -> Page | None:
+        """The page at `path` as it was rendered last."""
+        return find_page(self._site, path) or find_page(self._papers, path)
 
     def renew(self) -> None:
         """Render again if it is time or something was published; keep the static copies in step."""
@@ -170,6 +176,11 @@ class _Pages:
             self._site = self._service.render()
             write_site(self._site, self._service.home.public / "pages")
             self._due, self._published = time.monotonic() + PAGES_SECONDS, published
+
+    def renew_papers(self) -> None:
+        """Make the papers again where what they say has changed: seconds of work."""
+        self._papers = self._service.render(papers=True)
+        write_site(self._papers, self._service.home.public / "pages")
 
 
 async def run_service(
@@ -185,7 +196,7 @@ async def run_service(
 
     Raises `Unavailable` if the address cannot be used.
     """
-    worker, pages = Worker(), _Pages(service)
+    worker, printer, pages = Worker(), Worker(), _Pages(service)
     app = _make_app(service, pages, worker)
     files = StaticFiles(service.home.repository, REPOSITORY_PREFIX)
     admission = Admission(FRONT_ADMISSION, time.monotonic, random)
@@ -208,7 +219,9 @@ async def run_service(
         admission=admission,
         on_event=log,
     )
-    clockwork = asyncio.create_task(_keep_time(service, pages, worker, log))
+    clockwork = asyncio.gather(
+        _keep_time(service, pages, worker, log), _keep_papers(pages, printer, log)
+    )
     try:
         ready(server.host, server.port)
         await stop.wait()
@@ -217,13 +230,12 @@ async def run_service(
         await asyncio.gather(clockwork, return_exceptions=True)
         await server.close()
         worker.close()
+        printer.close()
 
 
 def _warn(service: Service, log: Log) -> None:
     """Say in good time what takes the offline drawer to renew."""
-    for product in (service.product, *service.others):
-        if (mud := service.mud(product)) is not None and mud.fault:
-            log("mud-out-of-step", f"{mud.fault}: an unsigned one is served in its place")
+    _warn_of_pages(service, log)
     chain = read_bounded(service.home.online / "service.pem", max_bytes=PEM_BYTES)
     state = service.repository.state()
     ends = {
@@ -234,6 +246,21 @@ def _warn(service: Service, log: Log) -> None:
     for what, end in ends.items():
         if end - service.clock() < timedelta(days=WARN_DAYS):
             log("expires-soon", f"{what} expires on {end:%Y-%m-%d}: run limpet vendor renew")
+
+
+def _warn_of_pages(service: Service, log: Log) -> None:
+    """Say what of the public pages is out of step, or will be."""
+    for dossier in service.dossiers():
+        if dossier.mud is not None and dossier.mud.fault:
+            log("mud-out-of-step", f"{dossier.mud.fault}: an unsigned one is served in its place")
+        for fault in dossier.faults:
+            log("not-shown", fault)
+    contact = service.contact(service.product)
+    if contact.fault:
+        log("contact-out-of-step", contact.fault)
+    if (left := contact.days_left(service.clock())) < WARN_DAYS:
+        advice = "review security_contact in the design file"
+        log("expires-soon", f"security.txt expires in {left} days: {advice}")
 
 
 def _make_app(service: Service, pages: _Pages, worker: Worker) -> Starlette:
@@ -248,7 +275,7 @@ def _make_app(service: Service, pages: _Pages, worker: Worker) -> Starlette:
         ),
         intake=Intake(database=service.database, models=settings.models),
         limiter=RateLimiter(REPORTS),
-        site=pages.site,
+        page=pages.find,
         worker=worker,
         clock=service.clock,
     )
@@ -270,3 +297,15 @@ async def _keep_time(service: Service, pages: _Pages, worker: Worker, log: Log) 
         # The votes of a fleet of 100,000 take seconds to weigh: not each second, then.
         spent = time.monotonic() - begun
         await asyncio.sleep(min(max(TICK_SECONDS, REST * spent), MAX_REST_SECONDS))
+
+
+async def _keep_papers(pages: _Pages, printer: Worker, log: Log) -> None:
+    """Make the papers beside everything else; a failure is logged, and tried again later."""
+    wait = PAPERS_AFTER_SECONDS
+    while True:
+        await asyncio.sleep(wait)
+        wait = PAGES_SECONDS
+        try:
+            await printer.run(pages.renew_papers)
+        except Exception as error:
+            log("work-failed", str(error) if isinstance(error, LimpetError) else repr(error))

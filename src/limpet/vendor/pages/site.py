@@ -1,32 +1,41 @@
-"""All pages of a vendor's products as bytes, by path; and as files for any static server.
+"""All pages of a vendor's products as bytes, by path.
 
-Owns the paths and the facts that go into the templates. Pure but for
-`write_site`. Jinja2 escapes every value: a design file cannot write markup.
+Owns which pages there are. Pure. Jinja2 escapes every value: neither a design file nor an audit's
+report nor a component's name can write markup.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import datetime
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
 
 import jinja2
+from markupsafe import Markup
 
-from limpet.errors import Rejected
-from limpet.product import Product, render_security_txt
-from limpet.product.mud import MUD_TYPE, SIGNATURE_TYPE, mud_path, signature_path
-from limpet.storage import make_directory, write_atomic
-from limpet.vendor.pages.mud import MudFiles
-from limpet.wire.support import AfterSupport, SupportStatement
+from limpet.product.mud import MUD_TYPE, SIGNATURE_TYPE
+from limpet.wire.codec import encode_json
 
-__all__ = ["Page", "PublicModel", "Site", "render_site", "write_site"]
+from . import content, document
+from .comparison import compare, comparison_page, render_csv, render_json
+from .dossier import Dossier
+from .places import COMPARISON, Place, address_of, relative
 
-HTML = "text/html; charset=utf-8"
-PUBLIC_FILE, PUBLIC_DIRECTORY = 0o644, 0o755
-AFTER = {
-    AfterSupport.KEEPS_WORKING_LOCALLY.value: "The device keeps working on your own network.",
-    AfterSupport.STOPS_REMOTE_FUNCTIONS.value: "Functions over the Internet stop.",
+__all__ = ["Page", "Site", "find_page", "render_papers", "render_site"]
+
+HTML, TEXT = "text/html; charset=utf-8", "text/plain; charset=utf-8"
+JSON, CSV, PDF = "application/json", "text/csv; charset=utf-8", "application/pdf"
+CYCLONEDX = "application/vnd.cyclonedx+json"
+SECURITY_TXT = ".well-known/security.txt"
+
+_TESTS: Mapping[str, type] = {
+    "link": document.Link,
+    "code": document.Code,
+    "mark": document.Mark,
+    "paragraph": document.Paragraph,
+    "facts": document.Facts,
+    "table": document.Table,
+    "picture": document.Picture,
 }
 
 
@@ -36,173 +45,154 @@ class Page:
 
     media_type: str
     body: bytes
-    file: str  # below `public/pages`
+    file: str  # below the site's directory
 
 
 Site = Mapping[str, Page]
 """Pages by their path in the URL."""
 
 
-@dataclass(frozen=True, slots=True)
-class PublicModel:
-    """One model, and what was signed or made for it."""
-
-    product: Product
-    statement: SupportStatement | None = None
-    mud: MudFiles | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where the pages of a model begin; those of the first one at the host's root."""
-
-    name: str
-    home: str
-    security: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Support:
-    """The commitment as a page says it (draft-moore, 5.1)."""
-
-    until: date
-    over: bool
-    text: str
-    after: str
-    signed: bool
+def find_page(site: Site, path: str) -> Page | None:
+    """The page at `path`, which may name its file too: `/security.html` is `/security`."""
+    return site.get(path) or site.get(address_of(path.removeprefix("/")))
 
 
 def render_site(
-    product: Product,
-    statement: SupportStatement | None,
-    *,
-    now: datetime,
-    canonical_host: str,
-    mud: MudFiles | None = None,
-    others: Sequence[PublicModel] = (),
+    dossiers: Sequence[Dossier], *, now: datetime, contact: bytes, signed: bool = False
 ) -> Site:
-    """Every page at `now`. A signed `statement` goes before the design file's own commitment.
+    """Every page at `now`, but for the papers, which take seconds: `render_papers`.
 
-    `product` is the vendor's first, with the host's own pages and `security.txt`; `others` have
-    pages and MUD files of their own. An expired security contact leaves `security.txt` out
-    (RFC 9116, 2.5.5: a stale file must not be used); the page says so.
+    The first of `dossiers` has the host's own pages; `contact` is the text of its `security.txt`,
+    empty where the contact has expired (RFC 9116, 2.5.5: a stale file must not be used): the
+    pages say so. `signed` says that an OpenPGP signature is around it.
     """
-    pages = {"/style.css": Page("text/css; charset=utf-8", _asset("style.css"), "style.css")}
-    models = (PublicModel(product, statement, mud), *others)
-    for model in models:
-        pages |= _pages(model, models, now)
-    url = f"https://{canonical_host}/.well-known/security.txt"
-    if text := _contact(product, now, url):
-        pages["/.well-known/security.txt"] = Page(
-            "text/plain; charset=utf-8", text, ".well-known/security.txt"
+    places = _places(dossiers)
+    pages = [Page("text/css; charset=utf-8", _asset("style.css"), "style.css")]
+    for one, place in zip(dossiers, places, strict=True):
+        others = tuple(other for other in places if other is not place)
+        security = _security(one, place, now, contact, signed=signed)
+        pages += _documents(one, place, others, security, now)
+        pages += _records(one, place)
+    terms = compare(dossiers, now)
+    sheet = comparison_page(terms, places, dossiers)
+    pages += [
+        _page(sheet, COMPARISON, dossiers[0], places[0], shown=len(places) == 1),
+        Page(JSON, render_json(terms, now), "compare.json"),
+        Page(CSV, render_csv(terms), "compare.csv"),
+    ]
+    if contact:
+        pages.append(Page(TEXT, contact, SECURITY_TXT))
+    return {address_of(page.file): page for page in pages}
+
+
+def render_papers(
+    dossiers: Sequence[Dossier], *, now: datetime, contact: bytes, signed: bool = False
+) -> Site:
+    """The security documents as PDF, of the same arguments; one that was made before comes at
+    once."""
+    from .pdf import render_pdf  # fpdf2 and what it brings is large, and few need it
+
+    pages = []
+    for one, place in zip(dossiers, _places(dossiers), strict=True):
+        hosts = one.product.vendor.hosts
+        paper = render_pdf(
+            _security(one, place, now, contact, signed=signed),
+            maker=one.product.maker.name,
+            address=f"https://{hosts[0]}/" if hosts else "",
+            made_at=_last_change(one),
         )
-    return pages
+        pages.append(Page(PDF, paper, place.paper))
+    return {address_of(page.file): page for page in pages}
 
 
-def _pages(model: PublicModel, models: Sequence[PublicModel], now: datetime) -> dict[str, Page]:
-    product, name = model.product, model.product.model.name
-    place = _place(model, models)
-    facts: dict[str, object] = {
-        "product": product,
-        "support": _support(product, model.statement, now),
-        "place": place,
-        "others": [_place(other, models) for other in models if other is not model],
-        # What the host's security.txt says is the first model's.
-        "reachable": bool(_contact(product, now)),
-        **_assessment(product),
-        "today": now.date(),
-    }
-    first = model is models[0]
-    return {
-        place.home: Page(
-            HTML,
-            _render("product.html", facts),
-            "index.html" if first else f"products/{name}.html",
-        ),
-        f"/support/{name}": Page(HTML, _render("support.html", facts), f"support/{name}.html"),
-        place.security: Page(
-            HTML, _render("security.html", facts), f"{place.security.lstrip('/')}.html"
-        ),
-        **_network_policy(product, model.mud),
-    }
+def _places(dossiers: Sequence[Dossier]) -> list[Place]:
+    models = [one.product.model for one in dossiers]
+    return [
+        Place(model.name, model.display_name, number == 0) for number, model in enumerate(models)
+    ]
 
 
-def _place(model: PublicModel, models: Sequence[PublicModel]) -> _Place:
-    name, shown = model.product.model.name, model.product.model.display_name
-    if model is models[0]:
-        return _Place(shown, "/", "/security")
-    return _Place(shown, f"/products/{name}", f"/security/{name}")
-
-
-def _contact(product: Product, now: datetime, url: str | None = None) -> bytes:
-    """`security.txt`; empty when the contact has expired."""
-    try:
-        return render_security_txt(product, now=now, canonical_url=url).encode()
-    except Rejected:
-        return b""
-
-
-def _network_policy(product: Product, mud: MudFiles | None) -> Site:
-    if mud is None:
-        return {}
-    path = mud_path(product)
-    pages = {path: Page(MUD_TYPE, mud.document, path.lstrip("/"))}
-    if mud.signature is not None:
-        path = signature_path(product)
-        pages[path] = Page(SIGNATURE_TYPE, mud.signature, path.lstrip("/"))
-    return pages
-
-
-def write_site(site: Site, directory: Path) -> int:
-    """Write the pages that changed below `directory`; how many."""
-    written = 0
-    for page in site.values():
-        path = directory / page.file
-        if path.exists() and path.read_bytes() == page.body:
-            continue
-        make_directory(path.parent, mode=PUBLIC_DIRECTORY)
-        write_atomic(path, page.body, mode=PUBLIC_FILE)
-        written += 1
-    return written
-
-
-def _assessment(product: Product) -> Mapping[str, object]:
-    """The design read backwards: which threats come through an interface or meet a measure."""
-    return {
-        "threats_at": {
-            interface.id: [t.id for t in product.threats if interface.id in t.interfaces]
-            for interface in product.interfaces
-        },
-        "threats_met": {
-            measure.id: [t.id for t in product.threats if measure.id in t.measures]
-            for measure in product.measures
-        },
-    }
-
-
-def _duration(seconds: int) -> str:
-    """In the largest unit that divides it: "6 hours", "1 minute"."""
-    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1)):
-        count, rest = divmod(seconds, length)
-        if count and not rest:
-            return f"{count} {unit}{'' if count == 1 else 's'}"
-    return "no time"
-
-
-def _support(product: Product, statement: SupportStatement | None, now: datetime) -> _Support:
-    if statement is not None:
-        until, text, after = statement.until.astimezone(UTC).date(), statement.text, statement.after
-    else:
-        until, text = product.support.until, product.support.text
-        after = AfterSupport(product.support.after.value)
-    over = now >= statement.until if statement is not None else now.date() > until
-    return _Support(
-        until=until,
-        over=over,
-        text=text,
-        after=AFTER[after.value],
-        signed=statement is not None,
+def _security(
+    one: Dossier, place: Place, now: datetime, contact: bytes, *, signed: bool
+) -> document.Document:
+    # What the host's security.txt says is the first model's.
+    reachable = bool(contact) if place.first else now.date() < one.product.security_contact.expires
+    return content.security_document(
+        one, place, now, reachable=reachable, machine_readable=bool(contact), signed=signed
     )
+
+
+def _documents(
+    one: Dossier,
+    place: Place,
+    others: tuple[Place, ...],
+    security: document.Document,
+    now: datetime,
+) -> list[Page]:
+    documents = {
+        place.overview: content.overview_page(one, place, others, now),
+        place.security: security,
+        place.page("support"): content.support_page(one, now),
+        place.page("releases"): content.releases_page(one, place),
+        place.page("components"): content.components_page(one, place),
+        place.page("advisories"): content.advisories_page(one),
+        place.page("audit"): content.audit_page(one, place),
+        place.page("network"): content.network_page(one, place),
+    }
+    return [_page(each, file, one, place) for file, each in documents.items()]
+
+
+def _last_change(one: Dossier) -> datetime | None:
+    """The newest day of what the paper is made from: the same records give the same bytes."""
+    days = [record.release.manifest.built_at for record in one.releases]
+    if one.evidence is not None:
+        days.append(one.evidence.started)
+    return max(days, default=None)
+
+
+def _records(one: Dossier, place: Place) -> list[Page]:
+    """Files for programs, as they were published."""
+    pages = []
+    if one.mud is not None:
+        pages.append(Page(MUD_TYPE, one.mud.document, place.data("mud")))
+        if one.mud.signature is not None:
+            pages.append(Page(SIGNATURE_TYPE, one.mud.signature, place.data("mud", "p7s")))
+    if one.evidence is not None:
+        pages.append(Page(JSON, one.evidence_data, place.data("audit")))
+    if one.bill is not None:
+        pages.append(Page(CYCLONEDX, one.bill_data, place.data("components", "cdx.json")))
+    if one.rights is not None:
+        pages.append(Page(JSON, encode_json(one.rights), place.data("rights")))
+    pages += [
+        Page(JSON, advisory.data, f"advisories/{advisory.file}") for advisory in one.advisories
+    ]
+    return pages
+
+
+def _page(
+    what: document.Document, file: str, one: Dossier, place: Place, *, shown: bool = True
+) -> Page:
+    facts: dict[str, object] = {
+        "document": what,
+        "maker": one.product.maker.name,
+        "place": place if shown else None,
+        "pages": list(place.pages()),
+        "here": file,
+        "contacts": one.product.security_contact.contacts,
+    }
+    return Page(HTML, _environment().get_template("page.html").render(facts).encode(), file)
+
+
+def _at(target: str, here: str) -> str:
+    """A link as the page `here` writes it: a file of the site relatively, all else as it is."""
+    foreign = target.startswith("#") or target.partition(":")[0] in (
+        "http", "https", "mailto", "tel"
+    )  # fmt: skip
+    return target if foreign else relative(target, here)
+
+
+def _is(kind: type) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, kind)
 
 
 @cache
@@ -214,12 +204,11 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["duration"] = _duration
+    environment.filters["at"] = _at
+    # The one thing that is markup already: `limpet.vendor.pages.picture` escapes its words.
+    environment.filters["drawing"] = Markup
+    environment.tests |= {name: _is(kind) for name, kind in _TESTS.items()}
     return environment
-
-
-def _render(template: str, facts: Mapping[str, object]) -> bytes:
-    return _environment().get_template(template).render(facts).encode()
 
 
 def _asset(name: str) -> bytes:

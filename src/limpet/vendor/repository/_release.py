@@ -53,6 +53,7 @@ class SignedRelease:
     deltas: tuple[Path, ...] = ()  # the files that the manifest describes, in its order
     attestation: bytes = b""  # the gate's word, which the metadata names by its hash
     sbom: Path | None = None  # the bill of materials, where the manifest names one
+    rights: Path | None = None  # the record of its processes, where the manifest names one
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +88,10 @@ def verify_release(
     """Verify a release against what is published.
 
     Numbered as they run: 1. the manifest is well-formed and of this `model`, with a file for each
-    delta and for its bill of materials; 2. an existing version is never changed; 3. its metadata
-    passes `_verify_next`; 4. the gate, if there are `gate_keys`, let it pass, and the metadata says
-    so. The caller still owes: these files have the lengths and hashes that the manifest names.
-    Raises `Rejected`.
+    delta, for its bill of materials and for its record of processes; 2. an existing version is
+    never changed; 3. its metadata passes `_verify_next`; 4. the gate, if there are `gate_keys`,
+    let it pass, and the metadata says so. The caller still owes: these files have the lengths and
+    hashes that the manifest names. Raises `Rejected`.
     """
     # 1.
     manifest = decode_json(release.manifest, ReleaseManifest, max_bytes=MANIFEST_BYTES)
@@ -105,8 +106,7 @@ def verify_release(
             f"{len(release.deltas)} deltas were handed over, the manifest names"
             f" {len(manifest.deltas)}",
         )
-    if (release.sbom is None) is not (manifest.sbom is UNSET):
-        raise Rejected("bad-metadata", "there is no bill of materials, or none was to be there")
+    _verify_records(release, manifest)
     # 2.
     published = state.role(releases_role(model)).targets.get(path)
     if published is not None:
@@ -158,6 +158,14 @@ def verify_bill(release: SignedRelease, manifest: ReleaseManifest) -> bytes:
         message = f"{release.sbom} is not the bill of materials of its manifest"
         raise Rejected("tampered-sbom", message)
     return data
+
+
+def _verify_records(release: SignedRelease, manifest: ReleaseManifest) -> None:
+    """That what lies beside the image is handed over where the manifest names it, and only then."""
+    if (release.sbom is None) is not (manifest.sbom is UNSET):
+        raise Rejected("bad-metadata", "there is no bill of materials, or none was to be there")
+    if (release.rights is None) is not (manifest.rights is UNSET):
+        raise Rejected("bad-metadata", "there is no record of processes, or none was to be there")
 
 
 def verify_support(

@@ -11,13 +11,15 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import Root, Signed, TargetFile, Targets
 
 from limpet.errors import Rejected, Unavailable, naming
+from limpet.storage import read_bounded
 from limpet.vendor.home import Home, hold_lock
-from limpet.wire.attestation import attestation_path
+from limpet.wire.attestation import attestation_path, signed_attestation
 from limpet.wire.codec import decode_json, encode_json
 from limpet.wire.metadata import verify_size
 from limpet.wire.release import (
@@ -27,6 +29,7 @@ from limpet.wire.release import (
     sbom_path,
     version_key,
 )
+from limpet.wire.rights import RIGHTS_BYTES, Rights, rights_path
 from limpet.wire.rollout import PLAN_BYTES, Plan, PlanState, plan_path
 from limpet.wire.support import SUPPORT_BYTES, SupportStatement, support_path
 
@@ -63,6 +66,7 @@ class PublishedRelease:
 
     manifest: ReleaseManifest
     manifest_sha256: str  # its name in plans
+    attestation: str = ""  # the hash of the gate's word on it; empty: there is none
 
 
 def _rollouts(state: RepositoryState) -> list[str]:
@@ -164,8 +168,10 @@ class Repository:
                 self._shelf.write(attestation_path(verified.attestation), release.attestation)
             if verified.manifest.sbom:
                 self._shelf.write(sbom_path(verified.manifest.sbom), bill)
+            if release.rights is not None and verified.manifest.rights:
+                self._place_rights(release.rights, verified.manifest.rights)
             self._publish_offline(state, verified.metadata, release.manifest)
-        return PublishedRelease(verified.manifest, verified.metadata.sha256)
+        return PublishedRelease(verified.manifest, verified.metadata.sha256, verified.attestation)
 
     def publish_support(self, statement: bytes, metadata: bytes) -> SupportStatement:
         """Verify a signed support statement, then publish it. Raises `Rejected`."""
@@ -359,6 +365,11 @@ class Repository:
     def _rollouts_due(self, state: RepositoryState) -> list[str]:
         return [name for name in _rollouts(state) if self._due(state.role(name), ROLLOUT)]
 
+    def _place_rights(self, file: Path, sha256: str) -> None:
+        data = read_bounded(file, max_bytes=RIGHTS_BYTES)
+        decode_json(data, Rights, max_bytes=RIGHTS_BYTES)
+        self._shelf.place(rights_path(sha256), file, sha256=sha256, length=len(data))
+
     def _read_target(self, target: TargetFile, max_bytes: int) -> bytes:
         digest = target.hashes["sha256"]
         name = self._shelf.target_name(target.path, digest)
@@ -371,4 +382,5 @@ class Repository:
     def _read_release(self, target: TargetFile) -> PublishedRelease:
         data = self._read_target(target, MANIFEST_BYTES)
         manifest = decode_json(data, ReleaseManifest, max_bytes=MANIFEST_BYTES)
-        return PublishedRelease(manifest, target.hashes["sha256"])
+        word = signed_attestation(target.custom)
+        return PublishedRelease(manifest, target.hashes["sha256"], word)
