@@ -3,9 +3,10 @@
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from bench import deltas, device, flood, guessing, herd, metadata, transfer
+from bench import advisories, deltas, device, flood, guessing, herd, metadata, transfer
 
 PARTS: Mapping[str, Callable[[Sequence[str]], int]] = {
+    "advisories": advisories.main,
     "deltas": deltas.main,
     "device": device.main,
     "herd": herd.main,
