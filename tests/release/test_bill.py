@@ -130,7 +130,9 @@ def test_a_bill_that_changed_after_signing_is_not_published(built: Built, home: 
     bad.write_text("{}")
     for sbom, reason in ((bad, "tampered-sbom"), (None, "bad-metadata")):
         with pytest.raises(Rejected) as caught:
-            repository.add_release(SignedRelease(manifest, built.image, metadata, sbom=sbom))
+            repository.add_release(
+                SignedRelease(manifest, built.image, metadata, sbom=sbom, rights=built.rights)
+            )
         assert caught.value.reason == reason
     assert not list(home.repository.glob("sboms/*"))
     left = sorted(path for path in home.repository.rglob("*") if path.is_file())

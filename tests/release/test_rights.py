@@ -130,10 +130,11 @@ def test_another_record_than_the_signed_one_is_not_published(home: Home, built: 
         publish(built.directory, home.root, clock=now)
     metadata = (built.directory / "releases.json").read_bytes()
     manifest = (built.directory / "manifest.json").read_bytes()
-    for rights in (built.rights, None):
-        offered = SignedRelease(manifest, built.image, metadata, (), rights)
-        with pytest.raises(Rejected):
+    for rights, reason in ((built.rights, "tampered-image"), (None, "bad-metadata")):
+        offered = SignedRelease(manifest, built.image, metadata, sbom=built.sbom, rights=rights)
+        with pytest.raises(Rejected) as refused:
             Repository(home, now).add_release(offered)
+        assert refused.value.reason == reason
     assert Repository(home, now).releases() == ()
     built.rights.unlink()
     with pytest.raises(Unavailable):
