@@ -1,5 +1,6 @@
 """Weak keys and certificates are found in any file; those of today's strength are not."""
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -33,6 +34,10 @@ def certificate(key: ec.EllipticCurvePrivateKey, digest: hashes.HashAlgorithm) -
         (lambda: public(rsa.generate_private_key(65537, WEAK)), "an RSA key of 1024 bits"),
         (lambda: public(ec.generate_private_key(ec.SECP192R1())), "a key on secp192r1"),
         (lambda: public(dsa.generate_private_key(2048)), "a DSA key"),
+        (
+            lambda: json.dumps(public(rsa.generate_private_key(65537, WEAK)).decode()).encode(),
+            "an RSA key of 1024 bits",
+        ),
         (
             lambda: b"\x7fELF" + public(rsa.generate_private_key(65537, WEAK)) + b"\0",
             "an RSA key of 1024 bits",

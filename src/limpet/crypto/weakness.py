@@ -25,11 +25,12 @@ _BLOCK = re.compile(
 def find_weak_keys(data: bytes) -> Iterator[str]:
     """What is weak in the PEM certificates and public keys of `data`, in words."""
     for _, match in zip(range(MAX_BLOCKS), _BLOCK.finditer(data), strict=False):
+        pem = match[0].replace(b"\\n", b"\n")  # as JSON and source code write it
         try:
             if match[1] == b"CERTIFICATE":
-                yield from _of_certificate(x509.load_pem_x509_certificate(match[0]))
+                yield from _of_certificate(x509.load_pem_x509_certificate(pem))
             else:
-                yield from _of_key(serialization.load_pem_public_key(match[0]))
+                yield from _of_key(serialization.load_pem_public_key(pem))
         except (ValueError, UnsupportedAlgorithm):
             yield "a key or certificate that cannot be read"
 

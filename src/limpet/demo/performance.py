@@ -13,7 +13,7 @@ from limpet.demo.scenes import SCENES
 from limpet.demo.stage import Stage
 from limpet.demo.story import Outcome, play
 from limpet.demo.view import Screen, print_verdicts
-from limpet.demo.world import World, prepare_product
+from limpet.demo.world import World, keep_history, prepare_product
 from limpet.storage import write_atomic
 
 __all__ = ["Performance", "perform"]
@@ -52,6 +52,7 @@ def perform(console: Console, *, source: Path, directory: Path, devices: int) ->
     listener: list[Callable[[str], None]] = []
     with Stage(directory, show_command=lambda line: listener[-1](line)) as stage:
         product = prepare_product(source, directory / "product", devices=devices)
+        keep_history(product)
         world = World(stage=stage, console=console, product=product, source=source, count=devices)
         outcomes = play(SCENES, world, screen, listener.append)
         if world.line is not None:

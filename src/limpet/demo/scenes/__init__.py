@@ -5,6 +5,7 @@ from limpet.demo.scenes.audit import AUDIT
 from limpet.demo.scenes.failing import FAILING
 from limpet.demo.scenes.forging import FORGING
 from limpet.demo.scenes.founding import FACTORY, FIRST_RELEASE, VENDOR
+from limpet.demo.scenes.gating import GATE
 from limpet.demo.scenes.owning import CLAIM, START, USE
 from limpet.demo.scenes.repairing import REPAIRING
 from limpet.demo.scenes.resuming import RESUMING
@@ -16,6 +17,7 @@ __all__ = ["SCENES"]
 
 SCENES: tuple[Scene, ...] = (
     VENDOR,
+    GATE,
     FIRST_RELEASE,
     FACTORY,
     START,

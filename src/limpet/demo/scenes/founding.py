@@ -6,6 +6,7 @@ from pathlib import Path
 from limpet.crypto.chains import load_certificates
 from limpet.crypto.keys import spki_sha256
 from limpet.crypto.randomness import normalise_code
+from limpet.demo.scenes.gating import build, judge
 from limpet.demo.stage import Missed, wait_for
 from limpet.demo.story import Scene, Teller
 from limpet.demo.world import Device, World
@@ -13,8 +14,6 @@ from limpet.demo.world import Device, World
 __all__ = ["FACTORY", "FIRST_RELEASE", "VENDOR", "release"]
 
 READY_SECONDS = 15.0
-RAMP_SECONDS = 4.0  # minimum duration of a rollout in the demo, signed offline
-_SECONDS_A_DAY = 86400
 
 
 def _found_vendor(world: World, tell: Teller) -> None:
@@ -23,9 +22,7 @@ def _found_vendor(world: World, tell: Teller) -> None:
     tell(f"the design file is whole: {counts}")
     for gap in world.borne_gaps():
         tell(f"this machine has no {gap.mechanism.value}: the demo's devices run without it")
-    world.stage.limpet(
-        "vendor", "init", world.vendor, "--product", world.product, "--unsafe-without-gate"
-    )
+    world.stage.limpet("vendor", "init", world.vendor, "--product", world.product)
     offline = sorted(path.name for path in (world.vendor / "offline").iterdir())
     tell(f"keys made; offline, where no server reads them: {', '.join(offline)}")
     world.stage.start("vendor", "vendor", "serve", world.vendor, "--listen", "127.0.0.1:0")
@@ -40,18 +37,12 @@ def _found_vendor(world: World, tell: Teller) -> None:
 
 
 def release(world: World, version: str, *, delta_from: str = "") -> Path:
-    """Build, sign (offline keys) and publish one version; the release's directory.
+    """Build, judge, sign (offline keys) and publish one version; the release's directory.
 
     With a delta from the release `delta_from`, if it is given.
     """
-    out = world.stage.directory / f"release-{version}"
-    deltas = ("--delta-from", world.releases[delta_from]) if delta_from else ()
-    world.stage.limpet(
-        "release", "build", world.product, "--trust", world.vendor / "trust",
-        "--version", version, *deltas,
-        "--minimum-days", f"{RAMP_SECONDS / _SECONDS_A_DAY:.8f}", "--largest-step", "60",
-        "--out", out, "--without-packages",  # to compress them takes longer than this scene
-    )  # fmt: skip
+    out = build(world, version, delta_from=delta_from)
+    judge(world, out)
     world.stage.limpet(
         "release", "sign", out, "--offline", world.vendor / "offline",
         "--repository", world.vendor / "public" / "repository",
@@ -63,6 +54,7 @@ def release(world: World, version: str, *, delta_from: str = "") -> Path:
 
 def _first_release(world: World, tell: Teller) -> None:
     out = release(world, "1.0.0")
+    tell("the gate let it pass, and said so by its own key: signers and devices ask for that")
     shown = world.stage.limpet("release", "show", out)
     tell(f"firmware 1.0.0: {shown['image_bytes'] // 1024} KiB, {shown['manifest_sha256'][:16]}…")
 
@@ -119,5 +111,7 @@ def _verify_station_forgot(world: World, devices: list[Device]) -> None:
 
 
 VENDOR = Scene("A vendor is founded: design file, keys, services", _found_vendor)
-FIRST_RELEASE = Scene("Firmware 1.0.0 is built, signed offline and published", _first_release)
+FIRST_RELEASE = Scene(
+    "Firmware 1.0.0 passes the gate, is signed offline, published", _first_release
+)
 FACTORY = Scene("The factory makes devices, each with its own key, code and label", _make_devices)

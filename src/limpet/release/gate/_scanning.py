@@ -16,7 +16,9 @@ __all__ = ["Scanned", "scan_image", "scan_source"]
 
 FILE_BYTES = 64 << 20
 MAX_FILES = 50_000
-_PASSED_OVER = frozenset({".git", "__pycache__", ".venv", ".mypy_cache", ".ruff_cache"})
+_PASSED_OVER = frozenset(
+    {".git", "__pycache__", ".venv", ".hypothesis", ".pytest_cache", ".mypy_cache", ".ruff_cache"}
+)
 
 
 @dataclass(frozen=True, slots=True)

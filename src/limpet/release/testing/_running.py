@@ -65,12 +65,22 @@ def _state(product: Path) -> str:
     return CHANGED if list_changes(product) or find_hidden(product) else CLEAN
 
 
+def _output() -> int:
+    """Where pytest speaks: to whoever reads our standard error, if that is a file."""
+    try:
+        return sys.stderr.fileno()
+    except (OSError, ValueError):  # somebody keeps it in memory
+        return subprocess.DEVNULL
+
+
 def _pytest(product: Path, out: Path, cache: Path, seconds: float, more: Sequence[str]) -> int:
     command = [sys.executable, "-B", "-m", "pytest", "tests", f"--rootdir={product}"]
     command += [f"--junit-xml={out}", "-o", f"cache_dir={cache}", *more]
     if not any((product / name).is_file() for name in _CONFIGURATIONS):
         command += ["-c", "/dev/null"]  # not that of a directory above, which is not committed here
-    process = subprocess.Popen(command, cwd=product, stdout=sys.stderr, start_new_session=True)
+    process = subprocess.Popen(
+        command, cwd=product, stdout=_output(), stderr=subprocess.STDOUT, start_new_session=True
+    )
     try:
         return process.wait(timeout=seconds)
     except subprocess.TimeoutExpired as error:
