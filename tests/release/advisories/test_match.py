@@ -186,3 +186,13 @@ def test_a_store_that_is_not_there_or_damaged_is_trouble_and_never_a_clean_answe
     damaged.write_bytes(store.read_bytes()[:8192])
     assert look_up(damaged, []).trouble
     assert not look_up(store, []).trouble
+
+
+def test_a_binary_that_was_only_rebuilt_counts_as_its_source_s_version(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    last = record(
+        "T-1", ecosystem="Debian:12", events=({"introduced": "0"}, {"last_affected": "1.0-1"})
+    )
+    bring(path, write_directory(tmp_path / "dump", last))
+    assert ids(ask(path, debian("a", "1.0-1+b2"))) == {"T-1"}
+    assert not ids(ask(path, debian("a", "1.0-2+b1")))
