@@ -52,9 +52,10 @@ def _forge(world: World, tell: Teller) -> None:
     with thief.covering_its_tracks():
         _refused(world, thief, rushed, tell, previous_ppm=0)
 
-    other = thief.manifest(genuine, version="1.2.1", model="radiator")
-    thief.sign_offline(other, "1.2.1")
-    offer = _Offer("another model's firmware, signed by mistake", "1.2.1", other, "wrong-model")
+    past = thief.manifest(genuine, version="1.2.1")
+    thief.sign_offline(past, "1.2.1")
+    tell("now the attacker has the release keys as well, but not the gate's")
+    offer = _Offer("firmware that they signed past the gate", "1.2.1", past, "ungated")
     _refused(world, thief, offer, tell)
 
     thief.stop_offering()
@@ -107,5 +108,5 @@ def _verify_unharmed(world: World) -> None:
 
 
 FORGING = Scene(
-    "A stolen server achieves nothing: tampered, unsigned, old, rushed, another model's", _forge
+    "A stolen server achieves nothing: tampered, unsigned, old, rushed, past the gate", _forge
 )
