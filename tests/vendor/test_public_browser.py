@@ -5,6 +5,7 @@
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -165,3 +166,15 @@ def test_the_service_serves_the_same_pages(server: Running) -> None:
     site: Site = server.service.render(papers=True)
     assert site["/security.pdf"].media_type == "application/pdf"
     assert site.keys() == papers(everything()).keys()
+
+
+def test_papers_come_beside_the_pages_of_the_running_service(server: Running) -> None:
+    """Seconds after the start: others start too then."""
+    file = server.home.public / "pages" / "security.pdf"
+    end = time.monotonic() + 60
+    while not file.exists():
+        assert time.monotonic() < end
+        time.sleep(0.2)
+    answer = server.client().get("/security.pdf", max_bytes=1 << 20)
+    assert answer.headers["content-type"] == "application/pdf"
+    assert answer.body == file.read_bytes()

@@ -164,8 +164,8 @@ def components_page(dossier: Dossier, place: Place) -> Document:
         said = "No release of this product was published with a bill of materials (SBOM)."
         return Document(title=title, opening=(paragraph(said),))
     lead = paragraph(
-        f"Release {dossier.bill_of} is made of {len(bill.parts)} components;"
-        f" {bill.unlicensed} of them state no licence. CycloneDX {bill.spec_version}: ",
+        f"Release {dossier.bill_of} is made of {len(bill.parts)} components, {bill.unlicensed}"
+        f" without a stated licence. CycloneDX {bill.spec_version}: ",
         link("the whole document", place.data("components", "cdx.json")),
         tone=Tone.LEAD,
     )
