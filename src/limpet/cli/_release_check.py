@@ -135,7 +135,7 @@ def _print_report(report: Report) -> None:
 def _print_judgement(console: Console, judgement: Judgement, width: int) -> None:
     finding = judgement.finding
     line = Text.assemble(
-        (f"{finding.verdict:<14}", _STYLES[finding.verdict]), f"{judgement.rule:<{width}}  "
+        (f"{finding.verdict:<16}", _STYLES[finding.verdict]), f"{judgement.rule:<{width}}  "
     )
     said = "; ".join(finding.evidence) if not finding.faults else judgement.title
     console.print(line.append(said, style="dim" if not finding.faults else ""))

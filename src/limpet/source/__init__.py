@@ -21,10 +21,11 @@ from ._history import (
     read_committed,
 )
 from ._readings import reading_finder
-from ._secrets import Spot, find_secrets
+from ._secrets import PRIVATE_KEY, Spot, find_secrets
 from ._signatures import Unsigned, find_unsigned
 
 __all__ = [
+    "PRIVATE_KEY",
     "Commit",
     "Spot",
     "Unsigned",

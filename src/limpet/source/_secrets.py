@@ -11,7 +11,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["Spot", "find_secrets"]
+__all__ = ["PRIVATE_KEY", "Spot", "find_secrets"]
+
+PRIVATE_KEY = "a private key"
 
 _PRIVATE_KEY = re.compile(
     rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----\s+"
@@ -53,7 +55,7 @@ class Spot:
 def find_secrets(name: str, data: bytes) -> Iterator[Spot]:
     """Every secret in the file `name`, which holds `data`."""
     for match in _PRIVATE_KEY.finditer(data):
-        yield Spot("a private key", _line(data, match.start()))
+        yield Spot(PRIVATE_KEY, _line(data, match.start()))
     for what, pattern in _TOKENS:
         for match in pattern.finditer(data):
             yield Spot(what, _line(data, match.start()))

@@ -4,21 +4,27 @@ Owns the sound product that every specimen spoils in one way: a release before i
 commits are signed, it had a vulnerability once, and its tests passed.
 """
 
+import hashlib
 import json
 import os
+import platform
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from tests.release.advisories.records import Record, record, write_directory
+from tests.release.packages.wheels import device_wheels
 from tests.release.workshop import BOUNDS, EXAMPLE, NOW, signing
 
 from limpet.release import BuildOrder, build_release, publish, sign_release
+from limpet.release.advisories import AdvisoryStore
 from limpet.release.gate import RULES, Before, Finding, Report, Rule, open_subject, run_gate
+from limpet.release.packages import THIS_PYTHON, PackageOrder, Target
 from limpet.vendor.home import Home
 from limpet.wire.codec import encode_json
 from limpet.wire.release import ReleaseManifest
@@ -37,6 +43,10 @@ _DEVELOPMENT = 'component_sources = ["pypi"]'
 _SIGNED = f'{_DEVELOPMENT}\nsigned_commits = true\nallowed_signers = "allowed-signers"'
 _BYTE_CODE = shutil.ignore_patterns("__pycache__")
 _PEOPLE = ("developer", "leaver", "stranger")
+
+# Wheels for another machine are put in and not imported: small ones do.
+_OTHER = {"x86_64": "aarch64"}.get(platform.machine(), "x86_64")
+ELSEWHERE = Target(f"manylinux_2_36_{_OTHER}", THIS_PYTHON)
 
 ADVISORY: Mapping[str, Any] = {
     "document": {"category": "csaf_security_advisory", "tracking": {"id": "EX-2026-001"}},
@@ -86,6 +96,9 @@ class Bench:
         shutil.copytree(EXAMPLE / "app", bench.product / "app", ignore=_BYTE_CODE)
         shutil.copy(EXAMPLE / "product.toml", bench.product)
         bench._hire()
+        (work / "wheels").mkdir()
+        bench.write("device.lock", device_wheels(work / "wheels"))
+        bench.bring()
         bench.replace("product.toml", _DEVELOPMENT, _SIGNED)
         bench.write("advisories/ex-2026-001.json", json.dumps(ADVISORY))
         bench.git("init", "--quiet", "--initial-branch=main")
@@ -102,9 +115,10 @@ class Bench:
     def copy(self, work: Path) -> "Bench":
         """Another one like it, to be spoiled; the vendor is shared, for nobody changes it."""
         work.mkdir()
-        for name in ("product", "out", "keys"):
+        for name in ("product", "out", "keys", "wheels"):
             shutil.copytree(self.work / name, work / name, symlinks=True)
-        shutil.copy(self.work / "junit.xml", work)
+        for name in ("junit.xml", "advisories.sqlite"):
+            shutil.copy(self.work / name, work)
         return Bench(work, self.home)
 
     def _hire(self) -> None:
@@ -167,8 +181,33 @@ class Bench:
             bounds=BOUNDS,
             built_at=NOW,
             source_commit=self.git("rev-parse", "HEAD"),
+            packages=PackageOrder(
+                cache=self.work / "cache", wheels=self.work / "wheels", target=ELSEWHERE
+            ),
         )
         build_release(replace(order, **options), self.work / name)
+
+    def bring(
+        self, *records: Record, now: datetime = NOW, silent: timedelta = timedelta(days=9)
+    ) -> None:
+        """Known vulnerabilities: one of a package that is not in the firmware, last touched
+        `silent` ago, and `records`."""
+        other = record(
+            "PYSEC-2026-1",
+            "made-up-parser",
+            modified=f"{NOW - silent:%Y-%m-%dT%H:%M:%SZ}",
+        )
+        dump = write_directory(self.work / "dump" / "PyPI", other, *records)
+        (self.work / "advisories.sqlite").unlink(missing_ok=True)
+        AdvisoryStore.import_osv(self.work / "advisories.sqlite", dump.parent, now=now)
+
+    def spoil_sbom(self, change: Callable[[dict[str, Any]], None]) -> None:
+        """Write the bill of materials otherwise, and name it so in the manifest."""
+        path = self.release / "sbom.cdx.json"
+        bill = json.loads(path.read_bytes())
+        change(bill)
+        path.write_text(json.dumps(bill))
+        self.restamp(sbom=hashlib.sha256(path.read_bytes()).hexdigest())
 
     def rebuild(self, message: str, **options: Any) -> None:
         """Commit, build and test anew: a whole release of what was changed."""
@@ -210,6 +249,7 @@ class Bench:
             "repository": self.home.repository,
             "root": self.home.trust / "root.json",
             "tests": self.work / "junit.xml",
+            "advisories": self.work / "advisories.sqlite",
             **options,
         }
         with open_subject(self.product, self.release, **given) as subject:

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.release.gate.bench import TESTS, Bench
-from tests.release.gate.specimens import FUNCTIONS, ISSUE, TEMPERATURE, WEATHER, WIDER
+from tests.release.gate.source_specimens import FUNCTIONS, ISSUE, TEMPERATURE, WEATHER, WIDER
 
 from limpet.release.gate import Verdict
 from limpet.release.gate._issues import find_issue
@@ -251,3 +252,34 @@ def test_a_late_gift_that_says_so_passes_and_is_listed(bench: Bench) -> None:
     finding = bench.finding("support-covers")
     assert finding.verdict is Verdict.PASSED
     assert "extends nothing" in finding.listed[0]
+
+
+# --- components
+
+
+def test_packages_of_the_devices_own_system_are_declared_and_listed(bench: Bench) -> None:
+    bench.replace("product.toml", '["pypi"]', '["pypi", "system"]')
+    bench.commit("Take what the system brings")
+    bench.build(packages=None)
+    finding = bench.finding("components-locked")
+    assert finding.verdict is Verdict.PASSED
+    assert "looked at elsewhere" in finding.listed[0]
+
+
+def test_a_firmware_without_a_bill_is_inconclusive(bench: Bench) -> None:
+    bench.restamp(sbom=msgspec.UNSET)
+    (bench.release / "sbom.cdx.json").unlink()
+    for rule in ("components-locked", "sbom-matches", "vulnerabilities-addressed"):
+        assert bench.finding(rule).verdict is Verdict.INCONCLUSIVE
+
+
+def test_without_advisories_nothing_is_known(sound: Bench) -> None:
+    finding = sound.finding("vulnerabilities-addressed", advisories=None)
+    assert finding.verdict is Verdict.INCONCLUSIVE
+    assert "--advisories" in finding.faults[0].text
+
+
+def test_the_result_says_how_old_the_advisories_are_and_which(sound: Bench) -> None:
+    first, second = sound.finding("vulnerabilities-addressed").evidence
+    assert "1 advisories, sha256 " in first
+    assert "PyPI imported 0.0 days ago" in second

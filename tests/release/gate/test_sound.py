@@ -1,8 +1,16 @@
-"""The positive control of every rule."""
+"""The positive control of every rule: the thermostat, as it is."""
 
+import json
+import shutil
+from pathlib import Path
+
+import pytest
 from tests.release.gate.bench import Bench
+from tests.release.workshop import EXAMPLE
 
+from limpet.cli.main import run
 from limpet.release.gate import Verdict
+from limpet.release.testing import run_tests
 
 
 def test_the_sound_product_passes_every_rule(sound: Bench) -> None:
@@ -12,3 +20,27 @@ def test_the_sound_product_passes_every_rule(sound: Bench) -> None:
         for one in report.judgements
         if one.finding.verdict is not Verdict.PASSED
     ] == []
+
+
+def test_the_thermostat_passes_with_its_own_tests_and_the_command_says_so(
+    bench: Bench,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It had no vulnerability yet, so the made-up advisory goes; of its tests, the fast ones."""
+    shutil.rmtree(bench.product / "advisories")
+    shutil.copytree(
+        EXAMPLE / "tests", bench.product / "tests", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    bench.rebuild("Test it")
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    ran = run_tests(bench.product, bench.work / "junit.xml", seconds=120, more=("-k", "control"))
+    assert ran.result.cases
+    words = ["--release", str(bench.release), "--repository", str(bench.home.repository)]
+    words += ["--advisories", str(bench.work / "advisories.sqlite")]
+    words += ["--tests", str(bench.work / "junit.xml"), "--sarif", str(tmp_path / "gate.sarif")]
+    status = run(["release", "check", str(bench.product), *words, "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert (status, told["verdict"]) == (0, "passed"), told
+    assert json.loads((tmp_path / "gate.sarif").read_text())["runs"]

@@ -12,6 +12,7 @@ from pathlib import Path
 from limpet.errors import Rejected, Unavailable, naming
 from limpet.product import PRODUCT_FILE, Development, Product, examine_product, load_product
 from limpet.release._build import Built, load_built
+from limpet.release.sbom import SBOM_BYTES, SBOM_FILE, Sbom, read_sbom
 from limpet.release.testing import RESULT_BYTES, Result, read_result
 from limpet.source import Commit, find_commit, list_commits, read_committed
 from limpet.storage import read_bounded
@@ -122,6 +123,15 @@ class Subject:
         path = self.need(self.tests, "--tests")
         with naming(path.name):
             return read_result(read_bounded(path, max_bytes=RESULT_BYTES))
+
+    @cached_property
+    def sbom(self) -> Sbom:
+        """The bill of materials beside the image. Raises `Unavailable` if there is none,
+        `Rejected`."""
+        path = self.release / SBOM_FILE
+        if not path.is_file():
+            raise Unavailable(f"there is no {SBOM_FILE} beside the image", hint="build it again")
+        return read_sbom(read_bounded(path, max_bytes=SBOM_BYTES), SBOM_FILE)
 
     def need(self, path: Path | None, option: str) -> Path:
         """`path`, or `Unavailable` naming the option that gives it."""

@@ -8,14 +8,17 @@ from limpet.release.gate._rule import Rule
 from . import (
     advisories_tested,
     commits_signed,
+    components_locked,
     crypto_standard,
     design_whole,
     interface_kept,
+    sbom_matches,
     secrets_absent,
     source_committed,
     support_covers,
     tests_ran,
     tracker_named,
+    vulnerabilities_addressed,
 )
 
 __all__ = ["RULES"]
@@ -27,6 +30,9 @@ RULES: tuple[Rule, ...] = (
     tracker_named.RULE,
     tests_ran.RULE,
     advisories_tested.RULE,
+    components_locked.RULE,
+    sbom_matches.RULE,
+    vulnerabilities_addressed.RULE,
     interface_kept.RULE,
     secrets_absent.RULE,
     crypto_standard.RULE,

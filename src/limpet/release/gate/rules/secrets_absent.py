@@ -3,18 +3,23 @@
 from limpet.release.gate._rule import Fault, Finding, Rule, judged
 from limpet.release.gate._scanning import Scanned, scan_image, scan_source
 from limpet.release.gate._subject import Subject
-from limpet.source import find_secrets
+from limpet.release.packages import PACKAGES
+from limpet.source import PRIVATE_KEY, find_secrets
 
 __all__ = ["RULE", "judge"]
 
-_PARTS = ("app", "trust", "packages")
+_PARTS = ("app", "trust")
 
 
 def judge(subject: Subject) -> Finding:
     """Source and image; keys that a test made for itself belong into its own process."""
     source = list(scan_source(subject))
-    image = [file for part in _PARTS for file in scan_image(subject, part)]
-    faults = [*_faults(source), *_faults(image)]
+    ours = [file for part in _PARTS for file in scan_image(subject, part)]
+    theirs = list(scan_image(subject, PACKAGES))
+    # What a public package holds, everybody has: but no key of ours may have slipped into one.
+    slipped = [one for one in _faults(theirs) if one.text == PRIVATE_KEY]
+    faults = [*_faults(source), *_faults(ours), *slipped]
+    image = [*ours, *theirs]
     return judged(tuple(faults), f"{len(source)} files of the source, {len(image)} of the image")
 
 

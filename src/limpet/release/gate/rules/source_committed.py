@@ -39,7 +39,10 @@ def judge(subject: Subject) -> Finding:
         *_identity_faults(commits),
     )
     people = len({one.committer[1] for one in commits})
-    return judged(faults, f"commit {head[:12]}, {len(commits)} commits by {people} people since")
+    return judged(
+        faults,
+        f"commit {head[:12]}; since the last release: {len(commits)} commits, {people} committers",
+    )
 
 
 def _commit_faults(stated: str, head: str) -> Iterator[Fault]:

@@ -1,42 +1,15 @@
-"""Products that the gate refuses, each spoiled in one way.
-
-Owns the table. A specimen is refused by its own rule and by no other, in the words given here.
-"""
+"""Specimens of how a product is developed and kept: design, source, tests, interface, support."""
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from tests.release.gate.bench import ADVISORY, TESTS, Bench
+from tests.release.gate.table import specimen
 
-__all__ = ["SPECIMENS", "Specimen"]
+__all__ = ["FUNCTIONS", "ISSUE", "TEMPERATURE", "WEATHER", "WIDER"]
 
 FUNCTIONS = "app/thermostat/functions.py"
 ISSUE = "\n\nSecurity-Fix: a code was too short\nIssue: #12"
-
-
-@dataclass(frozen=True, slots=True)
-class Specimen:
-    """A sound product is spoiled by `spoil`; `rule` refuses it and says `words`."""
-
-    name: str
-    rule: str
-    words: str
-    spoil: Callable[[Bench], None]
-
-
-_SPECIMENS: list[Specimen] = []
-
-
-def specimen(rule: str, words: str) -> Callable[[Callable[[Bench], None]], None]:
-    """Put the function into the table, under its own name."""
-
-    def add(spoil: Callable[[Bench], None]) -> None:
-        name = spoil.__name__.strip("_").replace("_", "-")
-        _SPECIMENS.append(Specimen(name, rule, words, spoil))
-
-    return add
 
 
 # --- the design
@@ -282,6 +255,3 @@ def a_release_after_the_support_period(bench: Bench) -> None:
 @specimen("support-covers", "says that it comes after support")
 def a_supported_release_that_says_it_is_not(bench: Bench) -> None:
     bench.restamp(after_support=True)
-
-
-SPECIMENS = tuple(_SPECIMENS)
