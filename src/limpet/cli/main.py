@@ -38,6 +38,7 @@ COMMANDS = (
     CommandSpec("requirements", "The 65 statements, and what in limpet answers each."),
     CommandSpec("new", "Make a new product that meets the baseline as it stands."),
     CommandSpec("product", "Check and show a product's design file."),
+    CommandSpec("advisory", "Write and publish a product's own security advisories."),
     CommandSpec("vendor", "Set up and run the vendor's services."),
     CommandSpec("factory", "Make devices with their own keys, credentials and labels."),
     CommandSpec("device", "Run a device on this machine."),

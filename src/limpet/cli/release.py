@@ -19,6 +19,7 @@ from limpet.cli import (
     _release_keys,
     _release_packages,
     _release_sbom,
+    _release_watch,
 )
 from limpet.cli._frame import emit, make_app, progress, show_examples
 from limpet.cli._options import takes
@@ -63,6 +64,7 @@ app = make_app(
 
 _release_check.add_commands(app)
 _release_advisories.add_commands(app)
+_release_watch.add_commands(app)
 _release_ceremony.add_commands(app)
 app.add_typer(_release_keys.app, name="key")
 

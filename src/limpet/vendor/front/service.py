@@ -8,7 +8,7 @@ never ends the service.
 import asyncio
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import random
@@ -62,6 +62,12 @@ PAGES_SECONDS = 60.0  # how old a rendered page may be
 PAPERS_AFTER_SECONDS = 5.0  # from the start: making one takes seconds, and others want to start too
 REPOSITORY_PREFIX = "/repository/"
 TIMESTAMP = "metadata/timestamp.json"
+RECORDS: Mapping[str, str] = {
+    "/watch/": "watch",
+    "/advisories/": "advisories",
+    "/.well-known/csaf/": "csaf",
+}
+"""Files for programs, beside the pages: URL path, and directory below `public`."""
 
 Log = Callable[[str, str], None]  # event, detail
 
@@ -183,6 +189,23 @@ class _Pages:
         write_site(self._papers, self._service.home.public / "pages")
 
 
+class _Files:
+    """What is served as it lies there: the repository, and records beside the pages."""
+
+    def __init__(self, home: Home) -> None:
+        self._repository = StaticFiles(home.repository, REPOSITORY_PREFIX)
+        self._records = [StaticFiles(home.public / name, path) for path, name in RECORDS.items()]
+
+    def answer(self, request: Request) -> Response | None:
+        """The file; None where it is not the repository's and may be a page."""
+        if request.path.startswith(REPOSITORY_PREFIX):
+            return self._repository.answer(request)
+        for one in self._records:
+            if request.path.startswith(one.prefix) and (found := one.answer(request)).status < 400:
+                return found
+        return None
+
+
 async def run_service(
     service: Service,
     *,
@@ -198,12 +221,12 @@ async def run_service(
     """
     worker, printer, pages = Worker(), Worker(), _Pages(service)
     app = _make_app(service, pages, worker)
-    files = StaticFiles(service.home.repository, REPOSITORY_PREFIX)
+    files = _Files(service.home)
     admission = Admission(FRONT_ADMISSION, time.monotonic, random)
 
     async def handle(request: Request) -> Response:
-        if request.path.startswith(REPOSITORY_PREFIX):
-            return files.answer(request)
+        if (found := files.answer(request)) is not None:
+            return found
         response = await call_asgi(app, request)
         if request.peer.certificate_der is not None and response.status < 400:
             admission.promote(request.peer.connection_id)

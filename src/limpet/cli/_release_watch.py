@@ -1,0 +1,298 @@
+"""`limpet release watch`: published releases against new advisories, once or as a service.
+
+Owns options, signals and printing. Decides nothing: `limpet.release.watch` does.
+"""
+
+import os
+import random
+import signal
+import ssl
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import typer
+
+from limpet.cli._frame import emit, print_table, progress, show_examples
+from limpet.cli._release_advisories import default_advisories
+from limpet.errors import LimpetError, Rejected, Unavailable
+from limpet.product import PRODUCT_FILE, load_product
+from limpet.release.advisories import AdvisoryStore, load_triage, load_vex
+from limpet.release.watch import (
+    WATCH_DATABASE,
+    Entry,
+    Looked,
+    LookOrder,
+    Statements,
+    WatchStore,
+    Webhook,
+    look,
+    make_webhook,
+    watch,
+)
+from limpet.storage import read_bounded
+
+__all__ = ["add_commands"]
+
+_PEM_BYTES = 1 << 20
+_SECONDS = 3600.0
+_SHOWN = 5
+_SYSTEM_ROOTS = "/etc/ssl/certs/ca-certificates.crt"
+_vendor = typer.Argument(..., metavar="VENDOR", help="The vendor's directory.")
+_store = typer.Option(None, "--advisories", metavar="FILE", help="The store of advisories.")
+_source = typer.Option(
+    None, "--import", metavar="DIR|ZIP", help="A dump to bring in before each look."
+)
+_every = typer.Option(
+    None, "--every", metavar="HOURS", min=0.01, max=168.0, help="Go on as a service; else once."
+)
+_webhook = typer.Option(None, metavar="URL", help="POST each new entry there; https only.")
+_roots = typer.Option(
+    None, metavar="PEM", help="Whom to believe of the webhook; default: the system's roots."
+)
+_product = typer.Option(
+    None, metavar="DIR", help="A product, for its vulnerabilities.toml (repeatable)."
+)
+_vex = typer.Option(None, metavar="FILE", help="VEX statements (repeatable).")
+_clock = typer.Option(
+    False, "--unsafe-clock-was-wrong", help="Look though the last look was in the future."
+)
+
+
+class EntryShown(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry, as `--json` gives it: all of it, with its ages in days."""
+
+    entry: Entry
+    open: bool
+    age_days: float
+    days_to_fix: float | None
+
+
+class TroubleShown(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a look is inconclusive."""
+
+    reason: str
+    message: str
+    model: str
+    version: str
+
+
+class WatchShown(msgspec.Struct, frozen=True, kw_only=True):
+    """A look, or the status between two."""
+
+    looked_at: datetime | None
+    conclusive: bool | None  # null: this is the status, and not a look
+    troubles: tuple[TroubleShown, ...] = ()
+    opened: tuple[str, ...] = ()
+    closed: tuple[str, ...] = ()
+    undelivered: int = 0
+    entries: tuple[EntryShown, ...]
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Hang the command below `limpet release`."""
+    app.command(
+        name="watch",
+        epilog=show_examples(
+            "limpet release watch vendor --import mirror",
+            "limpet release watch vendor --import mirror --every 24"
+            " --webhook https://tracker.example/hook",
+            "limpet release watch vendor --status",
+        ),
+    )(watch_command)
+
+
+def watch_command(
+    vendor: Path = _vendor,
+    store: Path | None = _store,
+    source: Path | None = _source,
+    every: float | None = _every,
+    webhook: str | None = _webhook,
+    webhook_roots: Path | None = _roots,
+    product: list[Path] | None = _product,
+    vex: list[Path] | None = _vex,
+    status: bool = typer.Option(False, "--status", help="Show the entries; look at nothing."),
+    unsafe_clock_was_wrong: bool = _clock,
+    json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """Look whether published releases have vulnerabilities that became known.
+
+    Status 1 if an open one can be fixed, 3 if not all could be looked at.
+    """
+    if status:
+        emit(_status(vendor), json=json, human=_print)
+        return
+    stop = threading.Event()
+    order = LookOrder(
+        vendor=vendor,
+        advisories=store or default_advisories(os.environ),
+        statements=_statements(product or (), vex or ()),
+        webhook=_make_webhook(webhook, webhook_roots, stop) if webhook else None,
+        every_hours=every,
+        unsafe_clock_was_wrong=unsafe_clock_was_wrong,
+    )
+    if every is None:
+        looked = _look(order, source)
+        emit(_show(looked), json=json, human=_print)
+        raise typer.Exit(looked.exit_code)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    watch(
+        lambda: _look(order, source, even_in_old=True),
+        every_seconds=every * _SECONDS,
+        wait=stop.wait,
+        random=random.SystemRandom().random,
+        told=lambda result: _tell(result, json=json),
+    )
+
+
+def _look(order: LookOrder, source: Path | None, *, even_in_old: bool = False) -> Looked:
+    """Import, and look. The service looks in the old data too, which say how old they are."""
+    with progress("watch") as shown:
+        if source is not None:
+            try:
+                AdvisoryStore.import_osv(
+                    order.advisories, source, now=datetime.now(UTC), progress=shown.note
+                )
+            except LimpetError as error:
+                if not even_in_old:
+                    raise
+                typer.echo(f"limpet: not imported: {ascii(str(error))[1:-1]}", err=True)
+        return look(order, clock=lambda: datetime.now(UTC), progress=shown.note)
+
+
+def _statements(products: Sequence[Path], vex: Sequence[Path]) -> dict[str, Statements]:
+    said = load_vex(vex)
+    found = {}
+    for directory in products:
+        model = load_product(directory / PRODUCT_FILE).model.name
+        found[model] = Statements(vex=said, triage=load_triage(directory))
+    if said and not found:
+        raise Rejected("no-product", "a VEX statement needs a product", hint="say --product DIR")
+    return found
+
+
+def _make_webhook(url: str, roots: Path | None, stop: threading.Event) -> Webhook:
+    file = roots or Path(ssl.get_default_verify_paths().cafile or _SYSTEM_ROOTS)
+    if not file.is_file():
+        raise Unavailable(f"there are no roots at {file}", hint="say --webhook-roots PEM")
+    pem = read_bounded(file, max_bytes=_PEM_BYTES)
+    return make_webhook(url, roots_pem=pem, sleep=stop.wait)
+
+
+def _status(vendor: Path) -> WatchShown:
+    from limpet.vendor.home import open_home
+
+    file = open_home(vendor).online / WATCH_DATABASE
+    if not file.exists():
+        raise Unavailable("nobody has looked yet", hint=f"limpet release watch {vendor}")
+    with WatchStore(file) as store:
+        entries, last = store.entries(), store.last_look()
+        undelivered = len(store.owed()) + store.given_up()
+    return WatchShown(
+        looked_at=last,
+        conclusive=None,
+        undelivered=undelivered,
+        entries=_entries(entries, datetime.now(UTC)),
+    )
+
+
+def _show(looked: Looked) -> WatchShown:
+    return WatchShown(
+        looked_at=looked.at,
+        conclusive=looked.conclusive,
+        troubles=tuple(
+            TroubleShown(
+                reason=one.reason, message=one.message, model=one.model, version=one.version
+            )
+            for one in looked.troubles
+        ),
+        opened=looked.opened,
+        closed=looked.closed,
+        undelivered=looked.undelivered,
+        entries=_entries(looked.entries, looked.at),
+    )
+
+
+def _entries(entries: Sequence[Entry], now: datetime) -> tuple[EntryShown, ...]:
+    ordered = sorted(entries, key=lambda one: (not one.is_open, one.opened_at))
+    return tuple(
+        EntryShown(
+            entry=one,
+            open=one.is_open,
+            age_days=_days((one.closed_at or now) - one.opened_at),
+            days_to_fix=None if one.time_to_fix is None else _days(one.time_to_fix),
+        )
+        for one in ordered
+    )
+
+
+def _days(span: timedelta) -> float:
+    return round(max(span, timedelta()) / timedelta(days=1), 1)
+
+
+def _tell(result: Looked | LimpetError, *, json: bool) -> None:
+    """One result of the service: a line, or one JSON document a line."""
+    if isinstance(result, LimpetError):
+        typer.echo(f"limpet: {ascii(str(result))[1:-1]}", err=True)
+        return
+    if json:
+        print(msgspec.json.encode(_show(result)).decode(), flush=True)
+        return
+    still = sum(one.is_open for one in result.entries)
+    said = "" if result.conclusive else "; INCONCLUSIVE: " + _reasons(result)
+    print(
+        f"{result.at:%Y-%m-%d %H:%M} UTC: {len(result.seen)} releases, {still} open,"
+        f" {len(result.opened)} new, {len(result.closed)} closed{said}",
+        flush=True,
+    )
+
+
+def _reasons(result: Looked) -> str:
+    return ", ".join(sorted({one.reason for one in result.troubles}))
+
+
+def _print(shown: WatchShown) -> None:
+    rows = [
+        (
+            one.entry.advisory,
+            f"{one.entry.model} {_some(one.entry.releases)}",
+            one.entry.severity,
+            "open" if one.open else (one.entry.closing.value if one.entry.closing else ""),
+            f"{one.age_days:g} d",
+            str(one.entry.devices),
+            _what(one),
+        )
+        for one in shown.entries
+    ]
+    if rows:
+        headings = ("advisory", "releases", "severity", "state", "age", "devices", "what")
+        print_table(headings, rows)
+        print()
+    count = Counter(one.open for one in shown.entries)
+    when = f"{shown.looked_at:%Y-%m-%d %H:%M} UTC" if shown.looked_at else "never"
+    print(f"{count[True]} open, {count[False]} closed; looked {when}")
+    for one in shown.troubles[:_SHOWN]:
+        where = f"{one.model} {one.version}: " if one.model else ""
+        print("  inconclusive: " + ascii(f"{where}{one.message}")[1:-1])
+    if len(shown.troubles) > _SHOWN:
+        print(f"  and {len(shown.troubles) - _SHOWN} more reasons; see --json")
+    if shown.undelivered:
+        print(f"{shown.undelivered} notes that the webhook did not take")
+
+
+def _some(versions: Sequence[str]) -> str:
+    more = len(versions) - 3
+    return ", ".join(versions[:3]) + (f" and {more} more" if more > 0 else "")
+
+
+def _what(one: EntryShown) -> str:
+    entry = one.entry
+    if entry.fixed_by:
+        took = f", {one.days_to_fix:g} d after opening" if one.days_to_fix is not None else ""
+        return f"fixed by {entry.fixed_by}{took}"
+    named = f"{entry.component} {entry.version}"
+    return f"{named}: {entry.fix or entry.summary or 'no fix is known'}"
