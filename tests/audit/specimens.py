@@ -17,6 +17,7 @@ from limpet.audit.instruments.sockets import ESTABLISHED, LISTEN, Socket
 from limpet.audit.target import Observations, Target
 from limpet.wire.release import Bounds, Group, Image, ReleaseManifest
 from limpet.wire.rollout import Plan, PlannedRelease, PlanState
+from limpet.wire.watch import WatchedEcosystem, WatchedRelease, WatchRecord
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 THERMOSTAT = Path(__file__).parents[2] / "examples" / "thermostat"
@@ -161,3 +162,40 @@ def repository(**changed: object) -> Repository:
         plans=(plan(10_000), plan(250_000, 10_000)),
     )
     return replace(sound, **changed)  # type: ignore[arg-type]
+
+
+def ecosystem(**changed: object) -> WatchedEcosystem:
+    values: dict[str, object] = {
+        "name": "PyPI",
+        "advisories": 9,
+        "newest": NOW - timedelta(days=1),
+        "imported_at": NOW - timedelta(days=1),
+    }
+    return WatchedEcosystem(**(values | changed))  # type: ignore[arg-type]
+
+
+def watched(version: str, *, looked_up: bool = True) -> WatchedRelease:
+    return WatchedRelease(
+        model="thermostat", version=version, components=12, sbom="0" * 64, looked_up=looked_up
+    )
+
+
+def watch(**changed: object) -> WatchRecord:
+    values: dict[str, object] = {
+        "looked_at": NOW - timedelta(days=1),
+        "conclusive": True,
+        "releases": (watched("1.0.0"), watched("1.1.0")),
+        "advisories": 9,
+        "digest": "0" * 64,
+        "ecosystems": (ecosystem(),),
+        "open": {},
+        "open_fixable": 0,
+        "closed": {"fixed-by-release": 2, "left-unfixed": 0},
+        "longest_days_to_fix": 12.5,
+    }
+    return WatchRecord(**(values | changed))  # type: ignore[arg-type]
+
+
+def withdrawal(version: str) -> Plan:
+    release = PlannedRelease(version=version, manifest_sha256="0" * 64)
+    return Plan(model="thermostat", state=PlanState.WITHDRAWN, release=release, issued_at=NOW)

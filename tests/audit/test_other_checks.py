@@ -51,6 +51,7 @@ from limpet.audit.instruments.repository import read_repository
 from limpet.audit.instruments.service import Factory, read_factory, read_pages, read_vendor_keys
 from limpet.audit.instruments.sockets import Echo, probe_datagrams
 from limpet.audit.instruments.tls import TlsSurvey, survey_device
+from limpet.audit.instruments.watch import read_watch
 from limpet.product import Confinement, ConfinementGap, Product, render_mud
 from limpet.wire.support import AfterSupport, SupportStatement
 
@@ -100,6 +101,7 @@ def hosted(**changed: object) -> Measurements:
         survey_device: _survey(),
         read_repository: s.repository(),
         read_word: WORD,
+        read_watch: s.watch(),
         read_identity: {"support": {"until": "2031-12-31", "text": "It goes on."}},
         read_design: s.design(),
         read_factory: Factory(5, {"serial": 5, "certificate_sha256": 5}),
@@ -210,9 +212,14 @@ UNSOUND: Mapping[str, Callable[[], Measurements]] = {
     "R3.1b": lambda: hosted(read_noise_source=NoiseSource("failing", "stuck")),
     "R4a": lambda: {read_history: History(commits=9, anonymous=1, people=2, uncommitted=0)},
     "R4c": lambda: {read_tests: 0},
+    "R4d": lambda: hosted(read_watch=s.watch(looked_at=NOW - timedelta(days=9))),
     "R4e": lambda: {read_locks: (Lock("limpet.txt", 30, 29),)},
+    "R4f": lambda: hosted(read_watch=s.watch(releases=(s.watched("1.0.0"),))),
     "R5.1a": lambda: hosted(read_pages=_pages(support=_page("Supported for a long time."))),
     "R5.1b": lambda: hosted(read_pages=_pages(support=_page("", 404))),
+    "R5.1c": lambda: hosted(
+        read_watch=s.watch(open_fixable=1, oldest_fixable_at=NOW - timedelta(days=91))
+    ),
     "R5.3a": lambda: {**hosted(), read_label_text: "Example Instruments Thermostat"},
     "R5.4": lambda: hosted(read_pages=_pages(**{"/security": _page("", 404)})),
 }  # fmt: skip
@@ -239,9 +246,12 @@ SOUND: Mapping[str, Verdict] = {
     "R3.1b": Verdict.PASS,
     "R3.1c": Verdict.ATTESTED,
     "R4b": Verdict.ATTESTED,
+    "R4d": Verdict.PASS,
+    "R4f": Verdict.PASS,
     "R4g": Verdict.PASS,
     "R5.1a": Verdict.PASS,
     "R5.1b": Verdict.PASS,
+    "R5.1c": Verdict.PASS,
     "R5.1d": Verdict.PASS,
     "R5.1e": Verdict.NOT_APPLICABLE,
     "R5.4": Verdict.PASS,
