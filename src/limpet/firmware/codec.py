@@ -11,20 +11,20 @@ import zstandard
 
 from limpet.errors import Rejected
 
-__all__ = ["Codec", "pack_group", "unpack_group"]
+__all__ = ["LEVEL", "Codec", "pack_group", "unpack_group"]
 
 Codec = Literal["zlib", "zstd"]
 
-_LEVEL = 19
+LEVEL = 19
 """Of 22: the higher ones make a group of 1 MiB no smaller (docs/adr/0122)."""
 _WINDOW_BYTES = 1 << 20
 """Largest window: a group is no longer."""
 
 
-def pack_group(data: bytes) -> bytes:
+def pack_group(data: bytes, level: int = LEVEL) -> bytes:
     """One Zstandard frame that names its content's size; at most some bytes more than `data`."""
     packer = zstandard.ZstdCompressor(
-        level=_LEVEL, write_content_size=True, write_checksum=False, write_dict_id=False
+        level=level, write_content_size=True, write_checksum=False, write_dict_id=False
     )
     return packer.compress(data)
 

@@ -14,13 +14,14 @@ import os
 import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import accumulate, islice
 from pathlib import Path
 from typing import Literal
 
 from limpet.errors import Rejected, Unavailable
 from limpet.firmware.archive import END, MAGIC, frame_entry
-from limpet.firmware.codec import Codec, pack_group, unpack_group
+from limpet.firmware.codec import LEVEL, Codec, pack_group, unpack_group
 from limpet.firmware.tree import Kind, TreeHash, walk_tree
 from limpet.storage import sync_directory
 from limpet.wire.release import Group, Image, Verity
@@ -50,14 +51,15 @@ ReadGroup = Callable[[int], bytes]
 """The number of a group -> its verified bytes."""
 
 
-def build_image(tree: Path, out: Path) -> Image:
+def build_image(tree: Path, out: Path, *, level: int = LEVEL) -> Image:
     """Pack `tree` into the file `out`; the same tree gives the same bytes.
 
-    (With one version of zstandard; the unpacked archive is the same with any.)
+    (With one version of zstandard; the unpacked archive is the same with any, and with any
+    `level`: a low one is for an image that nobody is to fetch.)
     Raises `Rejected("tampered-tree")` if `tree` holds what firmware cannot, `Unavailable`.
     """
     digest = TreeHash()
-    packed, size, groups = _pack(_archive(tree, digest), out)
+    packed, size, groups = _pack(_archive(tree, digest), out, level)
     return Image(
         path=packed,
         packed=sum(group.packed for group in groups),
@@ -94,14 +96,16 @@ def pack_file(
     )
 
 
-def _pack(pieces: Iterator[bytes], out: Path) -> tuple[str, int, tuple[Group, ...]]:
+def _pack(
+    pieces: Iterator[bytes], out: Path, level: int = LEVEL
+) -> tuple[str, int, tuple[Group, ...]]:
     """Write the groups of `pieces` to `out`, durably: path, size unpacked, groups."""
     whole = hashlib.sha256()
     groups: list[Group] = []
     part = out.with_name(f".{out.name}.{secrets.token_hex(4)}.part")
     try:
         with part.open("xb") as file:
-            for data, packed in _packed(_grouped(pieces)):
+            for data, packed in _packed(_grouped(pieces), level):
                 whole.update(packed)
                 file.write(packed)
                 sha256 = hashlib.sha256(data).hexdigest()
@@ -174,13 +178,13 @@ def _archive(tree: Path, digest: TreeHash) -> Iterator[bytes]:
     yield END
 
 
-def _packed(groups: Iterator[bytes]) -> Iterator[tuple[bytes, bytes]]:
+def _packed(groups: Iterator[bytes], level: int) -> Iterator[tuple[bytes, bytes]]:
     """Each group and what it is packed to, in order; by a thread for each processor."""
     workers = os.cpu_count() or 1
     with ThreadPoolExecutor(workers) as pool:
         # So many at a time, because `map` reads all of what it is given at once.
         while batch := list(islice(groups, 8 * workers)):
-            yield from zip(batch, pool.map(pack_group, batch), strict=True)
+            yield from zip(batch, pool.map(partial(pack_group, level=level), batch), strict=True)
 
 
 def _grouped(pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -2,7 +2,7 @@
 
 import pytest
 from tests.release.gate import component_specimens, source_specimens
-from tests.release.gate.bench import Bench
+from tests.release.gate.bench import STARTS_A_DEVICE, Bench
 from tests.release.gate.table import SPECIMENS, Specimen
 
 from limpet.release.gate import RULES, Verdict
@@ -21,7 +21,7 @@ BOTH = (source_specimens, component_specimens)  # what fills the table
 
 def test_there_are_twenty_specimens_and_every_rule_has_one() -> None:
     assert len({one.name for one in SPECIMENS}) == len(SPECIMENS) >= 20
-    assert {one.rule for one in SPECIMENS} == {one.id for one in RULES}
+    assert {one.rule for one in SPECIMENS} == {one.id for one in RULES} - {STARTS_A_DEVICE}
 
 
 @pytest.mark.parametrize("specimen", SPECIMENS, ids=lambda one: one.name)
