@@ -63,17 +63,29 @@ from limpet.owner.security_log import SealedEntry
 from limpet.owner.store import DeviceRecord
 from limpet.product import examine_product, parse_label_uri
 from limpet.release import Revocation
+from limpet.release.advisories._vex_cyclonedx import _Bom as VexBom
+from limpet.release.advisories._vex_documents import _Kind as VexKind
+from limpet.release.advisories._vex_openvex import _OpenVex as OpenVex
+from limpet.release.ceremony._memory import Memory as SignersMemory
+from limpet.release.ceremony._request import SigningRequest
+from limpet.release.disclosure._csaf import Advisory as CsafAdvisory
+from limpet.release.gate._past import _Advisory as PastAdvisory
 from limpet.release.sbom import read_sbom
 from limpet.vendor.enrollment.est import decode_request
 from limpet.vendor.home._layout import Settings
+from limpet.vendor.pages.records.evidence import Evidence as AuditEvidence
 from limpet.vendor.repository.rekeying import _Order as RekeyingOrder
 from limpet.vendor.store import ErrorRates
 from limpet.wire import factory
+from limpet.wire.attestation import Attestation
+from limpet.wire.attestation import _Envelope as Envelope
 from limpet.wire.codec import decode_json, decode_packed, encode_json, encode_packed
 from limpet.wire.release import Group, ReleaseManifest
 from limpet.wire.report import Report
+from limpet.wire.rights import Rights
 from limpet.wire.rollout import Plan
 from limpet.wire.support import SupportStatement
+from limpet.wire.watch import WatchRecord
 
 __all__ = ["JSON_KINDS", "TARGETS"]
 
@@ -125,6 +137,18 @@ JSON_KINDS = (
     Welcome,
     ErrorRates,
     RekeyingOrder,
+    WatchRecord,
+    SigningRequest,
+    SignersMemory,
+    PastAdvisory,
+    CsafAdvisory,
+    Rights,
+    AuditEvidence,
+    Envelope,
+    Attestation,
+    VexBom,
+    VexKind,
+    OpenVex,
 )
 """Every JSON document that limpet reads from another party, or from a disk that lost power."""
 
