@@ -102,6 +102,19 @@ def audit(place: Field, port: int, statement: str) -> Verdict:
     return load_checks((statement,))[0].run(target).verdict
 
 
+def test_the_audit_reads_the_record_from_the_vendor_s_directory_too(place: Field) -> None:
+    target = Target(vendor_dir=place.home.root, now=lambda: datetime.now(UTC))
+    (check,) = load_checks(("R4d",))
+    with pytest.raises(Unavailable, match="no record of a look"):
+        check.run(target)
+    place.look()
+    target = Target(vendor_dir=place.home.root, now=lambda: datetime.now(UTC))
+    assert check.run(target).verdict is Verdict.PASS
+    place.publish("1.1.0", "parser@2.0")
+    target = Target(vendor_dir=place.home.root, now=lambda: datetime.now(UTC))
+    assert check.run(target).verdict is Verdict.FAIL  # of which no look knows
+
+
 def test_the_service_serves_record_and_advisories_and_the_audit_reads_them(
     place: Field, capsys: pytest.CaptureFixture[str]
 ) -> None:
