@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from limpet.demo.stage import Missed
 from limpet.demo.story import Scene, Teller
-from limpet.demo.world import World
+from limpet.demo.world import World, now
 
 __all__ = ["GATE", "build", "judge"]
 
@@ -42,7 +44,36 @@ def judge(world: World, out: Path, *, passes: bool = True) -> Any:
     )  # fmt: skip
 
 
+def _bring_advisories(world: World) -> None:
+    """What is known of vulnerabilities: one record, of a package that this firmware does not
+    carry, since a demo brings no mirror of 300,000. A product's gate wants them all."""
+    dump = world.stage.directory / "osv"
+    dump.mkdir()
+    (dump / "DEMO-2026-0001.json").write_bytes(msgspec.json.encode(_advisory()))
+    world.stage.limpet(
+        "release", "advisories", "--import", dump, "--ecosystem", "*",
+        "--advisories", world.advisories,
+    )  # fmt: skip
+
+
+def _advisory() -> dict[str, Any]:
+    """In the form of the OSV schema 1.6."""
+    moment = now().strftime("%Y-%m-%dT%H:%M:%SZ")
+    affected = {
+        "package": {"ecosystem": "PyPI", "name": "demo-of-a-package"},
+        "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "2.0"}]}],
+    }
+    return {
+        "id": "DEMO-2026-0001",
+        "modified": moment,
+        "published": moment,
+        "summary": "Made up for this demonstration.",
+        "affected": [affected],
+    }
+
+
 def _refuse(world: World, tell: Teller) -> None:
+    _bring_advisories(world)
     hurried = world.product / "app" / "thermostat" / "service.py"
     hurried.write_text(_HURRIED, "utf-8")
     out = build(world, "1.0.0", name="hurried-1.0.0")

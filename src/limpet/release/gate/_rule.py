@@ -58,6 +58,7 @@ class Rule:
     statements: tuple[str, ...]  # of the draft, that it serves
     hint: str  # how to mend it
     judge: Callable[[Subject], Finding]
+    waits: bool = False  # mostly for other processes: it runs beside the others
 
 
 def passed(*evidence: str, listed: tuple[str, ...] = ()) -> Finding:

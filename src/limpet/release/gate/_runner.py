@@ -7,6 +7,7 @@ a rule inconclusive, and none of them becomes a pass.
 import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -71,12 +72,22 @@ def _silent(doing: str) -> None:
 def run_gate(
     subject: Subject, rules: Sequence[Rule], progress: Callable[[str], None] = _silent
 ) -> Report:
-    """Judge `subject` by every rule. Raises as `load_built` where there is no whole release."""
+    """Judge `subject` by every rule. Raises as `load_built` where there is no whole release.
+
+    A rule that waits for other processes does so beside the others; the report is in order.
+    """
     built = subject.built
-    judgements = []
-    for rule in rules:
-        progress(rule.title)
-        judgements.append(_judgement(rule, _judge(rule, subject)))
+    waiting = [rule for rule in rules if rule.waits]
+    with ThreadPoolExecutor(max(1, len(waiting))) as beside:
+        begun = [beside.submit(_judge, rule, subject) for rule in waiting]
+        found: list[Future[Finding] | Finding] = []
+        for rule in rules:
+            progress(rule.title)
+            found.append(begun[waiting.index(rule)] if rule.waits else _judge(rule, subject))
+        judgements = [
+            _judgement(rule, one.result() if isinstance(one, Future) else one)
+            for rule, one in zip(rules, found, strict=True)
+        ]
     return Report(
         model=built.manifest.model,
         version=built.manifest.version,

@@ -71,4 +71,5 @@ RULE = Rule(
     statements=("R2.1d", "R2.1f", "R2.1.1a"),
     hint="declare what is open under [[interfaces]], or do not open it; then build again",
     judge=judge,
+    waits=True,
 )
