@@ -40,6 +40,7 @@ __all__ = ["add_commands"]
 _PEM_BYTES = 1 << 20
 _SECONDS = 3600.0
 _SHOWN = 5
+_VEX = "vex"  # of a product's directory, as for the gate
 _SYSTEM_ROOTS = "/etc/ssl/certs/ca-certificates.crt"
 _vendor = typer.Argument(..., metavar="VENDOR", help="The vendor's directory.")
 _store = typer.Option(None, "--advisories", metavar="FILE", help="The store of advisories.")
@@ -54,9 +55,9 @@ _roots = typer.Option(
     None, metavar="PEM", help="Whom to believe of the webhook; default: the system's roots."
 )
 _product = typer.Option(
-    None, metavar="DIR", help="A product, for its vulnerabilities.toml (repeatable)."
+    None, metavar="DIR", help="A product: its vulnerabilities.toml and vex/ (repeatable)."
 )
-_vex = typer.Option(None, metavar="FILE", help="VEX statements (repeatable).")
+_vex = typer.Option(None, metavar="FILE", help="More VEX statements (repeatable).")
 _clock = typer.Option(
     False, "--unsafe-clock-was-wrong", help="Look though the last look was in the future."
 )
@@ -169,7 +170,8 @@ def _statements(products: Sequence[Path], vex: Sequence[Path]) -> dict[str, Stat
     found = {}
     for directory in products:
         model = load_product(directory / PRODUCT_FILE).model.name
-        found[model] = Statements(vex=said, triage=load_triage(directory))
+        own = load_vex(sorted((directory / _VEX).glob("*.json")))
+        found[model] = Statements(vex=own + said, triage=load_triage(directory))
     if said and not found:
         raise Rejected("no-product", "a VEX statement needs a product", hint="say --product DIR")
     return found

@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -54,6 +54,33 @@ def test_a_dump_is_brought_in_before_the_look(
     place.store.unlink()
     assert run(typed(place, "--import", str(place.directory / "dump1"))) == 1
     assert "PYSEC-1" in capsys.readouterr().out
+
+
+def test_a_statement_in_the_product_s_directory_excuses_as_it_does_for_the_gate(
+    place: Field, capsys: pytest.CaptureFixture[str]
+) -> None:
+    product = place.directory / "product"
+    shutil.copytree(PRODUCT, product)
+    now = datetime.now(UTC)
+    document = {
+        "@context": "https://openvex.dev/ns/v0.2.0",
+        "author": "security team",
+        "timestamp": f"{now - timedelta(hours=2):%Y-%m-%dT%H:%M:%SZ}",
+        "statements": [
+            {
+                "vulnerability": {"name": "PYSEC-1"},
+                "status": "not_affected",
+                "justification": "vulnerable_code_not_present",
+                "status_notes": f"limpet:expires={now + timedelta(days=30):%Y-%m-%d}",
+                "products": [{"@id": "pkg:pypi/parser@1.0"}],
+            }
+        ],
+    }
+    (product / "vex").mkdir()
+    (product / "vex" / "one.json").write_text(json.dumps(document))
+    assert run(typed(place)) == 1
+    assert run(typed(place, "--product", str(product))) == 0
+    assert "excused" in capsys.readouterr().out
 
 
 def test_a_status_before_any_look_says_what_to_do(
