@@ -8,7 +8,7 @@ from tests.end_to_end.demo_run import start, wait_until_gone
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(420)]
 
-SCENES = 14
+SCENES = 15
 STATEMENTS = 65
 
 

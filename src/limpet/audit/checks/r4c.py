@@ -1,17 +1,25 @@
 """R4c: conditions and past vulnerabilities are tested automatically."""
 
 from limpet.audit.check import Check, Input, Means
-from limpet.audit.finding import Finding
+from limpet.audit.finding import Finding, attempt, combine_all
 from limpet.audit.instruments.dossier import read_tests
+from limpet.audit.instruments.gate import read_word
 from limpet.audit.judgements.documents import judge_tests
+from limpet.audit.judgements.gate import judge_rule
 from limpet.audit.target import Target
 
 __all__ = ["CHECK", "run"]
 
 
 def run(target: Target) -> Finding:
-    """The product's own tests; what ties vulnerabilities to tests is missing."""
-    return judge_tests(target.observe(read_tests))
+    """The product's own tests, and the gate's word that they ran, past vulnerabilities' too."""
+    return combine_all(
+        judge_tests(target.observe(read_tests)),
+        *(
+            attempt("gate", lambda rule=rule: judge_rule(target.observe(read_word), rule))  # type: ignore[misc]
+            for rule in ("tests-ran", "advisories-tested")
+        ),
+    )
 
 
 CHECK = Check(

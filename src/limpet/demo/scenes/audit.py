@@ -18,6 +18,10 @@ def _audit(world: World, tell: Teller) -> None:
         raise Missed("there is no device in its box")
     wait_enrolled(world, spare)
     tell(f"{spare.serial} is taken out of its box: a device that nobody has claimed")
+    looked = world.stage.limpet("release", "watch", world.vendor, "--advisories", world.advisories)
+    if not looked["conclusive"]:
+        raise Missed(f"the look at what became known was cut short: {looked['troubles'][:2]}")
+    tell(f"the vendor looks what became known of its releases: {len(looked['entries'])} entries")
     token = world.stage.directory / "owner-token"
     write_atomic(token, Store(world.owner).load(device.serial).token.encode())
     trust = world.vendor / "trust"
