@@ -99,3 +99,18 @@ def hold_laws(entry: Entry, old: Entry | None, sight: Sight) -> None:
     assert marks[: len(reached)] == reached  # none before the one that needs fewer devices
     assert reached == sorted(reached)
     assert not reached or entry.closing is Closing.FIXED
+
+
+def test_a_release_that_turns_out_to_have_it_was_no_fix() -> None:
+    facts = StoreFacts(advisories=1, ecosystems={}, digest="0" * 64)
+    old = seen("1.0.0", "1.0", newest=False, whole=True, vulnerable=True)
+    fix = seen("1.1.0", "1.0", newest=True, whole=True, vulnerable=False)
+    first = Sight(now=NOW, seen=(old, fix), devices={}, facts=facts)
+    (entry,) = decide_entries((), first)
+    assert entry.fixed_by == "1.1.0"
+    no_fix = seen("1.1.0", "1.0", newest=False, whole=True, vulnerable=True)
+    newer = seen("1.2.0", "2.0", newest=True, whole=True, vulnerable=False)
+    later = NOW + timedelta(days=1)
+    second = Sight(now=later, seen=(old, no_fix, newer), devices={}, facts=facts)
+    (again,) = decide_entries((entry,), second)
+    assert (again.fixed_by, again.opened_at, again.closed_at) == ("1.2.0", NOW, later)

@@ -123,6 +123,8 @@ def _sorted(versions: Iterable[str]) -> tuple[str, ...]:
 def _judge(entry: Entry, seen: bool, sight: Sight) -> Entry:
     if entry.model in sight.unsupported:
         return _close(entry, Closing.UNSUPPORTED, sight.now) if entry.is_open else entry
+    if entry.fixed_by in entry.releases:
+        entry = _reopen(entry)  # the data changed: that release has it after all
     mine = [one for one in sight.seen if one.release.model == entry.model]  # by version
     newest = next((one for one in mine if one.release.newest), None)
     if newest is None:
