@@ -3,21 +3,26 @@
 from collections import Counter
 
 from limpet.demo.scenes.owning import wait_enrolled
-from limpet.demo.stage import Missed
+from limpet.demo.scenes.repairing import MENDED
+from limpet.demo.stage import Missed, wait_for
 from limpet.demo.story import Scene, Teller
-from limpet.demo.world import VENDOR_HOST, World
+from limpet.demo.world import VENDOR_HOST, Device, World
 from limpet.owner.store import Store
 from limpet.storage import write_atomic
 
 __all__ = ["AUDIT"]
+
+SETTLE_SECONDS = 60.0
 
 
 def _audit(world: World, tell: Teller) -> None:
     device, spare = world.devices[-1], world.spare
     if spare is None:
         raise Missed("there is no device in its box")
-    wait_enrolled(world, spare)
-    tell(f"{spare.serial} is taken out of its box: a device that nobody has claimed")
+    _wait_settled(world, spare)
+    tell(
+        f"{spare.serial} came out of its box, and brought itself up to date; nobody has claimed it"
+    )
     looked = world.stage.limpet("release", "watch", world.vendor, "--advisories", world.advisories)
     if not looked["conclusive"]:
         raise Missed(f"the look at what became known was cut short: {looked['troubles'][:2]}")
@@ -42,6 +47,17 @@ def _audit(world: World, tell: Teller) -> None:
     failed = [entry["statement"] for entry in report["entries"] if entry["verdict"] == "fail"]
     if failed:
         raise Missed(f"the device fails {', '.join(failed)}")
+
+
+def _wait_settled(world: World, spare: Device) -> None:
+    """Until the device has brought itself up to date: it is not restarted in mid-audit then."""
+
+    def newest() -> bool | None:
+        confirmed = world.log(spare, "update-confirmed")
+        return any(MENDED in entry["detail"] for entry in confirmed) or None
+
+    wait_for(f"{spare.serial} to run {MENDED}", newest, seconds=SETTLE_SECONDS)
+    wait_enrolled(world, spare)
 
 
 AUDIT = Scene("The audit attacks a running device, statement by statement", _audit)
