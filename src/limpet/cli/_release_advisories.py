@@ -4,6 +4,7 @@ Owns options and printing. Reads nothing by itself: `limpet.release.advisories` 
 """
 
 import os
+import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,12 +14,21 @@ import typer
 
 from limpet.cli._frame import emit, print_table, progress, show_examples
 from limpet.errors import Unavailable
-from limpet.release.advisories import AdvisoryStore, ImportReport, StoreFacts
+from limpet.release.advisories import (
+    AdvisoryStore,
+    ImportReport,
+    RemoteDump,
+    StoreFacts,
+    make_remote_dump,
+)
+from limpet.storage import read_bounded
 
-__all__ = ["add_commands", "default_advisories"]
+__all__ = ["add_commands", "default_advisories", "find_source", "load_roots"]
 
 VARIABLE = "LIMPET_ADVISORIES"
 _SHOWN = 10
+_PEM_BYTES = 1 << 20
+_SYSTEM_ROOTS = "/etc/ssl/certs/ca-certificates.crt"
 
 
 class EcosystemShown(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +79,7 @@ def add_commands(app: typer.Typer) -> None:
         epilog=show_examples(
             "limpet release advisories --import PyPI/all.zip",
             "limpet release advisories --import mirror  # PyPI/all.zip and Debian/all.zip in it",
+            "limpet release advisories --import https://mirror.example/PyPI/all.zip",
             "limpet release advisories --json",
         )
     )(advisories)
@@ -88,9 +99,30 @@ def default_advisories(environment: Mapping[str, str]) -> Path:
     return Path(home) / ".local" / "share" / "limpet" / "advisories.sqlite"
 
 
+def find_source(named: str, roots: Path | None) -> Path | RemoteDump:
+    """What `--import` names: a URL where it looks like one, whatever its scheme, else a path.
+
+    Raises `Rejected("bad-url")`, and what `load_roots` raises.
+    """
+    if "://" not in named:
+        return Path(named)
+    return make_remote_dump(named, roots_pem=load_roots(roots, option="--import-roots"))
+
+
+def load_roots(named: Path | None, *, option: str) -> bytes:
+    """The roots of a file, or the system's, in PEM. Raises `Unavailable` where there are none."""
+    file = named or Path(ssl.get_default_verify_paths().cafile or _SYSTEM_ROOTS)
+    if not file.is_file():
+        raise Unavailable(f"there are no roots at {file}", hint=f"say {option} PEM")
+    return read_bounded(file, max_bytes=_PEM_BYTES)
+
+
 def advisories(
-    source: Path | None = typer.Option(
-        None, "--import", metavar="DIR|ZIP", help="A dump in OSV's format, whole."
+    source: str | None = typer.Option(
+        None, "--import", metavar="DIR|ZIP|URL", help="A dump in OSV's format, whole; https only."
+    ),
+    import_roots: Path | None = typer.Option(
+        None, metavar="PEM", help="Whom to believe of the URL; default: the system's roots."
     ),
     ecosystem: list[str] | None = typer.Option(
         None, help="Of which it is whole, where it does not show that (repeatable; '*': of all)."
@@ -113,7 +145,7 @@ def advisories(
     with progress("importing") as shown:
         report = AdvisoryStore.import_osv(
             path,
-            source,
+            find_source(source, import_roots),
             now=datetime.now(UTC),
             progress=shown.note,
             ecosystems=tuple(ecosystem or ()),

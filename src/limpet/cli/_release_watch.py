@@ -6,7 +6,6 @@ Owns options, signals and printing. Decides nothing: `limpet.release.watch` does
 import os
 import random
 import signal
-import ssl
 import threading
 from collections import Counter
 from collections.abc import Sequence
@@ -17,10 +16,10 @@ import msgspec
 import typer
 
 from limpet.cli._frame import emit, print_table, progress, show_examples
-from limpet.cli._release_advisories import default_advisories
+from limpet.cli._release_advisories import default_advisories, find_source, load_roots
 from limpet.errors import LimpetError, Rejected, Unavailable
 from limpet.product import PRODUCT_FILE, load_product
-from limpet.release.advisories import AdvisoryStore, load_triage, load_vex
+from limpet.release.advisories import AdvisoryStore, RemoteDump, load_triage, load_vex
 from limpet.release.watch import (
     WATCH_DATABASE,
     Entry,
@@ -33,19 +32,19 @@ from limpet.release.watch import (
     make_webhook,
     watch,
 )
-from limpet.storage import read_bounded
 
 __all__ = ["add_commands"]
 
-_PEM_BYTES = 1 << 20
 _SECONDS = 3600.0
 _SHOWN = 5
 _VEX = "vex"  # of a product's directory, as for the gate
-_SYSTEM_ROOTS = "/etc/ssl/certs/ca-certificates.crt"
 _vendor = typer.Argument(..., metavar="VENDOR", help="The vendor's directory.")
 _store = typer.Option(None, "--advisories", metavar="FILE", help="The store of advisories.")
 _source = typer.Option(
-    None, "--import", metavar="DIR|ZIP", help="A dump to bring in before each look."
+    None, "--import", metavar="DIR|ZIP|URL", help="A dump to bring in before each look."
+)
+_source_roots = typer.Option(
+    None, "--import-roots", metavar="PEM", help="Whom to believe of its URL; else the system's."
 )
 _every = typer.Option(
     None, "--every", metavar="HOURS", min=0.01, max=168.0, help="Go on as a service; else once."
@@ -109,7 +108,8 @@ def add_commands(app: typer.Typer) -> None:
 def watch_command(
     vendor: Path = _vendor,
     store: Path | None = _store,
-    source: Path | None = _source,
+    source: str | None = _source,
+    import_roots: Path | None = _source_roots,
     every: float | None = _every,
     webhook: str | None = _webhook,
     webhook_roots: Path | None = _roots,
@@ -135,14 +135,15 @@ def watch_command(
         every_hours=every,
         unsafe_clock_was_wrong=unsafe_clock_was_wrong,
     )
+    dump = find_source(source, import_roots) if source else None
     if every is None:
-        looked = _look(order, source)
+        looked = _look(order, dump)
         emit(_show(looked), json=json, human=_print)
         raise typer.Exit(looked.exit_code)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     watch(
-        lambda: _look(order, source, even_in_old=True),
+        lambda: _look(order, dump, even_in_old=True),
         every_seconds=every * _SECONDS,
         wait=stop.wait,
         random=random.SystemRandom().random,
@@ -150,7 +151,9 @@ def watch_command(
     )
 
 
-def _look(order: LookOrder, source: Path | None, *, even_in_old: bool = False) -> Looked:
+def _look(
+    order: LookOrder, source: Path | RemoteDump | None, *, even_in_old: bool = False
+) -> Looked:
     """Import, and look. The service looks in the old data too, which say how old they are."""
     with progress("watch") as shown:
         if source is not None:
@@ -178,10 +181,7 @@ def _statements(products: Sequence[Path], vex: Sequence[Path]) -> dict[str, Stat
 
 
 def _make_webhook(url: str, roots: Path | None, stop: threading.Event) -> Webhook:
-    file = roots or Path(ssl.get_default_verify_paths().cafile or _SYSTEM_ROOTS)
-    if not file.is_file():
-        raise Unavailable(f"there are no roots at {file}", hint="say --webhook-roots PEM")
-    pem = read_bounded(file, max_bytes=_PEM_BYTES)
+    pem = load_roots(roots, option="--webhook-roots")
     return make_webhook(url, roots_pem=pem, sleep=stop.wait)
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from tests.release.advisories.mirror import Mirror
 from tests.release.watch.workshop import Field, advisory
 from tests.vendor.workshop import PRODUCT, running
 
@@ -53,6 +54,22 @@ def test_a_dump_is_brought_in_before_the_look(
 ) -> None:
     place.store.unlink()
     assert run(typed(place, "--import", str(place.directory / "dump1"))) == 1
+    assert "PYSEC-1" in capsys.readouterr().out
+
+
+def test_a_dump_at_a_url_is_brought_in_before_the_look_too(
+    place: Field, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place.store.unlink()
+    mirror = Mirror(tmp_path / "mirror", advisory())
+    try:
+        mirror.serve()
+        assert run(typed(place, "--import", mirror.url)) == 1
+        assert "does not hold" in capsys.readouterr().err
+        assert not place.store.exists()
+        assert run(typed(place, "--import", mirror.url, "--import-roots", str(mirror.roots))) == 1
+    finally:
+        mirror.close()
     assert "PYSEC-1" in capsys.readouterr().out
 
 

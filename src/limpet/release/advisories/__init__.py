@@ -7,6 +7,7 @@ damaged or cannot be compared: that is inconclusive, and names why.
 
 from ._judge import Judged, Outcome, Policy, judge_vulnerabilities
 from ._match import look_up, match
+from ._remote import RemoteDump, make_remote_dump
 from ._source import Bounds
 from ._store import AdvisoryStore
 from ._triage import TRIAGE_FILE, Owned, OwnedComponent, Triage, load_triage
@@ -37,6 +38,7 @@ __all__ = [
     "OwnedComponent",
     "Policy",
     "Refusal",
+    "RemoteDump",
     "StoreFacts",
     "Triage",
     "Unmatched",
@@ -47,6 +49,7 @@ __all__ = [
     "load_triage",
     "load_vex",
     "look_up",
+    "make_remote_dump",
     "match",
     "parse_vex",
 ]

@@ -97,7 +97,7 @@ def judge_vulnerabilities(
 
 
 def _judge_data(lookup: Lookup, now: datetime, policy: Policy) -> Iterable[Judged]:
-    how = "limpet release advisories --import DIR|ZIP"
+    how = "limpet release advisories --import DIR|ZIP|URL"
     if lookup.facts is None:
         reason = lookup.trouble or "there is no database of advisories"
         yield Judged(outcome=Outcome.INCONCLUSIVE, reason=reason, fix=how)

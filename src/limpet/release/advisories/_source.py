@@ -23,6 +23,7 @@ __all__ = ["MAX_ENTRY_BYTES", "Bounds", "Dump", "Entry", "find_dumps"]
 MAX_ENTRIES = 1_000_000
 MAX_ENTRY_BYTES = 16 * 1024 * 1024  # the largest known record has 4 MiB
 MAX_TOTAL_BYTES = 16 * 1024**3
+MAX_FETCHED_BYTES = 4 * 1024**3
 ALL_ZIP = "all.zip"
 _SUFFIX = ".json"
 _METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
@@ -36,6 +37,7 @@ class Bounds:
     entries: int = MAX_ENTRIES
     entry_bytes: int = MAX_ENTRY_BYTES
     total_bytes: int = MAX_TOTAL_BYTES  # unpacked, over all; the importer counts
+    fetched_bytes: int = MAX_FETCHED_BYTES  # of a ZIP from a server, packed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

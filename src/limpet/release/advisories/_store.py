@@ -5,10 +5,10 @@ over it, so that whoever has the old file open keeps the old one. On opening, al
 is held against the digest that the import wrote: what is damaged is refused, never partly used.
 """
 
+import contextlib
 import hashlib
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ import msgspec
 from limpet.errors import Rejected, Unavailable
 
 from ._osv import Advisory, Affected
+from ._remote import RemoteDump, fetch_dump
 from ._source import Bounds
 from ._types import EcosystemFacts, ImportReport, StoreFacts
 
@@ -45,7 +46,7 @@ CREATE TABLE refused (
 ) WITHOUT ROWID, STRICT;
 CREATE TABLE digest (sha256 TEXT NOT NULL) STRICT;
 """
-_HINT = "import the advisories again: limpet release advisories --import DIR|ZIP"
+_HINT = "import the advisories again: limpet release advisories --import DIR|ZIP|URL"
 _SHOWN = 20
 # In this order; the time of an import is no content.
 _DIGESTED = (
@@ -81,7 +82,7 @@ class AdvisoryStore:
         not what an import of this version of limpet wrote.
         """
         if not path.is_file():
-            hint = "import one: limpet release advisories --import DIR|ZIP"
+            hint = "import one: limpet release advisories --import DIR|ZIP|URL"
             raise Unavailable(f"there is no database of advisories at {path}", hint=hint)
         with _damage(path):
             connection = connect(path)
@@ -99,7 +100,7 @@ class AdvisoryStore:
     @staticmethod
     def import_osv(
         path: Path,
-        source: Path,
+        source: Path | RemoteDump,
         *,
         now: datetime,
         progress: Callable[[str], None] = lambda note: None,
@@ -112,17 +113,23 @@ class AdvisoryStore:
         dump is whole; needed only where its directories or records do not show it. Records that
         cannot be read are named in the report and kept in mind: the store is inconclusive until a
         later import can read them. Raises `Rejected` or `Unavailable` with the old store in place.
+        A `RemoteDump` is fetched whole first (`fetch_dump`), and is then a ZIP like any other.
         """
         from ._import import Order, import_dump
 
-        order = Order(
-            source=source,
-            ecosystems=tuple(ecosystems),
-            now=now,
-            bounds=bounds or Bounds(),
-            progress=progress,
-        )
-        return import_dump(path, order)
+        bounds = bounds or Bounds()
+        with contextlib.ExitStack() as stack:
+            if isinstance(source, RemoteDump):
+                fetched = fetch_dump(source, path, bounds=bounds, progress=progress)
+                source = stack.enter_context(fetched)
+            order = Order(
+                source=source,
+                ecosystems=tuple(ecosystems),
+                now=now,
+                bounds=bounds,
+                progress=progress,
+            )
+            return import_dump(path, order)
 
     def has_release(self, ecosystem: str) -> bool:
         """Whether any advisory is about `ecosystem`, as "Debian:12"."""
@@ -213,7 +220,7 @@ def read_digest(connection: sqlite3.Connection) -> str:
     return hashed.hexdigest()
 
 
-@contextmanager
+@contextlib.contextmanager
 def _damage(path: Path) -> Iterator[None]:
     try:
         yield

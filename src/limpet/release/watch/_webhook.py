@@ -7,7 +7,6 @@ a few times at each look, and comes at least once: whoever takes it knows it aga
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -15,6 +14,7 @@ from limpet.crypto.suites import TlsUse
 from limpet.crypto.tls import client_context
 from limpet.errors import LimpetError, Rejected
 from limpet.https.client import HttpsClient, Timeouts
+from limpet.https.url import split_https_url
 
 from ._store import Owed, WatchStore
 from ._types import Entry
@@ -60,17 +60,12 @@ class Note(msgspec.Struct, frozen=True, kw_only=True):
 
 def make_webhook(url: str, *, roots_pem: bytes, sleep: Callable[[float], object]) -> Webhook:
     """A webhook at `url`. Raises `Rejected("bad-webhook")` for what is not plain https."""
-    try:
-        parts = urlsplit(url)
-        sound = parts.scheme == "https" and parts.hostname and not parts.username
-        _ = parts.port
-    except ValueError:
-        sound = False
-    if not sound or parts.fragment or not url.isascii() or not url.isprintable() or " " in url:
+    parts = split_https_url(url)
+    if parts is None:
         message = "a webhook is an https URL, without user name and fragment"
         raise Rejected("bad-webhook", message, hint="as --webhook https://tracker.example/hook")
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Webhook(origin=f"https://{parts.netloc}", path=path, roots_pem=roots_pem, sleep=sleep)
+    origin, path = parts
+    return Webhook(origin=origin, path=path, roots_pem=roots_pem, sleep=sleep)
 
 
 def describe(entry: Entry, *, at: datetime) -> bytes:
