@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.end_to_end.demo_run import start, wait_until_gone
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(600)]
 
 SCENES = 15
 STATEMENTS = 65
@@ -15,7 +15,7 @@ STATEMENTS = 65
 def test_every_scene_shows_what_it_says_and_the_audit_fails_nothing(tmp_path: Path) -> None:
     directory, record = tmp_path / "demo", tmp_path / "demo.json"
     demo = start(directory, "--devices", "3", "--json", str(record))
-    output, _ = demo.communicate(timeout=380)
+    output, _ = demo.communicate(timeout=560)
     assert demo.returncode == 0, output[-3000:]
     told = json.loads(record.read_text())
     assert told["ok"] is True
