@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from limpet.firmware import codec
+from limpet.firmware import codec, image
 from limpet.release.packages import PackageOrder
 
 __all__ = ["CACHE", "fast_packing", "real_packages"]
@@ -24,5 +24,5 @@ def real_packages() -> PackageOrder:
 def fast_packing() -> Iterator[None]:
     """Images are packed less tightly: half a minute of CPU less for each with real packages."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(codec, "_LEVEL", 1)
+        patch.setattr(image, "pack_group", lambda data, level: codec.pack_group(data, level=1))
         yield
