@@ -250,7 +250,7 @@ class Station:
         return request
 
 
-def _install(image: FactoryImage, directory: Path, devices: SlotDevices | None) -> None:
+def _install(image: FactoryImage, directory: Path, devices: SlotDevices | None = None) -> None:
     """Fill slot a and write boot's first record, both durable."""
     slots = make_directory(directory / "slots", mode=0o755)
     manifest = image.manifest
