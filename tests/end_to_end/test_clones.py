@@ -58,7 +58,9 @@ class Secrets:
 def _live(home: Home, directory: Path, vendor: str) -> Secrets:
     """Let the factory make the device, then let it enroll."""
     station = Station(home, clock=lambda: datetime.now(UTC))
-    label = station._converse(directory, station._reserve("A1"), "A1")
+    label = station._converse(
+        load_factory_image(home.root.parent / "release"), directory, station._reserve("A1"), "A1"
+    )
     with running(directory, "--resolve", f"vendor.example.com:443={vendor}") as device:
         until(lambda: _enrolled(device), "it did not enroll", device)
     served = (directory / "gateway" / "ldevid.pem").read_bytes()
