@@ -13,13 +13,12 @@ __all__ = ["CHECK", "run"]
 
 def run(target: Target) -> Finding:
     """The product's own tests, and the gate's word that they ran, past vulnerabilities' too."""
-    return combine_all(
-        judge_tests(target.observe(read_tests)),
-        *(
-            attempt("gate", lambda rule=rule: judge_rule(target.observe(read_word), rule))  # type: ignore[misc]
-            for rule in ("tests-ran", "advisories-tested")
-        ),
-    )
+
+    def by_gate(rule: str) -> Finding:
+        return attempt("gate", lambda: judge_rule(target.observe(read_word), rule))
+
+    tests = judge_tests(target.observe(read_tests))
+    return combine_all(tests, by_gate("tests-ran"), by_gate("advisories-tested"))
 
 
 CHECK = Check(
