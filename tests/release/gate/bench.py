@@ -207,6 +207,11 @@ class Bench:
         (self.work / "advisories.sqlite").unlink(missing_ok=True)
         AdvisoryStore.import_osv(self.work / "advisories.sqlite", dump.parent, now=now)
 
+    def bring_dump(self, ecosystem: str, *records: Record) -> None:
+        """Known vulnerabilities of one more ecosystem."""
+        dump = write_directory(self.work / "dump" / ecosystem, *records)
+        AdvisoryStore.import_osv(self.work / "advisories.sqlite", dump, now=self.now)
+
     def spoil_sbom(self, change: Callable[[dict[str, Any]], None]) -> None:
         """Write the bill of materials otherwise, and name it so in the manifest."""
         path = self.release / "sbom.cdx.json"
