@@ -37,6 +37,7 @@ from limpet.errors import Rejected, Unavailable
 from limpet.https.client import HttpsClient
 from limpet.vendor.home import FORMER_FILE, Home, create
 from limpet.vendor.repository import Repository, rekeying
+from limpet.vendor.repository._authorities import MOST_FORMER, next_name
 from limpet.vendor.repository._metadata import load_drawer_signers, meta_file, sign_metadata
 from limpet.vendor.repository.rekeying import replace_online_keys
 from limpet.wire.enrollment import SIMPLE_ENROLL
@@ -273,10 +274,10 @@ def test_a_replaced_authority_certifies_nobody_and_its_devices_go_on_to_the_new_
 
 
 def test_no_more_authorities_are_remembered_than_have_names(home: Home) -> None:
-    for _ in range(rekeying._MOST_FORMER + 2):
+    for _ in range(MOST_FORMER + 2):
         recover(home)
     former = load_certificates((home.online / FORMER_FILE).read_bytes())
-    assert len(former) == rekeying._MOST_FORMER
+    assert len(former) == MOST_FORMER
     now = load_certificates((home.online / "operational-ca.pem").read_bytes())[0]
     assert len({one.subject.public_bytes() for one in (*former, now)}) == len(former) + 1
 
@@ -290,7 +291,7 @@ def test_no_more_authorities_are_remembered_than_have_names(home: Home) -> None:
     ],
 )
 def test_the_next_authority_has_a_name_of_its_own(name: str, next_one: str) -> None:
-    assert rekeying._next_name(name) == next_one
+    assert next_name(name) == next_one
 
 
 def test_an_operator_does_it_and_the_service_serves_by_it(home: Home) -> None:

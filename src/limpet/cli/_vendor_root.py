@@ -130,6 +130,7 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True):
 
     title: str
     seamless: bool
+    restart: bool  # whether the service has to be started anew
 
 
 @app.command(epilog=show_examples("limpet vendor root publish vendor both.request"))
@@ -138,11 +139,15 @@ def publish(directory: Path = _directory, file: Path = _file, json: bool = _json
     from limpet.release.ceremony import load_request, parse_root_version
     from limpet.vendor.home import open_home
     from limpet.vendor.repository.holders import publish_holders
+    from limpet.vendor.repository.rekeying import publish_online_keys
 
-    home, request = open_home(directory), load_request(file)
+    home, request, now = open_home(directory), load_request(file), datetime.now(UTC)
+    title, online = f"root {parse_root_version(request)}", request.kind == "online"
     with progress("publishing"):
-        seamless = publish_holders(home, request.proposed, now=datetime.now(UTC))
-    shown = Publication(title=f"root {parse_root_version(request)}", seamless=seamless)
+        if online:
+            publish_online_keys(home, request.proposed, now=now)
+        seamless = not online and publish_holders(home, request.proposed, now=now)
+    shown = Publication(title=title, seamless=seamless, restart=online)
     emit(shown, json=json, human=_print_publication)
 
 
@@ -150,6 +155,8 @@ def _print_publication(shown: Publication) -> None:
     print(f"{shown.title} is published; give trust/root.json to every signer")
     if not shown.seamless:
         print("a device that asked in between has kept its firmware, and asks again")
+    if shown.restart:
+        print("all that is online has other keys: restart the service now")
 
 
 class RoleShown(msgspec.Struct, frozen=True, kw_only=True):

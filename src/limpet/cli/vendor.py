@@ -17,6 +17,7 @@ import typer
 from limpet.cli import _vendor_models, _vendor_pages, _vendor_root
 from limpet.cli._drawer import OFFLINE, PASSPHRASE_ENV, Renewed, read_passphrase
 from limpet.cli._frame import emit, make_app, print_table, progress, show_examples
+from limpet.cli._release_ceremony import show_file, verify_new
 from limpet.crypto.suites import SuiteId, find_suite
 from limpet.errors import Misuse, Rejected
 
@@ -141,11 +142,19 @@ def renew(
     emit(done, json=json, human=human)
 
 
-@app.command(epilog=show_examples("limpet vendor rekey vendor --offline /media/drawer"))
+@app.command(
+    epilog=show_examples(
+        "limpet vendor rekey vendor --offline /media/drawer",
+        "limpet vendor rekey vendor --offline /media/pki --request stolen.request",
+    )
+)
 def rekey(
     directory: Path = _directory,
     offline: Path | None = OFFLINE,
     passphrase_env: str = PASSPHRASE_ENV,
+    request: Path | None = typer.Option(
+        None, "--request", help="Make a request instead, for the people who hold root and targets."
+    ),
     json: bool = _json_option,
 ) -> None:
     """After a theft of the server, with the drawer open: other keys for all that is online."""
@@ -157,8 +166,27 @@ def rekey(
         )
         print(f"renew root and targets before {done.expires:%Y-%m-%d}")
 
+    if request is not None:
+        _request_online(directory, offline, passphrase_env, request, json=json)
+        return
     done = _renew(replace_online_keys, directory, offline, passphrase_env)
     emit(done, json=json, human=human)
+
+
+def _request_online(
+    directory: Path, offline: Path | None, passphrase_env: str, out: Path, *, json: bool
+) -> None:
+    from limpet.release.ceremony import request_online, save_request
+    from limpet.vendor.home import open_home
+    from limpet.vendor.repository.rekeying import draft_online_keys
+
+    verify_new(out)
+    home, now = open_home(directory), datetime.now(UTC)
+    root, targets = draft_online_keys(
+        home, offline=offline or home.offline, now=now, passphrase=read_passphrase(passphrase_env)
+    )
+    save_request(request_online(root, targets, home.repository, now=now), out)
+    show_file(out, home.trust / "root.json", holders=True, json=json)
 
 
 class _Suite(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,7 +6,14 @@ words that they are shown. Publishes nothing: the vendor's repository verifies a
 
 from ._chain import Published, verify_published
 from ._deeds import Opened, open_request, sign_request
-from ._making import ALL, Holders, propose_holders, request_release, verify_subject
+from ._making import (
+    ALL,
+    Holders,
+    propose_holders,
+    request_online,
+    request_release,
+    verify_subject,
+)
 from ._memory import MEMORY_FILE, load_memory
 from ._request import SigningRequest, load_request, merge_requests, parse_root_version, save_request
 from ._review import Review, Standing
@@ -26,6 +33,7 @@ __all__ = [
     "open_request",
     "parse_root_version",
     "propose_holders",
+    "request_online",
     "request_release",
     "save_request",
     "sign_request",

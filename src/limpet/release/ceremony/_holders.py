@@ -1,12 +1,13 @@
 """A request that changes who may sign: the next root, targets and releases, and in words.
 
-Owns the rules for other holders of offline keys. Whatever such a request changes beside keys,
-thresholds and days is refused, so that the words say all.
+Owns the rules for other holders of offline keys, and for other keys of the server. A request
+changes one of the two; whatever else it changes beside keys, thresholds and days is refused, so
+that the words say all.
 """
 
 import copy
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -28,7 +29,11 @@ __all__ = ["LIFETIMES", "review_holders"]
 
 LIFETIMES = {"root": timedelta(days=730), "targets": timedelta(days=365)}
 RELEASES_LIFETIME = timedelta(days=365)
+_RELEASES = "releases/"
+_TITLES = {"holders": "who may sign", "online": "other keys of the server"}
 Line = tuple[str, str]
+IsFree = Callable[[str], bool]
+Free = Mapping[str, tuple[Root | Targets, Root | Targets]]
 
 
 def review_holders(
@@ -36,14 +41,16 @@ def review_holders(
 ) -> Review:
     """Numbered as they run: 1. root and targets are proposed, and nothing that is not published;
     2. each is the next version and ends in time, not before the one it replaces; 3. nothing is
-    changed but keys and thresholds of root, targets and releases; 4. each key stands under its own
+    changed but keys and thresholds, of root, targets and releases by a request of kind `holders`,
+    of timestamp, snapshot and plans by one of kind `online`; 4. each key stands under its own
     id and is of a scheme that devices accept; 5. the keys that a role names are enough for its
     threshold, in each family; 6. releases whose keys change are signed anew, and say what they
     said; 7. each signature fits. Raises `Rejected`.
     """
     # 1.
     proposed = {role: parse_role(role, data) for role, data in request.proposed.items()}
-    if not {"root", "targets"} <= set(proposed) <= {"root", *request.current}:
+    may_follow = {"root", *request.current} if request.kind == "holders" else {"root", "targets"}
+    if not {"root", "targets"} <= set(proposed) <= may_follow:
         raise Rejected("malformed", "the request lacks a role, or brings one that nobody knows")
     root, targets = _signed(proposed, "root", Root), _signed(proposed, "targets", Targets)
     before: dict[str, Root | Targets] = {"root": published.root, "targets": published.targets}
@@ -52,28 +59,27 @@ def review_holders(
     for role, metadata in proposed.items():
         _verify_time(role, before[role], metadata.signed, now)
     # 3.
-    _verify_same("root", _bare_root(published.root), _bare_root(root))
-    _verify_same("targets", _bare_targets(published.targets), _bare_targets(targets))
+    is_free = _is_offline if request.kind == "holders" else _is_online
+    _verify_same("root", _bare_root(published.root, is_free), _bare_root(root, is_free))
+    _verify_same(
+        "targets", _bare_targets(published.targets, is_free), _bare_targets(targets, is_free)
+    )
     # 4. and 5.
-    delegators: list[tuple[Root | Targets, dict[str, Role]]]
-    delegators = [(root, root.roles), (targets, _delegated(targets))]
-    for delegator, roles in delegators:
-        _verify_key_ids(delegator, roles)
-        verify_kept_schemes(delegator, what=f"the next {delegator.type}", suite=suite)
-        for name, one in roles.items():
-            _verify_reachable(delegator, name, one, suite)
+    _verify_keys(root, root.roles, suite)
+    _verify_keys(targets, _delegated(targets), suite)
     # 6.
-    changed = _changed_roles(published, root, targets)
-    _verify_anew(published, proposed, changed & set(_offline(targets)))
+    free = _roles(published, root, targets, is_free)
+    changed = _changed_roles(free)
+    _verify_anew(published, proposed, {name for name in changed if name.startswith(_RELEASES)})
     # 7.
     rules = _rules(published, root, targets, proposed)
     verify_signatures(proposed, rules)
-    lines, warnings = _words(published, root, targets, changed, suite)
+    lines, warnings = _words(free, changed)
     for role, metadata in proposed.items():
         signed = metadata.signed
         lines.append((role, f"version {signed.version}, until {signed.expires:%Y-%m-%d}"))
     return Review(
-        title=f"root {root.version}: who may sign",
+        title=f"root {root.version}: {_TITLES[request.kind]}",
         lines=tuple(lines),
         warnings=tuple(warnings),
         proposed=proposed,
@@ -110,28 +116,37 @@ def _bare(signed: Root | Targets) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if name not in ("version", "expires")}
 
 
-def _bare_root(root: Root) -> dict[str, Any]:
-    """Without keys and thresholds of root and targets, which may change."""
+def _is_offline(role: str) -> bool:
+    return role in LIFETIMES or role.startswith(_RELEASES)
+
+
+def _is_online(role: str) -> bool:
+    return not _is_offline(role)
+
+
+def _bare_root(root: Root, is_free: IsFree) -> dict[str, Any]:
+    """Without keys and thresholds of the roles that may change."""
     fields = _bare(root)
-    online = {name: role for name, role in fields["roles"].items() if name not in LIFETIMES}
-    used = {keyid for role in online.values() for keyid in role["keyids"]}
-    fields["keys"] = {keyid: key for keyid, key in fields["keys"].items() if keyid in used}
-    bare = {name: {**fields["roles"][name], "keyids": [], "threshold": 0} for name in LIFETIMES}
-    fields["roles"] = {**bare, **online}
-    return fields
+    roles = {name: _emptied(name, role, is_free) for name, role in fields["roles"].items()}
+    return {**fields, "roles": roles, "keys": _used(fields["keys"], roles.values())}
 
 
-def _bare_targets(targets: Targets) -> dict[str, Any]:
+def _bare_targets(targets: Targets, is_free: IsFree) -> dict[str, Any]:
     fields = _bare(targets)
-    delegations, used = fields["delegations"], set()
-    for role in delegations["roles"]:
-        if role["name"].startswith("releases/"):
-            role |= {"keyids": [], "threshold": 0}
-        used |= set(role["keyids"])
-    delegations["roles"].sort(key=lambda role: str(role["name"]))
-    keys = delegations["keys"].items()
-    delegations["keys"] = {keyid: key for keyid, key in keys if keyid in used}
-    return fields
+    held = fields["delegations"]
+    roles = [_emptied(role["name"], role, is_free) for role in held["roles"]]
+    roles.sort(key=lambda role: str(role["name"]))
+    delegations = {**held, "roles": roles, "keys": _used(held["keys"], roles)}
+    return {**fields, "delegations": delegations}
+
+
+def _emptied(name: str, role: dict[str, Any], is_free: IsFree) -> dict[str, Any]:
+    return role | {"keyids": [], "threshold": 0} if is_free(name) else role
+
+
+def _used(keys: Mapping[str, Any], roles: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    named = {keyid for role in roles for keyid in role["keyids"]}
+    return {keyid: key for keyid, key in keys.items() if keyid in named}
 
 
 def _verify_same(role: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
@@ -150,6 +165,13 @@ def _verify_anew(published: Published, proposed: Proposed, changed: set[str]) ->
     for name in proposed:
         if name not in LIFETIMES:
             _verify_same(name, _bare(published.role(name)), _bare(proposed[name].signed))
+
+
+def _verify_keys(delegator: Root | Targets, roles: Mapping[str, Role], suite: Suite) -> None:
+    _verify_key_ids(delegator, roles)
+    verify_kept_schemes(delegator, what=f"the next {delegator.type}", suite=suite)
+    for name, one in roles.items():
+        _verify_reachable(delegator, name, one, suite)
 
 
 def _verify_key_ids(delegator: Root | Targets, roles: Mapping[str, Role]) -> None:
@@ -189,19 +211,17 @@ def _delegated(targets: Targets) -> dict[str, Role]:
     return dict(roles or {})
 
 
-def _offline(targets: Targets) -> list[str]:
-    return [name for name in _delegated(targets) if name.startswith("releases/")]
+def _roles(published: Published, root: Root, targets: Targets, is_free: IsFree) -> Free:
+    """What delegates each role that may change, before and after."""
+    found: dict[str, tuple[Root | Targets, Root | Targets]]
+    found = dict.fromkeys(root.roles, (published.root, root))
+    found |= dict.fromkeys(_delegated(targets), (published.targets, targets))
+    return {name: pair for name, pair in found.items() if is_free(name)}
 
 
-def _roles(published: Published, root: Root, targets: Targets) -> dict[str, tuple[Any, Any]]:
-    """What delegates each offline role, before and after."""
-    found: dict[str, tuple[Any, Any]] = dict.fromkeys(LIFETIMES, (published.root, root))
-    return found | dict.fromkeys(_offline(targets), (published.targets, targets))
-
-
-def _changed_roles(published: Published, root: Root, targets: Targets) -> set[str]:
+def _changed_roles(free: Free) -> set[str]:
     changed = set()
-    for name, (old, new) in _roles(published, root, targets).items():
+    for name, (old, new) in free.items():
         before, after = old.get_delegated_role(name), new.get_delegated_role(name)
         if set(before.keyids) != set(after.keyids) or before.threshold != after.threshold:
             changed.add(name)
@@ -225,15 +245,13 @@ def _rules(
     return tuple(rules)
 
 
-def _words(
-    published: Published, root: Root, targets: Targets, changed: set[str], suite: Suite
-) -> tuple[list[Line], list[str]]:
+def _words(free: Free, changed: set[str]) -> tuple[list[Line], list[str]]:
     lines: list[Line] = []
     warnings: list[str] = []
-    for name, (old, new) in _roles(published, root, targets).items():
+    for name, (old, new) in free.items():
         before, after = old.get_delegated_role(name), new.get_delegated_role(name)
         people = after.threshold / max(1, len({_keys(new)[k].scheme for k in after.keyids}))
-        if people <= 1:
+        if people <= 1 and _is_offline(name):
             warnings.append(f"one person alone can sign for {name}")
         if name not in changed:
             lines.append((name, f"as it is: {after.threshold} of {len(after.keyids)} keys"))

@@ -23,7 +23,14 @@ from limpet.wire.metadata import ROLE_BYTES, ROOT_BYTES
 from ._holders import LIFETIMES, RELEASES_LIFETIME
 from ._request import MAX_ROOTS, SigningRequest, parse_role
 
-__all__ = ["ALL", "Holders", "propose_holders", "request_release", "verify_subject"]
+__all__ = [
+    "ALL",
+    "Holders",
+    "propose_holders",
+    "request_online",
+    "request_release",
+    "verify_subject",
+]
 
 ALL = "all"
 """In the place of a role: root, targets and the releases of every model."""
@@ -137,6 +144,21 @@ def propose_holders(
         roots=_roots(repository),
         current=current,
         proposed=proposed,
+    )
+
+
+def request_online(
+    root: bytes, targets: bytes, repository: Path, *, now: datetime
+) -> SigningRequest:
+    """Ask the holders of root and targets to name other online keys: those in `root` and `targets`,
+    which follow what `repository` has and bear no signature yet. Raises `Rejected`."""
+    published = parse_role("targets", targets).signed.version - 1
+    return SigningRequest(
+        kind="online",
+        made_at=now,
+        roots=_roots(repository),
+        current={"targets": _published(repository, "targets", published)},
+        proposed={"root": root, "targets": targets},
     )
 
 

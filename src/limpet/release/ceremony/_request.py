@@ -45,7 +45,7 @@ MAX_ROOTS = 256
 _MAX_ROLES = 256
 _ROLE = "^(root|targets|releases/[a-z0-9][a-z0-9-]{0,62})$"
 
-Kind = Literal["release", "support", "revocation", "holders"]
+Kind = Literal["release", "support", "revocation", "holders", "online"]
 RoleName = Annotated[str, Meta(pattern=_ROLE)]
 Files = Annotated[dict[RoleName, bytes], Meta(max_length=_MAX_ROLES)]
 S = TypeVar("S", Root, Targets)
@@ -60,7 +60,7 @@ class SigningRequest(Message, frozen=True, kw_only=True):
     roots: Annotated[tuple[bytes, ...], Meta(min_length=1, max_length=MAX_ROOTS)]  # all, in order
     current: Files  # what is published, below root
     proposed: Files  # what shall follow, with the signatures so far
-    subject: bytes = b""  # manifest, statement or revocation; of holders none
+    subject: bytes = b""  # manifest, statement or revocation; of keys none
     before: bytes = b""  # the manifest of the release before
     gate: bytes = b""  # the gate's word on a release
 
