@@ -35,7 +35,7 @@ from limpet.vendor.repository import Repository, SignedRelease
 from limpet.vendor.repository import models as joining
 from limpet.vendor.repository._metadata import load_drawer_signers, sign_metadata
 from limpet.vendor.repository._models import OfferedModel
-from limpet.vendor.repository.founding import delegate, first_metadata, first_plan
+from limpet.vendor.repository.founding import first_metadata, first_plan, keys_of
 from limpet.vendor.repository.models import add_model
 from limpet.vendor.repository.renewal import renew
 from limpet.vendor.repository.suites import take_for_firmware
@@ -316,14 +316,12 @@ SPOILED: list[tuple[Callable[[Targets], None], str]] = [
 def test_targets_that_does_more_than_add_a_model_is_refused(
     home: Home, spoil: Callable[[Targets], None], reason: str
 ) -> None:
-    joining._make_keys(home, OTHER, home.offline, None)
+    joining._make_releases_keys(home, OTHER, home.offline, None)
     releases = load_drawer_signers(home.offline, f"releases-{OTHER}")
-    rollout = load_drawer_signers(home.online, f"rollout-{OTHER}")
+    rollout = joining._rollout_signers(home, OTHER)
     repository = Repository(home, Clock())
-    targets = repository.state().targets
-    targets.version += 1
-    targets.expires += timedelta(days=1)
-    joining._join(targets, *delegate(OTHER, releases, rollout))
+    held, state = keys_of(releases), repository.state()
+    targets, _ = joining._next_targets(home, OTHER, state, held, NOW)
     spoil(targets)
     first = first_metadata(OTHER, releases, rollout, NOW)
     offered = OfferedModel(

@@ -32,6 +32,7 @@ __all__ = [
     "Verity",
     "Version",
     "ahead_tag",
+    "firmware_pattern",
     "manifest_path",
     "sbom_path",
     "version_key",
@@ -147,6 +148,11 @@ class ReleaseManifest(Message, frozen=True, kw_only=True):
     """SHA-256 of the bill of materials, see `sbom_path`; absent where none was made."""
     rights: Digest | UnsetType = UNSET
     """SHA-256 of the record of its processes, see `limpet.wire.rights`; absent: there is none."""
+
+
+def firmware_pattern(model: str) -> str:
+    """The TUF target paths that belong to whoever releases firmware of a model."""
+    return f"firmware/{model}/*"
 
 
 def manifest_path(model: str, version: str) -> str:

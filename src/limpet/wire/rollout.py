@@ -38,6 +38,7 @@ __all__ = [
     "is_reporting",
     "is_sampled",
     "plan_path",
+    "plan_pattern",
     "position",
 ]
 
@@ -82,6 +83,11 @@ class Plan(Message, frozen=True, kw_only=True):
     check_interval_seconds: Annotated[int, Meta(ge=1, le=7 * 86400)] | None = None
     report_ppm: PartsPerMillion = 0  # share that reports; never less than the release's bounds say
     issued_at: Moment  # UTC
+
+
+def plan_pattern(model: str) -> str:
+    """The TUF target paths that belong to whoever phases firmware of a model in."""
+    return f"rollout/{model}/*"
 
 
 def plan_path(model: str) -> str:

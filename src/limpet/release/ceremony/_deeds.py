@@ -21,6 +21,7 @@ from limpet.wire.metadata import ROOT_BYTES
 from ._chain import Published, verify_published
 from ._holders import review_holders
 from ._memory import load_memory, save_memory
+from ._models import review_model
 from ._releases import review_releases
 from ._request import Kind, SigningRequest, load_request, save_request, with_signatures
 from ._review import Review, Standing, stand
@@ -62,7 +63,9 @@ def open_request(request: SigningRequest, *, root: Path, holders: bool, now: dat
     suite = load_suite(suite_file_in(root.parent))
     trusted = read_bounded(root, max_bytes=ROOT_BYTES)
     published = verify_published(request, trusted, suite)
-    if holders:
+    if request.kind == "model":
+        review = review_model(request, published, suite, now=now)
+    elif holders:
         review = review_holders(request, published, suite, now=now)
     else:
         review = review_releases(request, published, load_gate_keys(root.parent), now=now)

@@ -5,30 +5,32 @@ changes one of the two; whatever else it changes beside keys, thresholds and day
 that the words say all.
 """
 
-import copy
-import hashlib
-from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
-from securesystemslib.formats import encode_canonical
-from tuf.api.metadata import Key, Role, Root, Targets
+from tuf.api.metadata import Root, Targets
 
-from limpet.crypto.policy import missing_families
 from limpet.crypto.suites import Suite
 from limpet.errors import Rejected
-from limpet.firmware.signatures import families_of
 from limpet.release._keys import fingerprint
 
 from ._chain import Published
-from ._releases import CLOCK_SLACK
-from ._request import SigningRequest, parse_role, verify_kept_schemes
+from ._changes import (
+    LIFETIMES,
+    bare,
+    delegated,
+    keys_of,
+    used_keys,
+    verify_keys,
+    verify_same,
+    verify_time,
+)
+from ._request import SigningRequest, parse_role
 from ._review import Proposed, Review, Rule, verify_signatures
 
-__all__ = ["LIFETIMES", "review_holders"]
+__all__ = ["review_holders"]
 
-LIFETIMES = {"root": timedelta(days=730), "targets": timedelta(days=365)}
-RELEASES_LIFETIME = timedelta(days=365)
 _RELEASES = "releases/"
 _TITLES = {"holders": "who may sign", "online": "other keys of the server"}
 Line = tuple[str, str]
@@ -57,16 +59,16 @@ def review_holders(
     before |= published.roles
     # 2.
     for role, metadata in proposed.items():
-        _verify_time(role, before[role], metadata.signed, now)
+        verify_time(role, before[role], metadata.signed, now)
     # 3.
     is_free = _is_offline if request.kind == "holders" else _is_online
-    _verify_same("root", _bare_root(published.root, is_free), _bare_root(root, is_free))
-    _verify_same(
+    verify_same("root", _bare_root(published.root, is_free), _bare_root(root, is_free))
+    verify_same(
         "targets", _bare_targets(published.targets, is_free), _bare_targets(targets, is_free)
     )
     # 4. and 5.
-    _verify_keys(root, root.roles, suite)
-    _verify_keys(targets, _delegated(targets), suite)
+    verify_keys(root, root.roles, suite)
+    verify_keys(targets, delegated(targets), suite)
     # 6.
     free = _roles(published, root, targets, is_free)
     changed = _changed_roles(free)
@@ -93,29 +95,6 @@ def _signed(proposed: Proposed, role: str, kind: type) -> Any:
     return signed
 
 
-def _verify_time(role: str, old: Any, new: Any, now: datetime) -> None:
-    if new.version != old.version + 1:
-        raise Rejected(
-            "wrong-version",
-            f"{role} would be version {new.version}; what follows is {old.version + 1}",
-            hint="ask for a request that was made from the current repository",
-        )
-    latest = now + LIFETIMES.get(role, RELEASES_LIFETIME) + CLOCK_SLACK
-    if not max(now, old.expires) <= new.expires <= latest:
-        raise Rejected(
-            "expired-metadata",
-            f"{role} would be good until {new.expires:%Y-%m-%d}, and is now until"
-            f" {old.expires:%Y-%m-%d}",
-            hint="is this computer's clock right?",
-        )
-
-
-def _bare(signed: Root | Targets) -> dict[str, Any]:
-    """Without what every next version changes."""
-    fields = copy.deepcopy(signed.to_dict())
-    return {name: value for name, value in fields.items() if name not in ("version", "expires")}
-
-
 def _is_offline(role: str) -> bool:
     return role in LIFETIMES or role.startswith(_RELEASES)
 
@@ -126,36 +105,22 @@ def _is_online(role: str) -> bool:
 
 def _bare_root(root: Root, is_free: IsFree) -> dict[str, Any]:
     """Without keys and thresholds of the roles that may change."""
-    fields = _bare(root)
+    fields = bare(root)
     roles = {name: _emptied(name, role, is_free) for name, role in fields["roles"].items()}
-    return {**fields, "roles": roles, "keys": _used(fields["keys"], roles.values())}
+    return {**fields, "roles": roles, "keys": used_keys(fields["keys"], roles.values())}
 
 
 def _bare_targets(targets: Targets, is_free: IsFree) -> dict[str, Any]:
-    fields = _bare(targets)
+    fields = bare(targets)
     held = fields["delegations"]
     roles = [_emptied(role["name"], role, is_free) for role in held["roles"]]
     roles.sort(key=lambda role: str(role["name"]))
-    delegations = {**held, "roles": roles, "keys": _used(held["keys"], roles)}
+    delegations = {**held, "roles": roles, "keys": used_keys(held["keys"], roles)}
     return {**fields, "delegations": delegations}
 
 
 def _emptied(name: str, role: dict[str, Any], is_free: IsFree) -> dict[str, Any]:
     return role | {"keyids": [], "threshold": 0} if is_free(name) else role
-
-
-def _used(keys: Mapping[str, Any], roles: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    named = {keyid for role in roles for keyid in role["keyids"]}
-    return {keyid: key for keyid, key in keys.items() if keyid in named}
-
-
-def _verify_same(role: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-    if old != new:
-        raise Rejected(
-            "bad-metadata",
-            f"the next {role} changes more than who may sign, and until when",
-            hint="sign it not: ask who made the request, and how",
-        )
 
 
 def _verify_anew(published: Published, proposed: Proposed, changed: set[str]) -> None:
@@ -164,58 +129,14 @@ def _verify_anew(published: Published, proposed: Proposed, changed: set[str]) ->
         raise Rejected("bad-metadata", f"the keys of {min(missing)} change; it is not signed anew")
     for name in proposed:
         if name not in LIFETIMES:
-            _verify_same(name, _bare(published.role(name)), _bare(proposed[name].signed))
-
-
-def _verify_keys(delegator: Root | Targets, roles: Mapping[str, Role], suite: Suite) -> None:
-    _verify_key_ids(delegator, roles)
-    verify_kept_schemes(delegator, what=f"the next {delegator.type}", suite=suite)
-    for name, one in roles.items():
-        _verify_reachable(delegator, name, one, suite)
-
-
-def _verify_key_ids(delegator: Root | Targets, roles: Mapping[str, Role]) -> None:
-    keys = _keys(delegator)
-    named = {keyid for role in roles.values() for keyid in role.keyids}
-    if set(keys) != named:
-        raise Rejected("bad-metadata", f"the next {delegator.type} has keys that no role names")
-    for keyid, key in keys.items():
-        fields = {"keytype": key.keytype, "scheme": key.scheme, "keyval": key.keyval}
-        if hashlib.sha256(str(encode_canonical(fields)).encode()).hexdigest() != keyid:
-            raise Rejected("bad-metadata", f"{keyid[:16]} is not the id of the key under it")
-
-
-def _verify_reachable(delegator: Root | Targets, name: str, role: Role, suite: Suite) -> None:
-    keys = _keys(delegator)
-    schemes = [keys[keyid].scheme for keyid in role.keyids]
-    missing = missing_families(
-        schemes, named=schemes, families=families_of(name, suite), threshold=role.threshold
-    )
-    if role.threshold > len(schemes) or missing:
-        lack = f", and of {', '.join(missing)} too few" if missing else ""
-        raise Rejected(
-            "unreachable",
-            f"{name} would ask for {role.threshold} signatures of {len(schemes)} keys{lack}",
-            hint="nobody could sign for it ever again",
-        )
-
-
-def _keys(delegator: Root | Targets) -> dict[str, Key]:
-    if isinstance(delegator, Root):
-        return delegator.keys
-    return delegator.delegations.keys if delegator.delegations else {}
-
-
-def _delegated(targets: Targets) -> dict[str, Role]:
-    roles = targets.delegations.roles if targets.delegations else None
-    return dict(roles or {})
+            verify_same(name, bare(published.role(name)), bare(proposed[name].signed))
 
 
 def _roles(published: Published, root: Root, targets: Targets, is_free: IsFree) -> Free:
     """What delegates each role that may change, before and after."""
     found: dict[str, tuple[Root | Targets, Root | Targets]]
     found = dict.fromkeys(root.roles, (published.root, root))
-    found |= dict.fromkeys(_delegated(targets), (published.targets, targets))
+    found |= dict.fromkeys(delegated(targets), (published.targets, targets))
     return {name: pair for name, pair in found.items() if is_free(name)}
 
 
@@ -250,7 +171,7 @@ def _words(free: Free, changed: set[str]) -> tuple[list[Line], list[str]]:
     warnings: list[str] = []
     for name, (old, new) in free.items():
         before, after = old.get_delegated_role(name), new.get_delegated_role(name)
-        people = after.threshold / max(1, len({_keys(new)[k].scheme for k in after.keyids}))
+        people = after.threshold / max(1, len({keys_of(new)[k].scheme for k in after.keyids}))
         if people <= 1 and _is_offline(name):
             warnings.append(f"one person alone can sign for {name}")
         if name not in changed:
@@ -263,7 +184,7 @@ def _words(free: Free, changed: set[str]) -> tuple[list[Line], list[str]]:
             ("-", [k for k in before.keyids if k not in after.keyids], old),
         ):
             for keyid in keyids:
-                lines.append((f"  {sign} key", f"{_keys(holder)[keyid].scheme}"))
+                lines.append((f"  {sign} key", f"{keys_of(holder)[keyid].scheme}"))
                 lines.append(("", fingerprint(keyid)))
         if after.threshold < before.threshold:
             warnings.append(f"{name} takes fewer signatures than before")

@@ -3,7 +3,7 @@
 Owns what a request brings. Reads published files only, and holds no key.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -20,13 +20,14 @@ from limpet.storage import read_bounded
 from limpet.wire.attestation import ATTESTATION_BYTES
 from limpet.wire.metadata import ROLE_BYTES, ROOT_BYTES
 
-from ._holders import LIFETIMES, RELEASES_LIFETIME
-from ._request import MAX_ROOTS, SigningRequest, parse_role
+from ._changes import LIFETIMES, RELEASES_LIFETIME
+from ._request import MAX_ROOTS, Kind, SigningRequest, parse_role
 
 __all__ = [
     "ALL",
     "Holders",
     "propose_holders",
+    "request_model",
     "request_online",
     "request_release",
     "verify_subject",
@@ -152,13 +153,27 @@ def request_online(
 ) -> SigningRequest:
     """Ask the holders of root and targets to name other online keys: those in `root` and `targets`,
     which follow what `repository` has and bear no signature yet. Raises `Rejected`."""
-    published = parse_role("targets", targets).signed.version - 1
+    return _below_root("online", {"root": root, "targets": targets}, repository, now)
+
+
+def request_model(
+    proposed: Mapping[str, bytes], repository: Path, *, now: datetime
+) -> SigningRequest:
+    """Ask the holders of targets, and those of a new model's releases, to let it join: `proposed`
+    follows what `repository` has and bears no signature yet. Raises `Rejected`."""
+    return _below_root("model", dict(proposed), repository, now)
+
+
+def _below_root(
+    kind: Kind, proposed: dict[str, bytes], repository: Path, now: datetime
+) -> SigningRequest:
+    published = parse_role("targets", proposed["targets"]).signed.version - 1
     return SigningRequest(
-        kind="online",
+        kind=kind,
         made_at=now,
         roots=_roots(repository),
         current={"targets": _published(repository, "targets", published)},
-        proposed={"root": root, "targets": targets},
+        proposed=proposed,
     )
 
 

@@ -45,7 +45,7 @@ MAX_ROOTS = 256
 _MAX_ROLES = 256
 _ROLE = "^(root|targets|releases/[a-z0-9][a-z0-9-]{0,62})$"
 
-Kind = Literal["release", "support", "revocation", "holders", "online"]
+Kind = Literal["release", "support", "revocation", "holders", "online", "model"]
 RoleName = Annotated[str, Meta(pattern=_ROLE)]
 Files = Annotated[dict[RoleName, bytes], Meta(max_length=_MAX_ROLES)]
 S = TypeVar("S", Root, Targets)

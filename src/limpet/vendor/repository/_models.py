@@ -12,7 +12,8 @@ from tuf.api.metadata import TargetFile, Targets
 
 from limpet.crypto.suites import Suite
 from limpet.errors import Rejected
-from limpet.wire.rollout import plan_path
+from limpet.wire.release import firmware_pattern
+from limpet.wire.rollout import plan_path, plan_pattern
 
 from ._metadata import (
     parse_metadata,
@@ -96,8 +97,8 @@ def _verify_delegations(model: str, offered: Targets, current: Targets) -> None:
         raise Rejected("bad-metadata", f"{_WHAT} delegates nothing")
     old, new = before.roles or {}, after.roles or {}
     wanted = {
-        releases_role(model): [f"firmware/{model}/*"],
-        rollout_role(model): [f"rollout/{model}/*"],
+        releases_role(model): [firmware_pattern(model)],
+        rollout_role(model): [plan_pattern(model)],
     }
     kept = all(new.get(name) == role for name, role in old.items())
     known = all(after.keys.get(keyid) == key for keyid, key in before.keys.items())

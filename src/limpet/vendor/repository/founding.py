@@ -4,6 +4,7 @@ Owns who signs what (the thresholds and paths of the roles). Runs once, where
 the offline keys are; the running service never imports it.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from securesystemslib.signer import CryptoSigner, Key
@@ -20,7 +21,8 @@ from tuf.api.metadata import (
 from limpet.storage import write_atomic
 from limpet.vendor.home import Home
 from limpet.wire.codec import encode_json
-from limpet.wire.rollout import Plan, PlanState, plan_path
+from limpet.wire.release import firmware_pattern
+from limpet.wire.rollout import Plan, PlanState, plan_path, plan_pattern
 
 from ._lifetimes import RELEASES, ROLLOUT, ROOT, SNAPSHOT, TARGETS, TIMESTAMP
 from ._metadata import (
@@ -32,7 +34,14 @@ from ._metadata import (
 )
 from ._shelf import Shelf
 
-__all__ = ["delegate", "first_metadata", "first_plan", "found_repository"]
+__all__ = [
+    "delegate",
+    "first_metadata",
+    "first_plan",
+    "first_rollout",
+    "found_repository",
+    "keys_of",
+]
 
 PUBLIC_FILE = 0o644
 
@@ -57,7 +66,7 @@ def found_repository(home: Home, *, now: datetime, passphrase: bytes | None = No
     path, plan = first_plan(model, now)
     digest = TargetFile.from_data(path, plan, ["sha256"]).hashes["sha256"]
     shelf.write(shelf.target_name(path, digest), plan)
-    delegations = Delegations(*delegate(model, releases, rollout))
+    delegations = Delegations(*delegate(model, keys_of(releases), keys_of(rollout)))
     targets = Targets(expires=now + TARGETS, delegations=delegations)
     roles = {
         "targets": sign_metadata(targets, *offline["tuf-targets"]),
@@ -91,30 +100,27 @@ def _root(
     return sign_metadata(root, *offline["tuf-root"])
 
 
+def keys_of(signers: Sequence[CryptoSigner]) -> list[Key]:
+    """The public halves."""
+    return [signer.public_key for signer in signers]
+
+
 def delegate(
-    model: str, releases: list[CryptoSigner], rollout: list[CryptoSigner]
+    model: str, releases: Sequence[Key], rollout: Sequence[Key], *, threshold: int | None = None
 ) -> tuple[dict[str, Key], dict[str, DelegatedRole]]:
-    """What targets says of a model: its firmware is the one role's, its plans are the other's."""
-    delegated = {
-        releases_role(model): (releases, f"firmware/{model}/*"),
-        rollout_role(model): (rollout, f"rollout/{model}/*"),
-    }
-    keys: dict[str, Key] = {
-        signer.public_key.keyid: signer.public_key
-        for signers, _ in delegated.values()
-        for signer in signers
-    }
-    roles = {
-        name: DelegatedRole(
-            name,
-            [signer.public_key.keyid for signer in signers],
-            threshold=len(signers),
-            terminating=True,
-            paths=[pattern],
+    """What targets says of a model: its firmware is the one role's, its plans are the other's.
+
+    `threshold` of releases: all of its keys, if it is not said.
+    """
+    keys = {key.keyid: key for key in (*releases, *rollout)}
+    roles = [
+        DelegatedRole(name, [key.keyid for key in held], number, terminating=True, paths=[pattern])
+        for name, held, number, pattern in (
+            (releases_role(model), releases, threshold or len(releases), firmware_pattern(model)),
+            (rollout_role(model), rollout, len(rollout), plan_pattern(model)),
         )
-        for name, (signers, pattern) in delegated.items()
-    }
-    return keys, roles
+    ]
+    return keys, {role.name: role for role in roles}
 
 
 def first_plan(model: str, now: datetime) -> tuple[str, bytes]:
@@ -126,9 +132,14 @@ def first_metadata(
     model: str, releases: list[CryptoSigner], rollout: list[CryptoSigner], now: datetime
 ) -> dict[str, bytes]:
     """The first version of a model's two roles, by name: no release, and `first_plan`."""
-    path, plan = first_plan(model, now)
-    plans = {path: TargetFile.from_data(path, plan, ["sha256"])}
     return {
         releases_role(model): sign_metadata(Targets(expires=now + RELEASES), *releases),
-        rollout_role(model): sign_metadata(Targets(expires=now + ROLLOUT, targets=plans), *rollout),
+        rollout_role(model): first_rollout(model, rollout, now),
     }
+
+
+def first_rollout(model: str, rollout: Sequence[CryptoSigner], now: datetime) -> bytes:
+    """The first version of a model's plans: `first_plan`, signed online."""
+    path, plan = first_plan(model, now)
+    plans = {path: TargetFile.from_data(path, plan, ["sha256"])}
+    return sign_metadata(Targets(expires=now + ROLLOUT, targets=plans), *rollout)
