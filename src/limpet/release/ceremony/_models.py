@@ -4,10 +4,11 @@ Owns the rules for it. Whatever else the next targets says, it says as before, s
 say all.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from tuf.api.metadata import Role, Targets
+from tuf.api.metadata import Role, Signed, Targets
 
 from limpet.crypto.suites import Suite
 from limpet.errors import Rejected
@@ -43,8 +44,8 @@ def review_model(
     as far as targets; 2. targets is the next version and ends in time; it says of all others what
     it said; 3. it delegates firmware and plans of this model, which it did not before, each
     terminating and with its own directory; 4. its keys pass `verify_keys`; 5. the releases are a
-    first version that lists nothing and ends within a year; 6. each signature fits.
-    Raises `Rejected`.
+    first version that lists nothing and ends within a year; 6. each signature fits. Raises
+    `Rejected`.
     """
     # 1.
     names = set(request.proposed) - {"targets"}
@@ -59,11 +60,11 @@ def review_model(
     verify_fresh(published, now)
     # 2.
     verify_time("targets", published.targets, targets, now)
-    joining = (name, f"rollout/{model}")
+    joining = {name: firmware_pattern(model), f"rollout/{model}": plan_pattern(model)}
     verify_same("targets", _without(published.targets, ()), _without(targets, joining))
     # 3.
     roles = delegated(targets)
-    for role, pattern in zip(joining, (firmware_pattern(model), plan_pattern(model)), strict=True):
+    for role, pattern in joining.items():
         _verify_role(published, roles, role, pattern)
     # 4.
     verify_keys(targets, roles, suite)
@@ -75,20 +76,17 @@ def review_model(
         Rule(name, targets, f"targets {targets.version}"),
     )
     verify_signatures(proposed, rules)
-    ends = [
-        (role, f"version {one.signed.version}, until {one.signed.expires:%Y-%m-%d}")
-        for role, one in proposed.items()
-    ]
+    ends = [_end(role, one.signed) for role, one in proposed.items()]
     return Review(
         title=f"another model: {model}",
-        lines=(*_holders(targets, name), *_holders(targets, f"rollout/{model}"), *ends),
+        lines=(*(line for role in joining for line in _holders(targets, role)), *ends),
         warnings=tuple(_warnings(targets, name)),
         proposed=proposed,
         rules=rules,
     )
 
 
-def _without(targets: Targets, names: tuple[str, ...]) -> dict[str, Any]:
+def _without(targets: Targets, names: Collection[str]) -> dict[str, Any]:
     """All that it says but of these roles."""
     fields = bare(targets)
     held = fields["delegations"]
@@ -126,6 +124,10 @@ def _holders(targets: Targets, name: str) -> list[Line]:
     for keyid in role.keyids:
         lines += [("  + key", keys[keyid].scheme), ("", fingerprint(keyid))]
     return lines
+
+
+def _end(role: str, signed: Signed) -> Line:
+    return role, f"version {signed.version}, until {signed.expires:%Y-%m-%d}"
 
 
 def _warnings(targets: Targets, name: str) -> list[str]:
