@@ -81,6 +81,38 @@ from limpet.device.link.role import run_role
 run_role(Role.APP, functools.partial(serve, call_seconds=1.0, hung_seconds=3.0))
 """
 
+# The app's program where the system has no seccomp: what it finds is found by looking alone.
+UNFILTERED = """
+from limpet.device.app import _cutting
+from limpet.device.app._process import serve
+from limpet.device.link.permits import Role
+from limpet.device.link.role import run_role
+
+_cutting.refuse_networks = lambda: None
+run_role(Role.APP, serve)
+"""
+
+OPENS = """
+import os, socket
+from limpet.device.app import App
+
+def start(device):
+    if os.fork() == 0:  # what the product leaves behind has no more right than it
+        made = []
+        for family in ("AF_INET", "AF_UNIX", "AF_NETLINK"):
+            try:
+                socket.socket(getattr(socket, family), socket.SOCK_DGRAM).close()
+                made.append(family)
+            except PermissionError:
+                pass
+        (device.data / "made").write_text(" ".join(made))
+        os._exit(0)
+    os.wait()
+    return socket.create_server(("127.0.0.1", 0))
+
+app = App(start)
+"""
+
 
 class Running:
     """An app's process with a supervisor and a gateway played by the test."""
@@ -142,6 +174,7 @@ def _install(root: Path, package: str, source: Path | str) -> None:
     (slot / "runtime").mkdir()
     (slot / "runtime" / "limpet").symlink_to(Path(limpet.__file__).parent)
     (slot / "runtime" / "impatient.py").write_text(IMPATIENT)
+    (slot / "runtime" / "unfiltered.py").write_text(UNFILTERED)
     text = (EXAMPLE / "product.toml").read_text()
     module, found = re.subn(r'(?m)^module = "thermostat"$', f'module = "{package}"', text)
     assert found == 1
@@ -285,6 +318,36 @@ def test_an_app_that_cannot_start_says_why_and_never_becomes_ready(
         assert not app.ready.done()
 
     device(work, source=source)
+
+
+@pytest.mark.end_to_end
+@pytest.mark.parametrize(
+    ("program", "made", "said"),
+    [
+        (
+            "limpet.device.app",
+            "AF_UNIX AF_NETLINK",
+            "the product opens a network while it is loaded: probe/__init__.py line 17:"
+            ' return socket.create_server(("127.0.0.1", 0))',
+        ),
+        # The control: the attempts succeed, and the device still does not run what holds a port.
+        ("unfiltered", "AF_INET AF_UNIX AF_NETLINK", "the product opens tcp port "),
+    ],
+)
+def test_a_product_opens_no_network_while_it_is_loaded_and_is_not_run_if_it_tries(
+    device: Callable[..., None], tmp_path: Path, program: str, made: str, said: str
+) -> None:
+    async def work(app: Running) -> None:
+        assert await app.ended(20) == 1
+        assert not app.ready.done()
+        assert (tmp_path / "app" / "made").read_text() == made
+        (told,) = [one for one in app.logged if one.event == "network-refused"]
+        assert told.detail.startswith(said)
+        assert told.level == "error"
+        assert app.process.stderr is not None
+        assert "calls out through device.https" in app.process.stderr.read()
+
+    device(work, source=OPENS, program=program)
 
 
 def test_describe_prints_the_declarations_without_a_device() -> None:

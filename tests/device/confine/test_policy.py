@@ -18,7 +18,8 @@ from limpet.device.confine._allowed import (
     Compartment,
 )
 from limpet.device.confine._calls import ALIKE, NEWEST, NUMBERS
-from limpet.device.confine._seccomp import MACHINES, allowed, build
+from limpet.device.confine._networks import _OF_THE_MACHINE
+from limpet.device.confine._seccomp import MACHINES, allowed, build, build_without_networks
 
 HEADERS = {
     "x86_64": Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h"),
@@ -135,6 +136,29 @@ def test_no_memory_becomes_executable(machine: str, compartment: Compartment, ri
         assert refusal(verdict(machine, compartment, number, *arguments)) == errno.EPERM
     for name in ("pkey_mprotect", "shmat", "remap_file_pages", "personality"):
         assert name not in allowed(compartment)
+
+
+@pytest.mark.parametrize("machine", sorted(MACHINES))
+def test_before_a_product_is_loaded_only_its_sockets_of_a_network_are_refused(machine: str) -> None:
+    program = build_without_networks(machine, _OF_THE_MACHINE)
+
+    def refused(number: int, *arguments: int) -> int:
+        return refusal(run(program, MACHINES[machine][0], number, arguments))
+
+    socket_call = number_of(machine, "socket")
+    assert socket_call is not None
+    internet, internet6, packet, vsock, express = 2, 10, 17, 40, 44  # linux/socket.h
+    for family in (internet, internet6, packet, vsock, express, 255):
+        assert refused(socket_call, family, 1) == errno.EPERM
+    for family in (1, 16, 29, 31):  # Unix, netlink, CAN, Bluetooth
+        assert refused(socket_call, family, 1) == 0
+    assert refused(425) == errno.EPERM  # io_uring_setup: another way to a socket
+    others = {number_of(machine, name) for name in NUMBERS} - {socket_call, None}
+    assert {refused(number) for number in others if number is not None} == {0}
+    for audit, _ in MACHINES.values():
+        assert (run(program, audit, 0) == KILL) is (audit != MACHINES[machine][0])
+    if machine == "x86_64":
+        assert run(program, MACHINES[machine][0], 0x40000000 | 41) == KILL  # x32
 
 
 @everywhere

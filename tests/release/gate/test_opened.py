@@ -114,19 +114,33 @@ def test_a_port_that_the_app_opens_and_one_that_it_only_promises_are_refused_by_
     bare: Bench, tmp_path: Path
 ) -> None:
     """A product whose design and code name different ports. Its app has a way out, and so the
-    machine's network until it is confined; what it opens by then stays open."""
+    machine's network; the device cuts it off before the app is loaded, and tells the line."""
     bench = bare.copy(tmp_path / "bench")
     design = bench.product / "product.toml"
     design.write_text(design.read_text() + MAINTENANCE)
     functions = bench.product / "app" / "thermostat" / "functions.py"
-    functions.write_text(functions.read_text() + LISTENS)
+    functions.write_text(source := functions.read_text() + LISTENS)
     bench.rebuild("Mend it from afar", interface_version=2, packages=None)
     judged = {one.rule: one.finding for one in bench.judge(BARE).judgements}
     refused = {rule for rule, one in judged.items() if one.verdict is Verdict.REFUSED}
     assert refused == {STARTS_A_DEVICE}, judged
     assert [one.text for one in judged[STARTS_A_DEVICE].faults] == [
-        "app opens tcp port 2323 (0.0.0.0), which is not declared",
+        "app: the product opens a network while it is loaded: thermostat/functions.py line"
+        f' {len(source.splitlines())}: MAINTENANCE = socket.create_server(("", 2323))',
         "maintenance: it declares tcp port 2324, which nothing opens",
+    ]
+
+
+def test_a_port_that_a_changed_runtime_opens_is_refused_by_the_name_of_its_process(
+    bare: Bench,
+) -> None:
+    with open_subject(bare.product, bare.release, now=datetime.now(UTC)) as subject:
+        gateway = subject.tree / "runtime" / "limpet" / "device" / "gateway" / "role.py"
+        gateway.write_text(gateway.read_text() + LISTENS)
+        (judgement,) = run_gate(subject, STARTING).judgements
+    assert judgement.finding.verdict is Verdict.REFUSED
+    assert [one.text for one in judgement.finding.faults] == [
+        "gateway opens tcp port 2323 (0.0.0.0), which is not declared"
     ]
 
 

@@ -1,8 +1,8 @@
 """The app's process: loads the product, confines itself, serves the link, ends safely.
 
-Owns the order of start and end. Start: load the package, let the product open
-what it needs, start the guard of its outputs, confine, run every loop once,
-become ready. End, for whatever reason: stop hooks, then the guard.
+Owns the order of start and end. Start: start the dialer, cut the network off, load the
+package, let the product open what it needs, start the guard of its outputs, confine, run every
+loop once, become ready. End, for whatever reason: stop hooks, then the guard.
 It opens no socket, and it never lets a product's exception end the process: only
 a hang does, because a thread cannot be ended otherwise, and used-up memory.
 """
@@ -17,6 +17,7 @@ from typing import Any, Literal, cast
 
 import msgspec
 
+from limpet.device.app import _cutting
 from limpet.device.app._context import Clock, Device, Log, SystemClock
 from limpet.device.app._declarations import Declaration, Function
 from limpet.device.app._dialer import Dialer
@@ -164,7 +165,6 @@ async def serve(
     """The app's work (see `limpet.device.link.role.Serve`)."""
     log = _logger(asyncio.get_running_loop(), bus)
     spare.allow("ssl")  # for the product's code, and where it has a way out
-    app = load_app(start.slot_path)
     guard = Guard()
     product = load_product(start.slot_path / PRODUCT_FILE)
     ways_out = endpoints_of(product) if start.remote_functions else ()
@@ -172,8 +172,15 @@ async def serve(
     roots = start.slot_path / "trust" / "service-root.pem"
     outbound = Outbound(dialer, roots, is_over=not start.remote_functions)
     device = _device(make_directory(start.private), log, guard, outbound)
+    return_memory()  # what is shared with this process is then never written again
+    dialer.start(functools.partial(confine_to_ports, start, dialer.ports))  # it alone may connect
+    packages = (start.slot_path / "app").resolve()
+    refused = functools.partial(bus.log, _cutting.EVENT, level="error")
+    with _cutting.network_cut_off(packages, refused):
+        app = load_app(start.slot_path)
+        instance = Instance(app, device)
     program = Program(
-        instance=Instance(app, device),
+        instance=instance,
         notices=device.notices,
         worker=Worker(),
         clock=device.clock,
@@ -184,21 +191,24 @@ async def serve(
         hung_seconds=hung_seconds,
     )
     try:
-        return_memory()  # what the guard shares with this process is then never written again
+        return_memory()
         guard.start(functools.partial(confine_to_open_files, start))  # while there is one thread
-        dialer.start(functools.partial(confine_to_ports, start, dialer.ports))
         confinement = confine(start.role, start)  # before the worker's thread, which inherits it
-        bus.on(m.DescribeFunctions, program.describe)
-        bus.on(m.CallFunction, program.call)
-        bus.on(m.ListNotices, program.list_notices)
-        bus.on(m.AcknowledgeNotice, program.acknowledge)
-        bus.on(m.CheckHealth, program.check_health)
+        _register(bus, program)
         await program.worker.run(program.instance.run_due, seconds=START_SECONDS)
         await bus.ready(confinement)
         await program.run()
     finally:
         await program.end()
         guard.stop()
+
+
+def _register(bus: Bus, program: Program) -> None:
+    bus.on(m.DescribeFunctions, program.describe)
+    bus.on(m.CallFunction, program.call)
+    bus.on(m.ListNotices, program.list_notices)
+    bus.on(m.AcknowledgeNotice, program.acknowledge)
+    bus.on(m.CheckHealth, program.check_health)
 
 
 def _device(data: Path, log: Log, guard: Guard, outbound: Outbound) -> Device:

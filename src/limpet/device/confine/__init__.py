@@ -15,6 +15,7 @@ from pathlib import Path
 from limpet.device.confine import _landlock
 from limpet.device.confine._allowed import COMPARTMENTS, Compartment
 from limpet.device.confine._landlock import READ, FileGrant, Ports
+from limpet.device.confine._networks import held_networks, refuse_networks
 from limpet.device.confine._probe import missing_mechanisms
 from limpet.device.confine._profiles import (
     DEVICES,
@@ -49,8 +50,10 @@ __all__ = [
     "confine_to_open_files",
     "confine_to_ports",
     "file_grants",
+    "held_networks",
     "missing_mechanisms",
     "places_of",
+    "refuse_networks",
     "return_memory",
     "verify_confinement",
 ]

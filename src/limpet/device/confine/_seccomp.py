@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from limpet.device.confine._allowed import COMPARTMENTS, REFUSED, SELF, Argument, Compartment
 from limpet.device.confine._calls import ALIKE, NEWEST, NUMBERS
 
-__all__ = ["MACHINES", "allowed", "build", "install"]
+__all__ = ["MACHINES", "allowed", "build", "build_without_networks", "enforce", "install"]
 
 # linux/bpf_common.h, linux/seccomp.h
 _LOAD, _JUMP_EQUAL, _JUMP_ABOVE, _JUMP_AT_LEAST, _AND, _RETURN = 0x20, 0x15, 0x25, 0x35, 0x54, 0x06
@@ -24,6 +24,7 @@ _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 _OFFSET_NUMBER, _OFFSET_ARCHITECTURE, _OFFSET_ARGUMENTS = 0, 4, 16
 _SET_MODE_FILTER, _FLAG_TSYNC = 1, 1
 _X32_BIT = 0x40000000
+_IO_URING_SETUP = 425  # on every machine; its queues make sockets without socket(2)
 _WORD = 0xFFFFFFFF
 
 MACHINES: Mapping[str, tuple[int, int]] = {
@@ -53,17 +54,8 @@ def build(machine: str, compartment: Compartment, *, pid: int) -> bytes:
 
     Raises `ValueError` for a machine that there is no table for.
     """
-    if machine not in MACHINES:
-        raise ValueError(f"no system call table for {machine}")
-    audit, column = MACHINES[machine]
-    program = [
-        _step(_LOAD, _OFFSET_ARCHITECTURE),
-        _step(_JUMP_EQUAL, audit, 1, 0),
-        _give(_KILL),
-        _step(_LOAD, _OFFSET_NUMBER),
-    ]
-    if machine == "x86_64":  # the x32 interface has other numbers for the same calls
-        program += [_step(_JUMP_AT_LEAST, _X32_BIT, 0, 1), _give(_KILL)]
+    program = _prologue(machine)
+    column = MACHINES[machine][1]
     program += [_step(_JUMP_ABOVE, NEWEST, 0, 1), _give(_ERRNO | errno.ENOSYS)]
     for refusal in REFUSED:
         number = NUMBERS[refusal.call.name][column]
@@ -77,24 +69,55 @@ def build(machine: str, compartment: Compartment, *, pid: int) -> bytes:
     return b"".join(program)
 
 
+def build_without_networks(machine: str, families: Sequence[int]) -> bytes:
+    """A filter that refuses sockets of other `families` (socket(2)), and nothing else.
+
+    Raises `ValueError` for a machine that there is no table for.
+    """
+    program = _prologue(machine)
+    program += _if_equal(_IO_URING_SETUP, [_give(_ERRNO | errno.EPERM)])
+    check = (Argument(0, tuple(families)),)
+    program += _if_equal(NUMBERS["socket"][MACHINES[machine][1]] or 0, _verdict((check,), 0))
+    program.append(_give(_ALLOW))
+    return b"".join(program)
+
+
 def install(compartment: Compartment) -> str:
     """Put the filter into force for all threads, for good. Raises `OSError`, `ValueError`.
 
     The calling thread must have no_new_privs set.
     """
-    machine = platform.machine()
-    program = build(machine, compartment, pid=os.getpid())
+    enforce(build(platform.machine(), compartment, pid=os.getpid()))
+    calls = allowed(compartment)
+    checked = sum(1 for ways in calls.values() if () not in ways)
+    return f"{len(calls)} calls allowed, {checked} of them by their arguments; all others refused"
+
+
+def enforce(program: bytes) -> None:
+    """Put `program`, made for this machine, into force as `install` does. Raises `OSError`."""
     libc = ctypes.CDLL(None, use_errno=True)
     buffer = ctypes.create_string_buffer(program, len(program))
     length = len(program) // 8
     header = struct.pack("HxxxxxxP", length, ctypes.addressof(buffer))  # struct sock_fprog
-    number = NUMBERS["seccomp"][MACHINES[machine][1]]
+    number = NUMBERS["seccomp"][MACHINES[platform.machine()][1]]
     if libc.syscall(number, _SET_MODE_FILTER, _FLAG_TSYNC, header) != 0:
         code = ctypes.get_errno()
         raise OSError(code, f"seccomp: {os.strerror(code)}")
-    calls = allowed(compartment)
-    checked = sum(1 for ways in calls.values() if () not in ways)
-    return f"{len(calls)} calls allowed, {checked} of them by their arguments; all others refused"
+
+
+def _prologue(machine: str) -> list[bytes]:
+    """The call's number is loaded; whoever speaks for another architecture is dead by then."""
+    if machine not in MACHINES:
+        raise ValueError(f"no system call table for {machine}")
+    program = [
+        _step(_LOAD, _OFFSET_ARCHITECTURE),
+        _step(_JUMP_EQUAL, MACHINES[machine][0], 1, 0),
+        _give(_KILL),
+        _step(_LOAD, _OFFSET_NUMBER),
+    ]
+    if machine == "x86_64":  # the x32 interface has other numbers for the same calls
+        program += [_step(_JUMP_AT_LEAST, _X32_BIT, 0, 1), _give(_KILL)]
+    return program
 
 
 def _step(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:

@@ -43,6 +43,7 @@ _ENDING_SECONDS = 2 * _watcher.ENDING_SECONDS
 _TOLD_BYTES, _LOG_BYTES, _LOG_LINES = 1 << 20, 2 << 20, 3
 _QUICK = 1  # of zstd's levels
 _NOWHERE = "127.0.0.1:1"
+_REFUSED = "network-refused"  # of the device's log: the product was not run because of it
 
 Port = tuple[str, int]
 """A transport and a port's number."""
@@ -74,6 +75,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     answered: bool
     ended: bool  # by itself
     sockets: tuple[Socket, ...]
+    refused: tuple[str, ...] = ()  # what the device says that it kept its product from opening
 
 
 def try_firmware(
@@ -99,7 +101,7 @@ def try_firmware(
             what = "ended" if seen.ended else f"did not answer within {ANSWER_SECONDS:g} s"
             words = "; ".join((*_log(device), *_text(said).splitlines()[-_LOG_LINES:]))
             raise Unavailable(f"the device {what}; it said: {words or 'nothing'}")
-        return seen
+        return msgspec.structs.replace(seen, refused=_refused(device))
 
 
 def _make_device(
@@ -194,12 +196,23 @@ def _end(watcher: subprocess.Popen[bytes]) -> None:
 
 def _log(device: Path) -> Iterator[str]:
     """The last warnings and errors of the device's log, as "role event: detail"."""
+    told = [one for one in _entries(device) if one.get("level") != "info"]
+    for one in told[-_LOG_LINES:]:
+        yield f"{one.get('role')} {one.get('event')}: {one.get('detail', '')}"
+
+
+def _refused(device: Path) -> tuple[str, ...]:
+    """What the product tried to open, each once: it is tried again at each start of the app."""
+    told = [one for one in _entries(device) if one.get("event") == _REFUSED]
+    return tuple(dict.fromkeys(f"{one.get('role')}: {one.get('detail', '')}" for one in told))
+
+
+def _entries(device: Path) -> list[dict[str, str]]:
     lines = _text(device / "log" / "device.log").splitlines()
-    with contextlib.suppress(msgspec.DecodeError):
-        entries = [msgspec.json.decode(line, type=dict[str, str]) for line in lines]
-        told = [one for one in entries if one.get("level") != "info"]
-        for one in told[-_LOG_LINES:]:
-            yield f"{one.get('role')} {one.get('event')}: {one.get('detail', '')}"
+    try:
+        return [msgspec.json.decode(line, type=dict[str, str]) for line in lines]
+    except msgspec.DecodeError:
+        return []
 
 
 def _text(path: Path) -> str:

@@ -5,7 +5,8 @@ Numbered as it judges:
 1. A device is made of the firmware and started, in a network of its own. One that does not
    answer has shown nothing.
 2. A port that it opens and does not declare is refused, and one that it declares and does not
-   open too: who reads the design, its threats or its MUD file must read the truth.
+   open too: who reads the design, its threats or its MUD file must read the truth. So is what
+   the device kept its product from opening, for which it does not run the product at all.
 3. Where the machine has no network of its own for it, a socket that nobody can be seen to hold
    may be another program's: it leaves the rule inconclusive, and refuses nothing.
 
@@ -16,12 +17,14 @@ from datetime import UTC, datetime
 
 from limpet.errors import Unavailable
 from limpet.product import PRODUCT_FILE, Product, load_product
-from limpet.release.gate._rule import Finding, Rule, Verdict
+from limpet.release.gate._rule import Fault, Finding, Rule, Verdict
 from limpet.release.gate._subject import Subject
 from limpet.release.gate._surface import compare_surface, declared_ports, describe_socket
 from limpet.release.gate._trial import Seen, try_firmware
 
 __all__ = ["RULE", "judge", "judge_surface"]
+
+_CUT_OFF = "take it out: a product opens no port, and calls out through device.https"
 
 
 def judge(subject: Subject) -> Finding:
@@ -46,7 +49,10 @@ def judge_surface(design: Product, seen: Seen) -> Finding:
     doubtful = [
         one for one in ways_in if seen.shared_because and not one.holder and one.key not in declared
     ]
-    faults = compare_surface(declared, [one for one in ways_in if one not in doubtful])
+    faults = (
+        *(Fault(words, hint=_CUT_OFF) for words in seen.refused),
+        *compare_surface(declared, [one for one in ways_in if one not in doubtful]),
+    )
     # 3.
     if doubtful and not faults:
         raise Unavailable(
