@@ -282,6 +282,7 @@ def test_a_system_around_it_is_listed(maker: Home, tmp_path: Path) -> None:
         b"Package: a b\nStatus: install ok installed\nVersion: 1\n",
         b"Package: a\nStatus: install ok installed\nVersion: \x1b[2J\n",
         b"Status: install ok installed\n",
+        b"Package: a\nStatus: install ok installed\nVersion: 1\nSource: b (1\n",
         b"Package: a\nStatus: install ok installed\nVersion: 1\n\n" * 2,
     ],
 )

@@ -19,6 +19,7 @@ _MAX_PACKAGES = 15_000
 _FIELD = re.compile(r"([A-Za-z][A-Za-z0-9-]*):[ \t]*(.*)", re.ASCII)
 _NAME = re.compile(r"[a-z0-9][a-z0-9+.-]{0,127}", re.ASCII)
 _VERSION = re.compile(r"[A-Za-z0-9.+:~-]{1,128}", re.ASCII)
+_SOURCE = re.compile(rf"({_NAME.pattern})(?: \(({_VERSION.pattern})\))?", re.ASCII)
 _ID = re.compile(r"[a-z0-9._-]{1,40}", re.ASCII)
 _INSTALLED = "installed"
 
@@ -47,16 +48,27 @@ def _component(entry: dict[str, str], system: str, number: str) -> Component:
     name, version = entry.get("package", ""), entry.get("version", "")
     if not _NAME.fullmatch(name) or not _VERSION.fullmatch(version):
         raise Rejected("bad-dpkg-status", f"{STATUS}: {name[:80]!a} {version[:80]!a} is no package")
-    # purl-spec, type deb: the source package is what advisories speak of.
-    source = entry.get("source", "").split(" ")[0]
     qualifiers = {"arch": entry.get("architecture", "")}
     if number:
         qualifiers["distro"] = f"{system}-{number}"
-    if source and source != name and _NAME.fullmatch(source):
-        qualifiers["upstream"] = source
+    qualifiers["upstream"] = _upstream(entry.get("source", ""), name, version)
     kept = {key: value for key, value in qualifiers.items() if value}
     purl = PackageURL("deb", system, name, version, kept).to_string()
     return Component(name=name, version=version, purl=purl, reference=purl, origin=Origin.SYSTEM)
+
+
+def _upstream(source: str, name: str, version: str) -> str:
+    """The source package of dpkg's field Source, as tools write the purl's qualifier, since it is
+    what advisories speak of: with its version where that is another than the binary package's
+    (a rebuild, or an epoch of its own). Empty where they have both in common.
+    """
+    if not source:
+        return ""
+    if not (found := _SOURCE.fullmatch(source)):
+        raise Rejected("bad-dpkg-status", f"{STATUS}: {source[:80]!a} is no source of {name}")
+    if found[2] not in (None, version):
+        return f"{found[1]}@{found[2]}"
+    return found[1] if found[1] != name else ""
 
 
 def _entries(status: bytes) -> Iterator[dict[str, str]]:
