@@ -1,6 +1,7 @@
 """The record of a firmware's processes: made from what confines them, signed, published, shown."""
 
 import hashlib
+import html
 import json
 import shlex
 from datetime import UTC, datetime
@@ -148,7 +149,7 @@ def test_the_command_on_the_page_makes_the_same_image_again(
     page = render_site([load_dossier(home, clock=now)], now=now(), contact=b"")
     said = page["/releases/thermostat"].body.decode()
     command = said[said.index("limpet release build ") :].partition("<")[0]
-    words = shlex.split(command)
+    words = shlex.split(html.unescape(command))
     assert words[:4] == ["limpet", "release", "build", "PRODUCT"]
     options = dict(zip(words[4::2], words[5::2], strict=True))
     assert command_takes(options)

@@ -143,7 +143,7 @@ def build(
         minimum_version=minimum_version,
         hardware_revisions=tuple(hardware_revision or ()),
         built_at=at,
-        source_commit=source.source_commit,
+        source_commit=source.commit_of(product),
         because=source.because,
         after_support=source.after_support,
         suite=find_suite(suite) if suite else None,

@@ -6,6 +6,7 @@ by handing files to the vendor's repository, which verifies them again.
 """
 
 from ._build import METADATA_FILE, BuildOrder, Built, build_release, load_built, load_manifest
+from ._committed import find_committed
 from ._delta import OldRelease
 from ._forms import Form
 from ._interface import compare_releases
@@ -46,6 +47,7 @@ __all__ = [
     "draft_release",
     "draft_revocation",
     "draft_support",
+    "find_committed",
     "fingerprint",
     "load_built",
     "load_manifest",

@@ -84,7 +84,7 @@ class Subject:
         if not last.source_commit:
             raise Unavailable(
                 f"{last.version} does not say from which commit it was built",
-                hint="build a release with --source-commit; the one after it can be judged",
+                hint="build a release from a commit; the one after it can be judged",
             )
         return find_commit(self.product, last.source_commit)
 

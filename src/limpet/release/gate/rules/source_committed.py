@@ -46,7 +46,7 @@ def judge(subject: Subject) -> Finding:
 
 
 def _commit_faults(stated: str, head: str) -> Iterator[Fault]:
-    hint = "build it with --source-commit $(git rev-parse HEAD)"
+    hint = "build it again from HEAD, without a change"
     if not stated:
         yield Fault("the release does not say from which commit it was built", hint=hint)
     elif stated != head:
@@ -100,6 +100,6 @@ RULE = Rule(
     title="The release is what one commit holds, and every commit says whose it is",
     reason="What is in no commit, nobody can look up, review or fix; nor tell who put it there.",
     statements=("R4a",),
-    hint="commit what is there, and build again with --source-commit $(git rev-parse HEAD)",
+    hint="commit what is there, and build again",
     judge=judge,
 )

@@ -114,12 +114,12 @@ def _newest_chapter(one: ReleaseRecord, dossier: Dossier) -> Chapter:
 def _verifying(dossier: Dossier) -> Chapter:
     manifest = dossier.releases[0].release.manifest
     host = dossier.product.vendor.hosts[0] if dossier.product.vendor.hosts else "HOST"
-    commit = f" --source-commit {manifest.source_commit}" if manifest.source_commit else ""
+    commit = manifest.source_commit or '""'  # what it does not say, a build shall not look for
     build = (
         f"limpet release build PRODUCT --trust TRUST --version {manifest.version}"
         f" --security-counter {manifest.security_counter}"
         f" --interface-version {manifest.interface_version}"
-        f" --built-at {manifest.built_at:%Y-%m-%dT%H:%M:%S}{commit} --out OUT"
+        f" --built-at {manifest.built_at:%Y-%m-%dT%H:%M:%S} --source-commit {commit} --out OUT"
     )
     return Chapter(
         "verify",
