@@ -185,7 +185,9 @@ FAULTS: dict[str, tuple[tuple[str | int, ...], object, str]] = {
     "wrong score": ((*V, "scores", 0, "cvss_v3", "baseScore"), 9.8, "6.1.9 and 10"),
     "wrong severity": ((*V, "scores", 0, "cvss_v3", "baseSeverity"), "LOW", "6.1.9 and 10"),
     "bad vector": ((*V, "scores", 0, "cvss_v3", "vectorString"), "CVSS:3.1/AV:N", "6.1.9 and 10"),
-    "draft with a version": ((*T, "version"), "1", "6.1.17"),
+    "draft with a version": ((*T, "version"), "1", "limpet"),
+    "another version than the last revision": ((*T, "version"), "1", "6.1.16"),
+    "interim with version 0": ((*T, "status"), "interim", "6.1.17"),
     "final with revision 0": ((*T, "status"), "final", "6.1.18 and 19"),
     "two of one number": ((*T, "revision_history"), [REVISION, REVISION], "6.1.22"),
     "gap": (
@@ -198,7 +200,7 @@ FAULTS: dict[str, tuple[tuple[str | int, ...], object, str]] = {
         [REVISION, REVISION | {"number": "1", "date": "2026-11-19T00:00:00Z"}],
         "6.1.14",
     ),
-    "no name": ((*V, "cve"), None, "6.1.27.8"),
+    "no name": ((*V, "cve"), None, "limpet"),
     "escape": (("document", "title"), "red \x1b[31m", "limpet"),
     "override": ((*V, "notes", 0, "text"), "left\u202eright", "limpet"),
 }
