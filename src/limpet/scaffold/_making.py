@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import msgspec
@@ -22,12 +22,19 @@ from limpet.product import PRODUCT_FILE
 __all__ = ["NewProduct", "Template", "create_product"]
 
 SUPPORT_YEARS = 5
+UNMATCHED_DAYS = 90  # the gate takes at most 92
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", re.ASCII)
 NAME_CHARACTERS = 40
 MAKER_CHARACTERS = 80
 HOST = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+", re.ASCII)
 
 _TEMPLATES = Path(__file__).parent / "templates"
+_SHARED: Mapping[str, str] = {
+    "README.md": "README.md.in",
+    "vulnerabilities.toml": "vulnerabilities.toml.in",
+    ".gitignore": "gitignore.in",  # one by that name would be git's here, too
+}
+"""What every product has beside its design file, by its name there."""
 _PLACEHOLDER = re.compile(r"@([a-z_]+)@")
 
 
@@ -112,6 +119,7 @@ def _words(order: NewProduct) -> Mapping[str, str]:
         "support_until": date(today.year + SUPPORT_YEARS, 12, 31).isoformat(),
         "expires": date(today.year + 1, today.month, 1).isoformat(),
         "review_by": date(today.year + 1, today.month, 1).isoformat(),
+        "unmatched_review_by": (today + timedelta(days=UNMATCHED_DAYS)).isoformat(),
     }
 
 
@@ -119,7 +127,8 @@ def _fill(order: NewProduct, words: Mapping[str, str], work: Path) -> None:
     part = _TEMPLATES / order.template.value
     design = _read(_TEMPLATES / f"{PRODUCT_FILE}.in") + _read(part / "design.toml.in")
     _write(work / PRODUCT_FILE, design, words)
-    _write(work / "README.md", _read(_TEMPLATES / "README.md.in"), words)
+    for name, template in _SHARED.items():
+        _write(work / name, _read(_TEMPLATES / template), words)
     for source in sorted((part / "app").iterdir()):
         _write(work / "app" / words["module"] / source.stem, _read(source), words)
     for source in sorted((part / "tests").iterdir()):
