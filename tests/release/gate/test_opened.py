@@ -5,6 +5,7 @@ those of this machine.
 """
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from tests.device.workshop import lacking_here
 from tests.release.gate.bench import STARTS_A_DEVICE, Bench
 
 from limpet.demo.world import bear_gaps
+from limpet.release import Form
 from limpet.release.gate import RULES, Verdict, _trial, open_subject, run_gate
 
 _OF_PACKAGES = {"components-locked", "sbom-matches", "vulnerabilities-addressed"}
@@ -108,6 +110,15 @@ def test_a_firmware_that_opens_what_it_declares_passes_and_nothing_of_the_trial_
     )
     assert list(place.iterdir()) == []
     assert running_in(place) == []
+
+
+def test_a_block_image_is_tried_as_well(bare: Bench, tmp_path: Path) -> None:
+    if shutil.which("mksquashfs") is None:
+        pytest.skip("needs squashfs-tools")
+    bench = bare.copy(tmp_path / "bench")
+    bench.build(form=Form.BLOCK, packages=None)
+    finding = bench.finding(STARTS_A_DEVICE)
+    assert finding.verdict is Verdict.PASSED, finding
 
 
 def test_a_port_that_the_app_opens_and_one_that_it_only_promises_are_refused_by_this_rule_alone(

@@ -1,6 +1,8 @@
 """Opening a release for the gate: its image unpacked and verified, the release before it found.
 
-Owns the temporary directory. Leaves nothing behind, and touches no file of product or release.
+Owns the temporary directory, and which images the gate can look into: a tree, and a block image
+that holds the tree and nothing else. Leaves nothing behind, and touches no file of product or
+release.
 """
 
 import contextlib
@@ -9,15 +11,21 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from limpet.errors import Rejected
-from limpet.firmware.image import range_reader
-from limpet.firmware.installation import install_image
+from limpet.errors import Unavailable
+from limpet.firmware.tree import digest_tree
 from limpet.release._build import Built, load_built
 from limpet.release._current import load_current
 from limpet.release._interface import newest_before
 from limpet.release.gate._subject import Before, Subject
+from limpet.release.sbom import unpack_image
 
 __all__ = ["AGE", "open_subject"]
+
+_SHOWN = 6
+_FORMS = (
+    "build it with --form tree, or with --form block and no packer; devices that ask for the gate's"
+    " word take no other"
+)
 
 AGE = timedelta(days=7)
 """How old the data on known vulnerabilities may be: what became known since is not in it."""
@@ -38,29 +46,41 @@ def open_subject(
     """The release in `release`, built from `product`, with its image unpacked.
 
     The release before it comes from `repository`, verified from `root`.
-    Raises `Rejected` for an image that is not the manifest's, and as `load_current`.
+    Raises `Rejected` for an image that is not the manifest's, `Unavailable` for one that the gate
+    cannot look into whole, and as `load_current`.
     """
     built = load_built(release)
-    if built.manifest.image.kind != "tree":
-        raise Rejected(
-            "wrong-kind",
-            "the gate looks into images of directories only",
-            hint="judge the same product built with --form tree, then build the form that you ship",
-        )
     with tempfile.TemporaryDirectory(prefix="limpet-gate-") as work:
-        slot = Path(work) / "tree"
-        image = built.manifest.image
-        install_image(image, range_reader(built.image), slot, journal=Path(work) / "journal")
         yield Subject(
             product=product,
             release=release,
-            tree=slot,
+            tree=_unpack(built, Path(work)),
             now=now,
             before=_before(built, repository, root),
             advisories=advisories,
             advisories_age=advisories_age,
             tests=tests,
         )
+
+
+def _unpack(built: Built, work: Path) -> Path:
+    """The whole of what a device gets, as a tree: what the gate does not see, it has not judged."""
+    if built.manifest.image.kind == "bundle":
+        raise Unavailable(
+            "inconclusive: a bundle is made by a packer, and the gate cannot look into it",
+            hint=_FORMS,
+        )
+    unpacked = unpack_image(built.image, built.manifest.image, work)
+    if unpacked.around:
+        shown = ", ".join(ascii(name)[1:-1] for name in unpacked.around[:_SHOWN])
+        more = ", …" if len(unpacked.around) > _SHOWN else ""
+        raise Unavailable(
+            f"inconclusive: a system lies around the firmware in this image ({shown}{more}), and"
+            " the gate cannot start that to see what it opens",
+            hint=_FORMS,
+        )
+    digest_tree(unpacked.tree)  # no links, no devices: a rule would follow them out of the image
+    return unpacked.tree
 
 
 def _before(built: Built, repository: Path | None, root: Path | None) -> Before | None:

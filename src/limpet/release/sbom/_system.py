@@ -34,18 +34,34 @@ def load_system(raw: Path) -> tuple[Component, ...] | None:
     return parse_status(status, release) if status else ()
 
 
+def list_top(raw: Path) -> tuple[str, ...]:
+    """The names at the top of the squashfs `raw`. Raises `Rejected("malformed")`, `Unavailable`."""
+    done = _run("-max-depth", "1", "-l", str(raw))
+    top, *names = done.stdout.decode("utf-8", "replace").splitlines() or [""]
+    if done.returncode != 0 or not all(name.startswith(f"{top}/") for name in names):
+        raise Rejected("malformed", "what the image holds cannot be listed")
+    return tuple(name.removeprefix(f"{top}/") for name in names)
+
+
 def _cat(raw: Path, name: str) -> bytes:
     """The content of a file of it, empty if there is none."""
-    if shutil.which("unsquashfs") is None:
-        hint = "Debian: apt-get install squashfs-tools"
-        raise Unavailable("cannot run unsquashfs", hint=hint)
-    command = ("unsquashfs", "-no-progress", "-cat", str(raw), name)
-    try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise Unavailable(f"cannot run unsquashfs: {error}") from error
+    done = _run("-cat", str(raw), name)
     if len(done.stdout) > _BYTES:
         raise Rejected("too-large", f"{name} in the image is of {len(done.stdout)} bytes")
     return done.stdout if done.returncode == 0 else b""
+
+
+def _run(*words: str) -> subprocess.CompletedProcess[bytes]:
+    if shutil.which("unsquashfs") is None:
+        hint = "Debian: apt-get install squashfs-tools"
+        raise Unavailable("cannot run unsquashfs", hint=hint)
+    try:
+        return subprocess.run(
+            ("unsquashfs", "-no-progress", *words),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Unavailable(f"cannot run unsquashfs: {error}") from error

@@ -13,7 +13,7 @@ from limpet.errors import Rejected, Unavailable
 from limpet.firmware.image import group_reader, range_reader
 from limpet.firmware.installation import install_image
 from limpet.release.sbom._component import Component
-from limpet.release.sbom._system import load_system
+from limpet.release.sbom._system import list_top, load_system
 from limpet.wire.release import Image
 
 __all__ = ["Unpacked", "unpack_image"]
@@ -30,6 +30,7 @@ class Unpacked:
 
     tree: Path
     system: Iterable[Component] | None  # as `load_system`
+    around: tuple[str, ...] = ()  # what else lies at the top of a block image's file system
 
 
 def unpack_image(file: Path, image: Image, place: Path) -> Unpacked:
@@ -56,7 +57,7 @@ def unpack_image(file: Path, image: Image, place: Path) -> Unpacked:
     if system is None:
         raise Unavailable(f"{file} holds no squashfs", hint="nothing of it can be compared")
     _unsquash(raw, tree)
-    return Unpacked(tree, system)
+    return Unpacked(tree, system, tuple(sorted(set(list_top(raw)) - set(_TOPS))))
 
 
 def _unsquash(raw: Path, tree: Path) -> None:
