@@ -35,6 +35,8 @@ _STYLES = {
     Verdict.INCONCLUSIVE: "yellow",
     Verdict.NOT_APPLICABLE: "dim",
 }
+_NOT = {Verdict.REFUSED: "not so", Verdict.INCONCLUSIVE: "not known"}
+"""Before what would hold if the rule passed."""
 _SHOWN = 12
 """Faults of one rule that the table shows; --json has all."""
 
@@ -137,9 +139,13 @@ def _print_judgement(console: Console, judgement: Judgement, width: int) -> None
     line = Text.assemble(
         (f"{finding.verdict:<16}", _STYLES[finding.verdict]), f"{judgement.rule:<{width}}  "
     )
-    said = "; ".join(finding.evidence) if not finding.faults else judgement.title
-    console.print(line.append(said, style="dim" if not finding.faults else ""))
-    pad = " " * 16
+    seen, pad = "; ".join(finding.evidence), " " * 16
+    if finding.faults:
+        console.print(line.append(f"{_NOT[finding.verdict]}: {judgement.title}"))
+        if seen:
+            console.print(Text(f"{pad}looked at: {seen}", style="dim"))
+    else:
+        console.print(line.append(seen, style="dim"))
     for fault in finding.faults[:_SHOWN]:
         where = (
             f"{fault.file}:{fault.line}: " if fault.line else f"{fault.file}: " * bool(fault.file)

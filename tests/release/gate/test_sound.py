@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import jsonschema_rs
 import pytest
 from tests.device.workshop import lacking_here
 from tests.release.advisories.records import record
@@ -33,6 +34,7 @@ def test_the_thermostat_passes_with_its_own_tests_and_the_command_says_so(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    sarif: jsonschema_rs.Draft7Validator,
 ) -> None:
     """With the packages that it is shipped with, for the gate starts one of its devices.
 
@@ -61,4 +63,6 @@ def test_the_thermostat_passes_with_its_own_tests_and_the_command_says_so(
         one["finding"] for one in told["judgements"] if one["finding"]["verdict"] != "passed"
     ]
     assert (doubted, status) == ([], 0)
-    assert json.loads((tmp_path / "gate.sarif").read_text())["runs"]
+    written = json.loads((tmp_path / "gate.sarif").read_text())
+    assert len(written["runs"][0]["results"]) == len(told["judgements"])
+    assert [str(one) for one in sarif.iter_errors(written)] == []

@@ -5,12 +5,15 @@ is an error as well: it blocks.
 """
 
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
 import limpet
 from limpet.release.gate._rule import Fault, Verdict
 from limpet.release.gate._runner import Judgement, Report
+from limpet.release.gate._scanning import IN_IMAGE
+from limpet.release.sbom import SBOM_FILE
 
 __all__ = ["render_sarif"]
 
@@ -21,7 +24,11 @@ _KIND = {
     Verdict.INCONCLUSIVE: "open",
     Verdict.NOT_APPLICABLE: "notApplicable",
 }
-_PRODUCT = "PRODUCT"  # the base of all paths: the directory of product.toml
+_BASES = {
+    "PRODUCT": "The directory of product.toml.",
+    "IMAGE": "What the firmware's image unpacks to.",
+    "RELEASE": "The directory that `release build` wrote.",
+}
 
 
 def render_sarif(report: Report) -> bytes:
@@ -35,7 +42,7 @@ def render_sarif(report: Report) -> bytes:
             }
         },
         "originalUriBaseIds": {
-            _PRODUCT: {"description": {"text": "The directory of product.toml."}}
+            name: {"description": {"text": text}} for name, text in _BASES.items()
         },
         "invocations": [
             {
@@ -87,10 +94,16 @@ def _result(index: int, one: Judgement, kind: str, fault: Fault) -> dict[str, An
     if kind == "open":
         result["properties"] = {"inconclusive": True}
     if fault.file:
-        place: dict[str, Any] = {
-            "artifactLocation": {"uri": fault.file, "uriBaseId": _PRODUCT},
-        }
+        place: dict[str, Any] = {"artifactLocation": _locate(fault.file)}
         if fault.line:
             place["region"] = {"startLine": fault.line}
         result["locations"] = [{"physicalLocation": place}]
     return result
+
+
+def _locate(file: str) -> dict[str, str]:
+    """A file as a URI reference (RFC 3986): a colon or a blank of its name is encoded."""
+    base = "IMAGE" if file.startswith(IN_IMAGE) else "PRODUCT"
+    if file == SBOM_FILE:
+        base = "RELEASE"
+    return {"uri": quote(file.removeprefix(IN_IMAGE)), "uriBaseId": base}

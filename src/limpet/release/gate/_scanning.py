@@ -4,6 +4,7 @@ Owns which files are looked at, and bounds. Third-party packages are named by th
 compared with it; only secrets are looked for in them, not algorithms.
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,10 @@ from limpet.errors import Rejected
 from limpet.release.gate._subject import Subject
 from limpet.storage import read_bounded
 
-__all__ = ["Scanned", "scan_image", "scan_source"]
+__all__ = ["IN_IMAGE", "Scanned", "scan_image", "scan_source"]
+
+IN_IMAGE = "image: "
+"""Before the name of a file that is in the image, for people."""
 
 FILE_BYTES = 64 << 20
 MAX_FILES = 50_000
@@ -37,7 +41,7 @@ def scan_source(subject: Subject) -> Iterator[Scanned]:
 
 def scan_image(subject: Subject, part: str) -> Iterator[Scanned]:
     """Every file of the image below the directory `part`; none where there is none."""
-    yield from _files(subject.tree / part, f"image: {part}/")
+    yield from _files(subject.tree / part, f"{IN_IMAGE}{part}/")
 
 
 def _files(base: Path, prefix: str) -> Iterator[Scanned]:
@@ -49,5 +53,6 @@ def _files(base: Path, prefix: str) -> Iterator[Scanned]:
         count += 1
         if count > MAX_FILES:
             raise Rejected("too-large", f"{base} holds more than {MAX_FILES} files")
-        name = relative.as_posix()
+        # A name need not be text; a report is.
+        name = os.fsencode(relative).decode(errors="backslashreplace")
         yield Scanned(f"{prefix}{name}", name, read_bounded(path, max_bytes=FILE_BYTES))

@@ -32,7 +32,7 @@ def judge(subject: Subject) -> Finding:
 
 
 def _fault(file: Scanned, what: str, line: int) -> Fault:
-    return Fault(what, file.where.removeprefix("image: "), line)
+    return Fault(what, file.where, line)
 
 
 RULE = Rule(
