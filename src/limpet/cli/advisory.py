@@ -22,6 +22,7 @@ from limpet.release.disclosure import (
     choose_versions,
     draft_advisory,
     load_advisory,
+    load_signer,
     publish_advisory,
     save_draft,
 )
@@ -59,6 +60,19 @@ _tests = typer.Option(
 _reference = typer.Option(None, metavar="URL", help="Where more is; https (repeatable).")
 _entry = typer.Option("", "--open-entry", metavar="ID", help="Of the watch, with --vendor.")
 _replace = typer.Option(False, "--replace", help="In the place of what is there.")
+
+
+_gpg_key = typer.Option(
+    "", "--gpg-key", metavar="KEY", help="Sign it by this key, as gpg knows it."
+)
+_gpg_home = typer.Option(None, "--gpg-home", metavar="DIR", help="gpg's directory.")
+
+
+class SignedShown(msgspec.Struct, frozen=True, kw_only=True):
+    """What `sign` prints as JSON."""
+
+    fingerprint: str
+    signed: tuple[str, ...]  # paths below advisories; those that had a good signature are not
 
 
 class AdvisoryShown(msgspec.Struct, frozen=True, kw_only=True):
@@ -170,6 +184,8 @@ def publish(
     advisory_id: str = _id,
     vendor: Path = _vendor,
     revision: str = typer.Option("", help="What changed since the last one."),
+    gpg_key: str = _gpg_key,
+    gpg_home: Path | None = _gpg_home,
     json: bool = _json,
 ) -> None:
     """Verify the advisory, and put it into the vendor's public list."""
@@ -177,11 +193,31 @@ def publish(
 
     home = open_home(vendor)
     home.of(load_product(product / PRODUCT_FILE).model.name)
-    distribution = Distribution(public=home.public, host=home.settings.hostnames[0])
+    signer = load_signer(gpg_key, gpg_home) if gpg_key else None
+    distribution = Distribution(public=home.public, host=home.settings.hostnames[0], signer=signer)
     with hold_lock(home.online / "advisories.lock"):
         done = publish_advisory(product, advisory_id, distribution, summary=revision, now=_now())
     shown = _show(done.advisory, str(distribution.root / done.path))
     emit(shown, json=json, human=_print_one)
+
+
+@app.command(
+    epilog=show_examples("limpet advisory sign --vendor vendor --gpg-key psirt@vendor.example")
+)
+def sign(
+    vendor: Path = _vendor,
+    gpg_key: str = typer.Option(..., "--gpg-key", metavar="KEY", help="As gpg knows it."),
+    gpg_home: Path | None = _gpg_home,
+    json: bool = _json,
+) -> None:
+    """Sign each published advisory that has no good signature (OpenPGP)."""
+    from limpet.vendor.home import hold_lock, open_home
+
+    home, signer = open_home(vendor), load_signer(gpg_key, gpg_home)
+    distribution = Distribution(public=home.public, host=home.settings.hostnames[0], signer=signer)
+    with hold_lock(home.online / "advisories.lock"):
+        done = SignedShown(fingerprint=signer.fingerprint, signed=distribution.sign_all(now=_now()))
+    emit(done, json=json, human=_print_signed)
 
 
 @app.command(name="list", epilog=show_examples("limpet advisory list ."))
@@ -239,6 +275,13 @@ def _show(advisory: Advisory, file: str) -> AdvisoryShown:
         changed_at=document.tracking.current_release_date,
         file=file,
     )
+
+
+def _print_signed(shown: SignedShown) -> None:
+    for path in shown.signed:
+        print(f"{path} is signed by {shown.fingerprint}")
+    if not shown.signed:
+        print("every advisory had a good signature")
 
 
 def _print_one(shown: AdvisoryShown) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from limpet.release.disclosure import (
     Advisory,
     Distribution,
     Order,
+    Signer,
     choose_versions,
     draft_advisory,
     encode_advisory,
@@ -84,9 +86,11 @@ def verify_list(place: Distribution) -> list[Advisory]:
         advisory = parse_advisory(data, path)
         assert find_faults(advisory) == ()
         assert f"https://vendor.example.com/advisories/{path}" in sources
-        hashed = root / f"{path}.sha256"
-        if hashed.exists():
-            assert hashed.read_text().split() == [hashlib.sha256(data).hexdigest(), Path(path).name]
+        for name in ("sha256", "sha512"):
+            hashed = root / f"{path}.{name}"
+            if hashed.exists():
+                digest = hashlib.new(name, data).hexdigest()
+                assert hashed.read_text().split() == [digest, Path(path).name]
         found.append(advisory)
     return found
 
@@ -309,12 +313,12 @@ def test_a_publication_that_is_killed_at_any_write_shows_old_or_new_and_goes_on(
         (after,) = verify_list(distribution(place))
         assert after.document.tracking.version == "2"
         assert after.document.title == "Another"
-        assert len(list((place / "public/advisories/2026").iterdir())) == 2
+        assert len(list((place / "public/advisories/2026").iterdir())) == 3
         steps += 1
     assert steps >= 6  # product, hash, document, hash, copy, feed, changes
 
 
-def killed_at_write(place: Path, number: int) -> bool:
+def killed_at_write(place: Path, number: int, signer: Signer | None = None) -> bool:
     """Publish in a process that is killed after so many writes; whether it came to that."""
     child = os.fork()
     if child == 0:  # pragma: no cover - another process
@@ -329,7 +333,7 @@ def killed_at_write(place: Path, number: int) -> bool:
             publish_advisory(
                 place / "product",
                 ID,
-                distribution(place, count),
+                replace(distribution(place, count), signer=signer),
                 summary="Another title",
                 now=NOW + timedelta(days=1),
             )

@@ -8,6 +8,7 @@ from ._csaf import Advisory, encode_advisory, file_name, load_advisory, parse_ad
 from ._distribution import Distribution, Listed
 from ._drafting import Order, choose_versions, draft_advisory
 from ._mandatory import Fault, find_faults, verify_advisory
+from ._openpgp import Signer, load_signer, verify_signature
 from ._publishing import (
     Published,
     advisory_file,
@@ -23,6 +24,7 @@ __all__ = [
     "Listed",
     "Order",
     "Published",
+    "Signer",
     "advisory_file",
     "choose_versions",
     "decide_revision",
@@ -31,8 +33,10 @@ __all__ = [
     "file_name",
     "find_faults",
     "load_advisory",
+    "load_signer",
     "parse_advisory",
     "publish_advisory",
     "save_draft",
     "verify_advisory",
+    "verify_signature",
 ]

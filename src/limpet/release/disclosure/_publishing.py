@@ -126,8 +126,9 @@ def publish_advisory(
     published = distribution.find(advisory_id)
     revised = decide_revision(written, published, summary=summary, now=now)
     verify_advisory(revised, file.name)
+    signature = distribution.sign(revised)
     if revised != written:
         write_atomic(file, encode_advisory(revised), mode=MODE)
         distribution.after_write(file.name)
-    path = distribution.place(revised, now=now)
+    path = distribution.place(revised, now=now, signature=signature)
     return Published(revised, path, revised != published)

@@ -6,14 +6,14 @@ unsigned one takes its place, and the reason is told (RFC 9116, 2.3 and 2.5.5).
 """
 
 import re
-import subprocess
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from limpet.errors import LimpetError, Rejected, Unavailable, naming
+from limpet.errors import LimpetError, Rejected, naming
 from limpet.product import Product, render_security_txt
 from limpet.storage import make_directory, read_bounded, write_atomic
+from limpet.vendor.gnupg import run_gpg
 
 __all__ = ["WARN_DAYS", "Contact", "load_contact", "read_signed", "sign_contact", "signed_file"]
 
@@ -21,7 +21,6 @@ WARN_DAYS = 60
 """Days before its end from which on a contact is spoken of."""
 
 CONTACT_BYTES = 64 << 10
-GPG_SECONDS = 120.0  # a person may be typing a passphrase
 _BEGIN, _SIGNATURE, _END = (
     f"-----{word}-----"
     for word in ("BEGIN PGP SIGNED MESSAGE", "BEGIN PGP SIGNATURE", "END PGP SIGNATURE")
@@ -77,8 +76,9 @@ def sign_contact(
     """
     url = f"https://{host}/.well-known/security.txt"
     text = render_security_txt(product, now=now, canonical_url=url)
-    signed = _gpg(["--clearsign", "--local-user", key, "--output", "-"], text.encode(), home)
-    _gpg(["--verify", "-"], signed, home)
+    words = ["--clearsign", "--local-user", key, "--output", "-"]
+    signed = run_gpg(words, text.encode(), home=home)
+    run_gpg(["--verify", "-"], signed, home=home)
     expires = _verify_signed(signed, product, url, now)
     file = signed_file(public)
     make_directory(file.parent, mode=0o755)
@@ -125,24 +125,3 @@ def _expiry(text: str) -> datetime | None:
         return datetime.strptime(found[0], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     except ValueError:
         return None
-
-
-def _gpg(arguments: list[str], given: bytes, home: Path | None) -> bytes:
-    place = [] if home is None else ["--homedir", str(home)]
-    command = ["gpg", "--batch", "--no-tty", "--quiet", *place, *arguments]
-    try:
-        done = subprocess.run(
-            command, input=given, capture_output=True, timeout=GPG_SECONDS, check=False
-        )
-    except FileNotFoundError as error:
-        raise Unavailable("there is no gpg", hint="install GnuPG (Debian: gpg)") from error
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise Unavailable(f"gpg did not answer: {error}") from error
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"]
-        raise Rejected(
-            "not-signed",
-            f"gpg did not sign it: {said[-1][:200]}",
-            hint="give a key that gpg has: gpg --list-secret-keys",
-        )
-    return done.stdout
