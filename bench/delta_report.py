@@ -25,6 +25,14 @@ class Machine(TypedDict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Copies:
+    """A plain copy onto a slot, durable: the median of three."""
+
+    seconds: float
+    cpu_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """One line of the result; no `make_seconds` is a delta that was made before this run."""
 
@@ -37,14 +45,8 @@ class Row:
     apply_cpu_seconds: float
     apply_kib: int
     load: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Copies:
-    """A plain copy onto the slot, durable: the median of three."""
-
-    seconds: float
-    cpu_seconds: float
+    copied: Copies | None
+    """For whoever installs onto a slot: right before that, onto the same one."""
 
 
 def machine() -> Machine:
@@ -53,7 +55,7 @@ def machine() -> Machine:
     return Machine(date=now, cores=os.cpu_count() or 1, load=os.getloadavg()[0])
 
 
-def judge(rows: Sequence[Row], copied: Copies) -> list[tuple[str, bool]]:
+def judge(rows: Sequence[Row]) -> list[tuple[str, bool]]:
     """The targets that these rows can decide, each with its verdict."""
     found = {row.tool: row for row in rows}
     ours, whole = found.get("limpet, delta"), found.get("limpet, whole")
@@ -61,16 +63,11 @@ def judge(rows: Sequence[Row], copied: Copies) -> list[tuple[str, bool]]:
     verdicts = []
     if ours is not None:
         small = [row.sent for row in rows if row.apply_kib * 1024 <= SMALL]
-        twice = COPY_RATIO * copied.seconds
         memory = ours.apply_kib * 1024
         verdicts = [
             (f"made in at most {MAKE_SECONDS} s", (ours.make_seconds or 0) <= MAKE_SECONDS),
             (f"applied in at most 48 MB ({memory / 1e6:.1f})", memory <= DEVICE),
-            (
-                f"applied at half of a copy's speed ({ours.apply_seconds / copied.seconds:.2f}"
-                " times its time)",
-                ours.apply_seconds <= twice,
-            ),
+            *_beside_copy(ours),
             (
                 "fewest bytes of all that apply in under 100 MB",
                 len(small) > 1 and ours.sent == min(small),
@@ -86,23 +83,31 @@ def judge(rows: Sequence[Row], copied: Copies) -> list[tuple[str, bool]]:
     return verdicts
 
 
-def table(rows: Sequence[Row], copied: Copies) -> list[str]:
+def table(rows: Sequence[Row]) -> list[str]:
     """Lines of text."""
     lines = [
         f"{'':22} {'bytes':>12} {'make s':>8} {'CPU s':>7} {'MB':>6}"
-        f" {'apply s':>8} {'CPU s':>6} {'MB':>6} {'load':>5}"
+        f" {'apply s':>8} {'CPU s':>6} {'MB':>6} {'load':>5} {'copy s':>8}"
     ]
     for row in rows:
         made = f"{'made before':>23}"
         if row.make_seconds is not None and row.make_kib is not None:
             made = f"{row.make_seconds:>8.1f} {row.make_cpu_seconds:>7.1f} {_mb(row.make_kib):>6}"
+        beside = f"{row.copied.seconds:.1f}" if row.copied is not None else ""
         lines.append(
             f"{row.tool:22} {row.sent:>12,} {made} {row.apply_seconds:>8.1f}"
-            f" {row.apply_cpu_seconds:>6.1f} {_mb(row.apply_kib):>6} {row.load:>5.1f}"
+            f" {row.apply_cpu_seconds:>6.1f} {_mb(row.apply_kib):>6} {row.load:>5.1f} {beside:>8}"
         )
-    copy = f"{copied.seconds:>8.1f} {copied.cpu_seconds:>6.1f}"
-    lines.append(f"{'plain copy':22} {'':>12} {'':>23} {copy}")
     return lines
+
+
+def _beside_copy(ours: Row) -> list[tuple[str, bool]]:
+    if ours.copied is None:
+        return []
+    ratio = ours.apply_seconds / ours.copied.seconds
+    return [
+        (f"applied at half of a copy's speed ({ratio:.2f} times its time)", ratio <= COPY_RATIO)
+    ]
 
 
 def _mb(kib: int) -> str:

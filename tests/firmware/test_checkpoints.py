@@ -13,7 +13,7 @@ import pytest
 from limpet.errors import Rejected, Unavailable
 from limpet.firmware import blocks, medium
 from limpet.firmware.image import pack_file, range_reader
-from limpet.firmware.medium import AHEAD_GROUPS, HELD_GROUPS, read_into
+from limpet.firmware.medium import BATCH_GROUPS
 from limpet.firmware.verity import append_verity
 from limpet.storage import write_atomic
 from limpet.wire.release import Image
@@ -35,40 +35,43 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Image]:
 
 
 class Notes:
-    """What the medium and the journal were asked, in order; each `tick` seconds after the last."""
+    """What the medium and the journal were asked, in order; each `tick` seconds after the last.
+
+    `steps` are the thread's, `written` counts what is written beside it.
+    """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *, tick: float) -> None:
         self.journalled: list[int] = []
         self.steps: list[str] = []
-        self.read_back = 0
+        self.written = 0
         clock = itertools.count(0.0, tick)
 
         def noted_journal(path: Path, data: bytes) -> None:
             record = blocks.decode_json(data, blocks._Journal, max_bytes=1 << 12)
-            assert record.groups <= self.read_back, "the journal claims what may be lost"
+            assert record.groups <= self.steps.count("preadv"), "it claims what may be lost"
             self.journalled.append(record.groups)
             write_atomic(path, data)
-
-        def noted_read(buffer: bytearray, descriptor: int) -> bytearray:
-            self.read_back += 1
-            self.steps.append("read")
-            return read_into(buffer, descriptor)
 
         def noted(step: str) -> None:
             real = getattr(os, step)
 
             def call(*given: object) -> object:
+                assert threading.current_thread().name.startswith("medium")
                 self.steps.append(step)
                 return real(*given)
 
             setattr(self.os, step, call)
 
+        def noted_write(descriptor: int, data: bytes) -> int:
+            self.written += 1
+            return os.write(descriptor, data)
+
         self.os = types.SimpleNamespace(**vars(os))
-        for step in ("write", "fsync", "posix_fadvise"):
+        self.os.write = noted_write
+        for step in ("fsync", "posix_fadvise", "preadv"):
             noted(step)
         monkeypatch.setattr(blocks, "write_atomic", noted_journal)
         monkeypatch.setattr(medium, "os", self.os)
-        monkeypatch.setattr(medium, "read_into", noted_read)
         monkeypatch.setattr(medium, "time", types.SimpleNamespace(monotonic=lambda: next(clock)))
 
 
@@ -94,12 +97,12 @@ def test_groups_that_come_fast_share_a_sync_and_are_read_back_out_of_the_cache(
 ) -> None:
     notes = Notes(monkeypatch, tick=0.0)
     install(image, tmp_path)
-    full, rest = divmod(GROUPS, HELD_GROUPS)
+    full, rest = divmod(GROUPS, BATCH_GROUPS)
     expected: list[str] = []
-    for count in [HELD_GROUPS] * full + [rest] * bool(rest):
-        expected += ["write"] * count + ["fsync", "posix_fadvise"] + ["read"] * count
+    for count in [BATCH_GROUPS] * full + [rest] * bool(rest):
+        expected += ["fsync", "posix_fadvise"] + ["preadv"] * count
     assert notes.steps == expected
-    assert notes.journalled == [GROUPS]
+    assert notes.journalled == [BATCH_GROUPS, GROUPS]
 
 
 def test_groups_that_come_fast_are_journalled_every_half_second(
@@ -131,6 +134,7 @@ def test_what_came_before_the_server_went_away_is_durable(
 def test_after_a_sync_that_failed_nothing_is_written_synced_or_journalled(
     image: tuple[Path, Image], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(medium, "BATCH_GROUPS", 5)
     notes = Notes(monkeypatch, tick=0.0)
 
     def broken(descriptor: int) -> None:
@@ -140,7 +144,8 @@ def test_after_a_sync_that_failed_nothing_is_written_synced_or_journalled(
     notes.os.fsync = broken
     with pytest.raises(Unavailable, match="cannot write slot"):
         install(image, tmp_path)
-    assert notes.steps == ["write"] * HELD_GROUPS + ["fsync"]
+    assert notes.steps == ["fsync"]
+    assert 5 <= notes.written <= 10, "more is written than was on its way"
     assert notes.journalled == []
 
 
@@ -185,7 +190,8 @@ def test_a_medium_that_keeps_another_byte_is_found_before_the_journal_claims_it(
 def test_groups_are_made_while_the_medium_works_but_only_some(
     image: tuple[Path, Image], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A device's memory bounds it: what is held, what waits, and the one that is made."""
+    """What a power cut costs is bounded: two batches, the one that is made durable and the next."""
+    monkeypatch.setattr(medium, "BATCH_GROUPS", 5)
     notes = Notes(monkeypatch, tick=0.0)
     asked, go = threading.Semaphore(0), threading.Event()
     real = blocks.group_reader
@@ -208,15 +214,15 @@ def test_groups_are_made_while_the_medium_works_but_only_some(
     thread = threading.Thread(target=install, args=(image, tmp_path))
     thread.start()
     try:
-        for _ in range(HELD_GROUPS + AHEAD_GROUPS):
+        for _ in range(10):
             assert asked.acquire(timeout=10), "nothing is made while the medium works"
         time.sleep(0.2)
         more = sum(asked.acquire(blocking=False) for _ in range(GROUPS))
     finally:
         go.set()
         thread.join()
-    assert more <= 1, "more is held than a device has memory for"
-    assert notes.journalled == [GROUPS]
+    assert not more, "more is not durable than may be lost"
+    assert notes.journalled == list(range(5, GROUPS + 1, 5))
 
 
 def test_an_unforeseen_error_leaves_no_thread_and_claims_nothing(

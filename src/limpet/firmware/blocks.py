@@ -10,7 +10,6 @@ group on: the other slot is what runs meanwhile. A device in use (mounted, mappe
 import hashlib
 import os
 import stat
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -20,11 +19,11 @@ from msgspec import Meta
 from limpet.errors import Rejected, Unavailable
 from limpet.firmware.image import ReadGroup, ReadRange, group_reader
 from limpet.firmware.installation import Progress, verify_description
-from limpet.firmware.medium import Medium, read_into
+from limpet.firmware.medium import Medium, verify_medium
 from limpet.firmware.verity import BLOCK, hash_offset
 from limpet.storage import read_bounded, remove_durably, write_atomic
 from limpet.wire.codec import Message, decode_json
-from limpet.wire.release import Digest, Group, Image
+from limpet.wire.release import Digest, Image
 
 __all__ = ["install_blocks", "verify_device"]
 
@@ -60,7 +59,7 @@ def install_blocks(
             read = read_group or group_reader(image, read_range)
             _write(descriptor, image, read, done, journal, on_progress)
             if done:  # by an earlier call: the journal may claim what a power cut took
-                _read_back(descriptor, image.groups[:done], device)
+                verify_medium(descriptor, 0, image.groups[:done])
         except Rejected as error:
             if error.reason == "tampered-blocks":
                 remove_durably(journal)  # it lied, or the medium does: begin anew next time
@@ -79,7 +78,7 @@ def verify_device(device: Path, image: Image) -> None:
         descriptor = _open(device, os.O_RDONLY)
         try:
             _verify_size(descriptor, image, device)
-            _read_back(descriptor, image.groups, device)
+            verify_medium(descriptor, 0, image.groups)
         finally:
             os.close(descriptor)
     except OSError as error:
@@ -139,19 +138,7 @@ def _write(
 
     with Medium(descriptor, offset=offset, groups=done, journal=keep) as medium:
         for index in range(done, len(image.groups)):
-            medium.put(read_group(index))
+            medium.put(image.groups[index], read_group(index))
             if on_progress is not None:
                 on_progress(index + 1, len(image.groups))
         medium.settle()
-
-
-def _read_back(descriptor: int, groups: Sequence[Group], device: Path) -> None:
-    """That the device begins with `groups`, from the medium and not from a cache."""
-    size, buffer = sum(group.size for group in groups), bytearray()
-    os.posix_fadvise(descriptor, 0, size, os.POSIX_FADV_DONTNEED)  # a length of 0 would be all
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    for group in groups:
-        if len(buffer) != group.size:
-            buffer = bytearray(group.size)
-        if hashlib.sha256(read_into(buffer, descriptor)).hexdigest() != group.sha256:
-            raise Rejected("tampered-blocks", f"slot {device.name} does not hold what was signed")
