@@ -14,6 +14,11 @@ from limpet.release.testing import Outcome, read_result, run_tests
 
 GOOD = "def test_it_adds():\n    assert 1 + 1 == 2\n"
 BAD = "def test_it_fails():\n    assert 1 + 1 == 3\n"
+SEES_ITS_BYTE_CODE = """\
+from pathlib import Path
+def test_there_is_some():
+    assert list(Path(__file__).parent.glob("__pycache__/beside.*.pyc"))
+"""
 WRITES = "from pathlib import Path\ndef test_it_writes():\n    Path('made').write_text('x')\n"
 HANGS = """\
 import subprocess, time
@@ -64,6 +69,22 @@ def test_a_run_says_on_which_commit_it_was_and_leaves_nothing_behind(tmp_path: P
         "tests.test_x::test_it_adds"
     ]
     assert git(product, "status", "--porcelain", "--ignored") == ""
+
+
+def test_byte_code_that_lay_there_stays_and_none_is_added(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    product = found(tmp_path, "import beside\n" + GOOD + SEES_ITS_BYTE_CODE)
+    (product / "tests" / "beside.py").write_text("")
+    kept = product / "app" / "__pycache__"
+    kept.mkdir(parents=True)
+    (kept / "other.pyc").write_bytes(b"x")
+    git(product, "add", "--all", "--force")
+    git(product, "commit", "--quiet", "--message", "Add what lies there")
+    ran = run_tests(product, tmp_path / "junit.xml", seconds=60)
+    assert (ran.is_clean, ran.status) == (True, 0)
+    assert list(product.rglob("__pycache__")) == [kept]
 
 
 def test_a_run_beside_changes_says_so(tmp_path: Path) -> None:

@@ -7,11 +7,12 @@ tree, or somebody who commits meanwhile, does not go unseen.
 import contextlib
 import importlib.util
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from ._junit import CLEAN, RESULT_BYTES, Result, mark_result, read_result
 __all__ = ["Ran", "run_tests"]
 
 CHANGED = "changed"
+_BYTE_CODE = "__pycache__"
 _CONFIGURATIONS = ("pytest.toml", "pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
 
 
@@ -48,7 +50,7 @@ def run_tests(product: Path, out: Path, *, seconds: float, more: Sequence[str] =
     if not (product / "tests").is_dir():
         raise Unavailable(f"there is no directory {product / 'tests'}", hint="it holds the tests")
     before = head_commit(product), _state(product)
-    with tempfile.TemporaryDirectory(prefix="limpet-tests-") as work:
+    with tempfile.TemporaryDirectory(prefix="limpet-tests-") as work, _without_byte_code(product):
         written = Path(work) / "junit.xml"
         status = _pytest(product.resolve(), written, Path(work) / "cache", seconds, more)
         if not written.is_file():
@@ -65,6 +67,26 @@ def _state(product: Path) -> str:
     return CHANGED if list_changes(product) or find_hidden(product) else CLEAN
 
 
+@contextlib.contextmanager
+def _without_byte_code(product: Path) -> Iterator[None]:
+    """Afterwards no byte code lies below `product` that did not lie there before.
+
+    Python may write some meanwhile: else pytest rewrites every plugin's code in each run.
+    """
+    before = set(_byte_code(product))
+    try:
+        yield
+    finally:
+        for directory in _byte_code(product):
+            if directory not in before:
+                shutil.rmtree(directory, ignore_errors=True)
+
+
+def _byte_code(product: Path) -> list[Path]:
+    walked = os.walk(product)  # does not go through links
+    return [Path(base) / _BYTE_CODE for base, names, _ in walked if _BYTE_CODE in names]
+
+
 def _output() -> int:
     """Where pytest speaks: to whoever reads our standard error, if that is a file."""
     try:
@@ -74,7 +96,7 @@ def _output() -> int:
 
 
 def _pytest(product: Path, out: Path, cache: Path, seconds: float, more: Sequence[str]) -> int:
-    command = [sys.executable, "-B", "-m", "pytest", "tests", f"--rootdir={product}"]
+    command = [sys.executable, "-m", "pytest", "tests", f"--rootdir={product}"]
     command += [f"--junit-xml={out}", "-o", f"cache_dir={cache}", *more]
     if not any((product / name).is_file() for name in _CONFIGURATIONS):
         command += ["-c", "/dev/null"]  # not that of a directory above, which is not committed here
