@@ -1,6 +1,7 @@
 """A device whose firmware knows a gate takes nothing that no gate passed, whoever signed it."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from tests.device.updater.bench import Bench
@@ -19,12 +20,25 @@ def gated(bench: Bench) -> Bench:
     return bench
 
 
-def test_what_the_gate_passed_is_installed(
-    gated: Bench, repository: RepositorySimulator, work: Path
-) -> None:
+class Word(NamedTuple):
+    """The gate's word in the repository."""
+
+    path: str
+    data: bytes
+
+
+@pytest.fixture
+def word(repository: RepositorySimulator, work: Path) -> Word:
+    """Of a release that the gate passed, and that is offered to all."""
     release = repository.add_release(work)
-    repository.attest(release, GATE)
+    data = repository.attest(release, GATE)
     repository.offer(release)
+    (path,) = [name for name in repository.files if name.startswith("attestations/")]
+    return Word(path, data)
+
+
+@pytest.mark.usefixtures("word")
+def test_what_the_gate_passed_is_installed(gated: Bench) -> None:
     assert gated.check().outcome is Outcome.READY
 
 
@@ -63,48 +77,37 @@ def test_a_word_that_does_not_let_it_pass_is_none(
 
 
 def test_a_word_that_is_changed_on_the_way_is_refused_and_the_right_one_accepted(
-    gated: Bench, repository: RepositorySimulator, work: Path
+    gated: Bench, repository: RepositorySimulator, word: Word
 ) -> None:
-    release = repository.add_release(work)
-    data = repository.attest(release, GATE)
-    repository.offer(release)
-    (path,) = [name for name in repository.files if name.startswith("attestations/")]
-    repository.files[path] = data[:-3] + b"x" + data[-2:]
+    repository.files[word.path] = word.data[:-3] + b"x" + word.data[-2:]
     assert gated.check().reason == "bad-attestation"
-    repository.files[path] = data
+    repository.files[word.path] = word.data
     assert gated.check().outcome is Outcome.READY
 
 
 def test_a_server_without_the_word_delays_and_the_next_check_goes_on(
-    gated: Bench, repository: RepositorySimulator, work: Path
+    gated: Bench, repository: RepositorySimulator, word: Word
 ) -> None:
-    release = repository.add_release(work)
-    data = repository.attest(release, GATE)
-    repository.offer(release)
-    (path,) = [name for name in repository.files if name.startswith("attestations/")]
-    del repository.files[path]
+    del repository.files[word.path]
     result = gated.check()
     assert (result.outcome, result.reason) == (Outcome.UNAVAILABLE, "missing-file")
-    repository.files[path] = data
+    repository.files[word.path] = word.data
     assert gated.check().outcome is Outcome.READY
 
 
 def test_the_word_is_fetched_once_and_a_damaged_copy_again(
-    gated: Bench, repository: RepositorySimulator, work: Path
+    gated: Bench, repository: RepositorySimulator, word: Word
 ) -> None:
-    release = repository.add_release(work)
-    data = repository.attest(release, GATE)
-    repository.offer(release)
     assert gated.check().outcome is Outcome.READY
-    (path,) = [name for name in repository.files if name.startswith("attestations/")]
+    path = word.path
     assert path == attestation_path(path.removeprefix("attestations/").removesuffix(".json"))
-    del repository.files[path]
+    del repository.files[word.path]
     assert gated.check().outcome is Outcome.READY  # from what it kept
     kept = gated.root / "updater" / "gate.json"
-    kept.write_bytes(data[:-9])
-    repository.files[path] = data
+    kept.write_bytes(word.data[:-9])
+    repository.files[word.path] = word.data
     assert gated.check().outcome is Outcome.READY
-    assert kept.read_bytes() == data
+    assert kept.read_bytes() == word.data
 
 
 def test_a_device_that_knows_no_gate_asks_for_no_word(

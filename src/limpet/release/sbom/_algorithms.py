@@ -19,16 +19,16 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Algorithm:
     """One algorithm with its parameters, in CycloneDX's words."""
 
     name: str
     primitive: str
-    standard: str
     functions: tuple[str, ...]
     bits: int  # classical security
     quantum: int  # NIST's category, 0 to 6
+    standard: str
     parameters: str = ""
     curve: str = ""
     mode: str = ""
@@ -42,82 +42,68 @@ _AGREE = ("keygen", "keyderive")
 _DIGEST = ("digest",)
 _SEAL = ("encrypt", "decrypt", "tag")
 
-
-def _of(
-    name: str,
-    primitive: str,
-    functions: tuple[str, ...],
-    bits: int,
-    quantum: int,
-    standard: str,
-    **more: str,
-) -> Algorithm:
-    return Algorithm(
-        name=name,
-        primitive=primitive,
-        functions=functions,
-        bits=bits,
-        quantum=quantum,
-        standard=standard,
-        **more,
-    )
-
-
 _ALL = (
-    _of("AES-128-GCM", "ae", _SEAL, 128, 1, "NIST SP 800-38D", mode="gcm", parameters="128",
+    Algorithm("AES-128-GCM", "ae", _SEAL, 128, 1, "NIST SP 800-38D", mode="gcm", parameters="128",
         oid="2.16.840.1.101.3.4.1.6"),
-    _of("AES-256-GCM", "ae", _SEAL, 256, 5, "NIST SP 800-38D", mode="gcm", parameters="256",
+    Algorithm("AES-256-GCM", "ae", _SEAL, 256, 5, "NIST SP 800-38D", mode="gcm", parameters="256",
         oid="2.16.840.1.101.3.4.1.46"),
-    _of("ChaCha20-Poly1305", "ae", _SEAL, 256, 5, "RFC 8439", parameters="256",
+    Algorithm("ChaCha20-Poly1305", "ae", _SEAL, 256, 5, "RFC 8439", parameters="256",
         oid="1.2.840.113549.1.9.16.3.18"),
-    _of("SHA-1", "hash", _DIGEST, 80, 0, "FIPS 180-4", parameters="160", oid="1.3.14.3.2.26"),
-    _of("SHA-256", "hash", _DIGEST, 128, 2, "FIPS 180-4", parameters="256",
+    Algorithm("SHA-1", "hash", _DIGEST, 80, 0, "FIPS 180-4", parameters="160", oid="1.3.14.3.2.26"),
+    Algorithm("SHA-256", "hash", _DIGEST, 128, 2, "FIPS 180-4", parameters="256",
         oid="2.16.840.1.101.3.4.2.1"),
-    _of("SHA-384", "hash", _DIGEST, 192, 4, "FIPS 180-4", parameters="384",
+    Algorithm("SHA-384", "hash", _DIGEST, 192, 4, "FIPS 180-4", parameters="384",
         oid="2.16.840.1.101.3.4.2.2"),
-    _of("SHA-512", "hash", _DIGEST, 256, 6, "FIPS 180-4", parameters="512",
+    Algorithm("SHA-512", "hash", _DIGEST, 256, 6, "FIPS 180-4", parameters="512",
         oid="2.16.840.1.101.3.4.2.3"),
-    _of("HMAC-SHA-1", "mac", ("tag",), 128, 1, "RFC 2104, RFC 6238", parameters="160",
+    Algorithm("HMAC-SHA-1", "mac", ("tag",), 128, 1, "RFC 2104, RFC 6238", parameters="160",
         oid="1.2.840.113549.2.7"),
-    _of("HMAC-SHA-256", "mac", ("tag",), 256, 5, "RFC 2104", parameters="256",
+    Algorithm("HMAC-SHA-256", "mac", ("tag",), 256, 5, "RFC 2104", parameters="256",
         oid="1.2.840.113549.2.9"),
-    _of("HKDF-SHA-256", "kdf", ("keyderive",), 256, 5, "RFC 5869", parameters="256"),
-    _of("HKDF-SHA-384", "kdf", ("keyderive",), 256, 5, "RFC 5869", parameters="384"),
-    _of("Argon2id", "kdf", ("keyderive",), 128, 2, "RFC 9106"),
-    _of("ECDH P-256", "key-agree", _AGREE, 128, 0, "NIST SP 800-56A rev. 3", curve="secp256r1"),
-    _of("ECDH P-384", "key-agree", _AGREE, 192, 0, "NIST SP 800-56A rev. 3", curve="secp384r1"),
-    _of("ECDH P-521", "key-agree", _AGREE, 256, 0, "NIST SP 800-56A rev. 3", curve="secp521r1"),
-    _of("X25519", "key-agree", _AGREE, 128, 0, "RFC 7748", curve="Curve25519", oid="1.3.101.110"),
-    _of("X448", "key-agree", _AGREE, 224, 0, "RFC 7748", curve="Curve448", oid="1.3.101.111"),
-    _of("FFDHE-2048", "key-agree", _AGREE, 112, 0, "RFC 7919", parameters="2048"),
-    _of("FFDHE-3072", "key-agree", _AGREE, 128, 0, "RFC 7919", parameters="3072"),
-    _of("FFDHE-4096", "key-agree", _AGREE, 152, 0, "RFC 7919", parameters="4096"),
-    _of("ML-KEM-768", "kem", ("keygen", "encapsulate", "decapsulate"), 192, 3, "FIPS 203",
+    Algorithm("HKDF-SHA-256", "kdf", ("keyderive",), 256, 5, "RFC 5869", parameters="256"),
+    Algorithm("HKDF-SHA-384", "kdf", ("keyderive",), 256, 5, "RFC 5869", parameters="384"),
+    Algorithm("Argon2id", "kdf", ("keyderive",), 128, 2, "RFC 9106"),
+    Algorithm("ECDH P-256", "key-agree", _AGREE, 128, 0, "NIST SP 800-56A rev. 3",
+        curve="secp256r1"),
+    Algorithm("ECDH P-384", "key-agree", _AGREE, 192, 0, "NIST SP 800-56A rev. 3",
+        curve="secp384r1"),
+    Algorithm("ECDH P-521", "key-agree", _AGREE, 256, 0, "NIST SP 800-56A rev. 3",
+        curve="secp521r1"),
+    Algorithm("X25519", "key-agree", _AGREE, 128, 0, "RFC 7748", curve="Curve25519",
+        oid="1.3.101.110"),
+    Algorithm("X448", "key-agree", _AGREE, 224, 0, "RFC 7748", curve="Curve448", oid="1.3.101.111"),
+    Algorithm("FFDHE-2048", "key-agree", _AGREE, 112, 0, "RFC 7919", parameters="2048"),
+    Algorithm("FFDHE-3072", "key-agree", _AGREE, 128, 0, "RFC 7919", parameters="3072"),
+    Algorithm("FFDHE-4096", "key-agree", _AGREE, 152, 0, "RFC 7919", parameters="4096"),
+    Algorithm("ML-KEM-768", "kem", ("keygen", "encapsulate", "decapsulate"), 192, 3, "FIPS 203",
         parameters="768", oid="2.16.840.1.101.3.4.4.2"),
-    _of("ML-KEM-1024", "kem", ("keygen", "encapsulate", "decapsulate"), 256, 5, "FIPS 203",
+    Algorithm("ML-KEM-1024", "kem", ("keygen", "encapsulate", "decapsulate"), 256, 5, "FIPS 203",
         parameters="1024", oid="2.16.840.1.101.3.4.4.3"),
-    _of("X25519MLKEM768", "combiner", ("keyderive",), 128, 3, "draft-ietf-tls-ecdhe-mlkem"),
-    _of("SecP256r1MLKEM768", "combiner", ("keyderive",), 128, 3, "draft-ietf-tls-ecdhe-mlkem"),
-    _of("SecP384r1MLKEM1024", "combiner", ("keyderive",), 192, 5, "draft-ietf-tls-ecdhe-mlkem"),
-    _of("ECDSA P-256", "signature", _SIGN, 128, 0, "FIPS 186-5", curve="secp256r1",
+    Algorithm("X25519MLKEM768", "combiner", ("keyderive",), 128, 3, "draft-ietf-tls-ecdhe-mlkem"),
+    Algorithm("SecP256r1MLKEM768", "combiner", ("keyderive",), 128, 3,
+        "draft-ietf-tls-ecdhe-mlkem"),
+    Algorithm("SecP384r1MLKEM1024", "combiner", ("keyderive",), 192, 5,
+        "draft-ietf-tls-ecdhe-mlkem"),
+    Algorithm("ECDSA P-256", "signature", _SIGN, 128, 0, "FIPS 186-5", curve="secp256r1",
         oid="1.2.840.10045.4.3.2"),
-    _of("ECDSA P-384", "signature", _SIGN, 192, 0, "FIPS 186-5", curve="secp384r1",
+    Algorithm("ECDSA P-384", "signature", _SIGN, 192, 0, "FIPS 186-5", curve="secp384r1",
         oid="1.2.840.10045.4.3.3"),
-    _of("ECDSA P-521", "signature", _SIGN, 256, 0, "FIPS 186-5", curve="secp521r1",
+    Algorithm("ECDSA P-521", "signature", _SIGN, 256, 0, "FIPS 186-5", curve="secp521r1",
         oid="1.2.840.10045.4.3.4"),
-    _of("Ed25519", "signature", _SIGN, 128, 0, "RFC 8032", curve="Ed25519", oid="1.3.101.112"),
-    _of("Ed448", "signature", _SIGN, 224, 0, "RFC 8032", curve="Ed448", oid="1.3.101.113"),
-    _of("ML-DSA-44", "signature", _SIGN, 128, 2, "FIPS 204", parameters="44",
+    Algorithm("Ed25519", "signature", _SIGN, 128, 0, "RFC 8032", curve="Ed25519",
+        oid="1.3.101.112"),
+    Algorithm("Ed448", "signature", _SIGN, 224, 0, "RFC 8032", curve="Ed448", oid="1.3.101.113"),
+    Algorithm("ML-DSA-44", "signature", _SIGN, 128, 2, "FIPS 204", parameters="44",
         oid="2.16.840.1.101.3.4.3.17"),
-    _of("ML-DSA-65", "signature", _SIGN, 192, 3, "FIPS 204", parameters="65",
+    Algorithm("ML-DSA-65", "signature", _SIGN, 192, 3, "FIPS 204", parameters="65",
         oid="2.16.840.1.101.3.4.3.18"),
-    _of("ML-DSA-87", "signature", _SIGN, 256, 5, "FIPS 204", parameters="87",
+    Algorithm("ML-DSA-87", "signature", _SIGN, 256, 5, "FIPS 204", parameters="87",
         oid="2.16.840.1.101.3.4.3.19"),
-    _of("RSASSA-PSS", "signature", _VERIFY, 112, 0, "RFC 8017, 8.1", oid="1.2.840.113549.1.1.10",
-        padding="other"),
-    _of("RSASSA-PKCS1-v1_5", "signature", _VERIFY, 112, 0, "RFC 8017, 8.2", padding="pkcs1v15",
-        oid="1.2.840.113549.1.1.1"),
-    _of("getrandom(2)", "drbg", ("generate",), 256, 5, "Linux, random(7)"),
+    Algorithm("RSASSA-PSS", "signature", _VERIFY, 112, 0, "RFC 8017, 8.1",
+        oid="1.2.840.113549.1.1.10", padding="other"),
+    Algorithm("RSASSA-PKCS1-v1_5", "signature", _VERIFY, 112, 0, "RFC 8017, 8.2",
+        padding="pkcs1v15", oid="1.2.840.113549.1.1.1"),
+    Algorithm("getrandom(2)", "drbg", ("generate",), 256, 5, "Linux, random(7)"),
 )  # fmt: skip
 
 ALGORITHMS: Final = {one.name: one for one in _ALL}

@@ -4,7 +4,7 @@ Owns which algorithm is used for what and by which files of the runtime. The sui
 tree, not that of the machine that builds. A file that the tree does not have is never named.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -53,22 +53,25 @@ PLACES = {
 CERTIFICATES = tuple(f"{_LIMPET}/crypto/{name}.py" for name in ("chains", "policy", "requests"))
 FIRMWARE = (f"{_LIMPET}/firmware/signatures.py", f"{_LIMPET}/device/updater/metadata.py")
 PASSWORDS = (f"{_LIMPET}/crypto/passwords.py",)
+_CONTENT = "images, deltas and trees"
+_VERIFIERS = "verifiers of tokens and codes of full entropy"
+_ONE_TIME_CODES = ("one-time codes (RFC 6238)", f"{_LIMPET}/device/accounts/second_factor.py")
 # What no suite chooses: the code itself says it.
 FIXED = {
     "SHA-256": (
-        ("images, deltas and trees", f"{_LIMPET}/firmware/image.py"),
-        ("images, deltas and trees", f"{_LIMPET}/firmware/delta.py"),
-        ("images, deltas and trees", f"{_LIMPET}/firmware/tree.py"),
+        (_CONTENT, f"{_LIMPET}/firmware/image.py"),
+        (_CONTENT, f"{_LIMPET}/firmware/delta.py"),
+        (_CONTENT, f"{_LIMPET}/firmware/tree.py"),
         ("block slots (dm-verity)", f"{_LIMPET}/firmware/verity.py"),
-        ("verifiers of tokens and codes of full entropy", f"{_LIMPET}/device/accounts/tokens.py"),
-        ("verifiers of tokens and codes of full entropy", f"{_LIMPET}/device/accounts/claim.py"),
+        (_VERIFIERS, f"{_LIMPET}/device/accounts/tokens.py"),
+        (_VERIFIERS, f"{_LIMPET}/device/accounts/claim.py"),
     ),
     "HMAC-SHA-256": (
         ("names in the throttle's table", f"{_LIMPET}/device/accounts/throttle.py"),
         ("recent wrong guesses", f"{_LIMPET}/device/accounts/guard.py"),
     ),
-    "HMAC-SHA-1": (("one-time codes (RFC 6238)", f"{_LIMPET}/device/accounts/second_factor.py"),),
-    "SHA-1": (("one-time codes (RFC 6238)", f"{_LIMPET}/device/accounts/second_factor.py"),),
+    "HMAC-SHA-1": (_ONE_TIME_CODES,),
+    "SHA-1": (_ONE_TIME_CODES,),
     "getrandom(2)": (("every secret", f"{_LIMPET}/crypto/randomness.py"),),
 }
 # What a device makes for itself: name, kind, purpose, file.
@@ -185,10 +188,10 @@ def take_inventory(tree: Path) -> CryptoInventory:
     def note(name: str, purpose: str, *places: str) -> str:
         entry = used.setdefault(name, Used(ALGORITHMS[name]))
         entry.purposes.add(purpose)
-        entry.places |= {place for place in places if (tree / place).is_file()}
+        entry.places |= set(_there(tree, places))
         return entry.reference
 
-    protocols = tuple(_protocol(suite, use, note) for use in TlsUse)
+    protocols = tuple(_protocol(tree, suite, use, note) for use in TlsUse)
     _note_others(suite, note)
     costs = suite.passwords
     stated = f"memory {costs.memory_kib} KiB, {costs.passes} passes, {costs.lanes} lanes"
@@ -199,21 +202,13 @@ def take_inventory(tree: Path) -> CryptoInventory:
     return CryptoInventory(
         suite=suite.id,
         algorithms=tuple(used[name] for name in sorted(used)),
-        protocols=tuple(
-            Protocol(
-                use=one.use,
-                ciphers=one.ciphers,
-                algorithms=one.algorithms,
-                places=tuple(place for place in one.places if (tree / place).is_file()),
-            )
-            for one in protocols
-        ),
+        protocols=protocols,
         certificates=certificates,
         keys=keys,
         held=tuple(
             Held(name=name, kind=kind, purpose=purpose, place=place, algorithm=curve)
             for name, kind, purpose, place in HELD
-            if (tree / place).is_file()
+            if _there(tree, (place,))
         ),
     )
 
@@ -221,7 +216,12 @@ def take_inventory(tree: Path) -> CryptoInventory:
 Note = Callable[..., str]
 
 
-def _protocol(suite: Suite, use: TlsUse, note: Note) -> Protocol:
+def _there(tree: Path, places: Iterable[str]) -> tuple[str, ...]:
+    """Those of `places` that the tree has."""
+    return tuple(place for place in places if (tree / place).is_file())
+
+
+def _protocol(tree: Path, suite: Suite, use: TlsUse, note: Note) -> Protocol:
     rules, places, purpose = suite.tls_rules(use), PLACES[use], f"TLS 1.3, {use.value}"
     algorithms = [
         note(name, purpose, *places)
@@ -234,7 +234,10 @@ def _protocol(suite: Suite, use: TlsUse, note: Note) -> Protocol:
         for one in rules.ciphers
     )
     return Protocol(
-        use=use, ciphers=ciphers, algorithms=tuple(sorted(set(algorithms))), places=places
+        use=use,
+        ciphers=ciphers,
+        algorithms=tuple(sorted(set(algorithms))),
+        places=_there(tree, places),
     )
 
 
