@@ -1,5 +1,6 @@
 """The gate as a whole: what blocks, and that nothing broken passes."""
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -62,6 +63,21 @@ def test_whatever_a_rule_raises_never_passes(
     report = sound.judge((raising(error),))
     assert report.verdict is verdict
     assert "secret" not in str(report)
+
+
+def test_an_interrupted_gate_tells_a_rule_that_waits_to_give_up(sound: Bench) -> None:
+    told = []
+
+    def wait(subject: Subject) -> Finding:
+        told.append(subject.given_up.wait(20))
+        return passed("too late")
+
+    def interrupt(subject: Subject) -> Finding:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sound.judge((dataclasses.replace(rule(wait), waits=True), rule(interrupt)))
+    assert told == [True]
 
 
 def test_every_rule_says_what_it_is_for() -> None:

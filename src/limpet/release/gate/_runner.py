@@ -75,19 +75,24 @@ def run_gate(
     """Judge `subject` by every rule. Raises as `load_built` where there is no whole release.
 
     A rule that waits for other processes does so beside the others; the report is in order.
+    Whatever ends this early, `subject.given_up` tells such a rule.
     """
     built = subject.built
     waiting = [rule for rule in rules if rule.waits]
     with ThreadPoolExecutor(max(1, len(waiting))) as beside:
-        begun = [beside.submit(_judge, rule, subject) for rule in waiting]
-        found: list[Future[Finding] | Finding] = []
-        for rule in rules:
-            progress(rule.title)
-            found.append(begun[waiting.index(rule)] if rule.waits else _judge(rule, subject))
-        judgements = [
-            _judgement(rule, one.result() if isinstance(one, Future) else one)
-            for rule, one in zip(rules, found, strict=True)
-        ]
+        try:
+            begun = [beside.submit(_judge, rule, subject) for rule in waiting]
+            found: list[Future[Finding] | Finding] = []
+            for rule in rules:
+                progress(rule.title)
+                found.append(begun[waiting.index(rule)] if rule.waits else _judge(rule, subject))
+            judgements = [
+                _judgement(rule, one.result() if isinstance(one, Future) else one)
+                for rule, one in zip(rules, found, strict=True)
+            ]
+        except BaseException:
+            subject.given_up.set()  # Ctrl-C: the executor waits for what was begun
+            raise
     return Report(
         model=built.manifest.model,
         version=built.manifest.version,

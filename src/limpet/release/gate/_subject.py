@@ -4,10 +4,11 @@ Owns the paths and how they are opened. Everything is loaded anew from files and
 is: the gate trusts nothing that a build tool said.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
+from threading import Event
 
 from limpet.errors import Rejected, Unavailable, naming
 from limpet.product import PRODUCT_FILE, Development, Product, examine_product, load_product
@@ -46,6 +47,7 @@ class Subject:
     advisories: Path | None = None  # the store of known vulnerabilities
     advisories_age: timedelta = timedelta(days=7)  # the oldest that is believed
     tests: Path | None = None  # JUnit result of the product's own suite
+    given_up: Event = field(default_factory=Event)  # nobody waits any more: a rule may end at once
 
     @cached_property
     def built(self) -> Built:

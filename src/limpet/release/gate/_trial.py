@@ -11,10 +11,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import msgspec
@@ -42,6 +44,7 @@ _USUAL_PORT = 8443
 _ENDING_SECONDS = 2 * _watcher.ENDING_SECONDS
 _TOLD_BYTES, _LOG_BYTES, _LOG_LINES = 1 << 20, 2 << 20, 3
 _QUICK = 1  # of zstd's levels
+_LOOK_SECONDS = 0.2
 _NOWHERE = "127.0.0.1:1"
 _REFUSED = "network-refused"  # of the device's log: the product was not run because of it
 
@@ -79,14 +82,19 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def try_firmware(
-    tree: Path, manifest: ReleaseManifest, wanted: Sequence[Port], *, clock: Callable[[], datetime]
+    tree: Path,
+    manifest: ReleaseManifest,
+    wanted: Sequence[Port],
+    *,
+    clock: Callable[[], datetime],
+    given_up: Event,
 ) -> Seen:
     """Start a device of `manifest`'s firmware, which lies unpacked in `tree`, and watch it.
 
     It is given time to open what is `wanted`, and told to listen on the first TCP port of that:
     where a device listens is said by whoever starts it. `clock` is this machine's, since the
     device goes by it. Raises `Unavailable` with the device's own words if none can be made of
-    it, or it does not answer within `ANSWER_SECONDS`.
+    it, or it does not answer within `ANSWER_SECONDS`; and soon after `given_up` was set.
     """
     with tempfile.TemporaryDirectory(prefix="limpet-trial-") as place:
         work = Path(place)
@@ -96,7 +104,7 @@ def try_firmware(
         except Rejected as error:
             raise Unavailable(f"no device can be made of it: {error.message}") from error
         said = work / "said"
-        seen = _watch(_order(device, wanted, load_product(tree / PRODUCT_FILE)), said)
+        seen = _watch(_order(device, wanted, load_product(tree / PRODUCT_FILE)), said, given_up)
         if not seen.answered:
             what = "ended" if seen.ended else f"did not answer within {ANSWER_SECONDS:g} s"
             words = "; ".join((*_log(device), *_text(said).splitlines()[-_LOG_LINES:]))
@@ -160,7 +168,7 @@ def _called(design: Product) -> Iterator[str]:
             yield from (f"{host}:{one.port}" for host in one.hosts)
 
 
-def _watch(order: dict[str, Any], said: Path) -> Seen:
+def _watch(order: dict[str, Any], said: Path, given_up: Event) -> Seen:
     """Run the watcher, which ends when this process does, and then ends the device."""
     command = [sys.executable, "-I", "-S", _watcher.__file__, msgspec.json.encode(order).decode()]
     bound = ANSWER_SECONDS + LATE_SECONDS + _ENDING_SECONDS
@@ -173,14 +181,24 @@ def _watch(order: dict[str, Any], said: Path) -> Seen:
             start_new_session=True,
         )
         try:
-            told, _ = watcher.communicate(timeout=bound)
-        except subprocess.TimeoutExpired:
-            raise Unavailable(f"the trial did not end within {bound:g} s") from None
+            told = _hear(watcher, time.monotonic() + bound, given_up)
+            if told is None:
+                why = "was given up" if given_up.is_set() else f"did not end within {bound:g} s"
+                raise Unavailable(f"the trial {why}")
         finally:
             _end(watcher)
     if watcher.returncode != 0:
         raise Unavailable(f"the device could not be watched: {_text(said)[-_LOG_LINES * 200 :]}")
     return decode_json(told, Seen, max_bytes=_TOLD_BYTES)
+
+
+def _hear(watcher: subprocess.Popen[bytes], deadline: float, given_up: Event) -> bytes | None:
+    """All that it says; None if it is not to be waited for any longer."""
+    while not given_up.is_set() and time.monotonic() < deadline:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            told: bytes = watcher.communicate(timeout=_LOOK_SECONDS)[0]
+            return told
+    return None
 
 
 def _end(watcher: subprocess.Popen[bytes]) -> None:

@@ -31,11 +31,14 @@ def judge(subject: Subject) -> Finding:
     """Make a device of the firmware, start it, look, and end it: some ten seconds."""
     # 1. Its own design file: `source-committed` sees that it is the commit's.
     design = load_product(subject.tree / PRODUCT_FILE)
-    clock = lambda: datetime.now(UTC)  # noqa: E731 - the device goes by this machine's clock too
-    return judge_surface(
-        design,
-        try_firmware(subject.tree, subject.manifest, tuple(declared_ports(design)), clock=clock),
+    seen = try_firmware(
+        subject.tree,
+        subject.manifest,
+        tuple(declared_ports(design)),
+        clock=lambda: datetime.now(UTC),  # the device goes by this machine's clock too
+        given_up=subject.given_up,
     )
+    return judge_surface(design, seen)
 
 
 def judge_surface(design: Product, seen: Seen) -> Finding:
