@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Protocol
 
-from univers import versions
+from univers import nuget, versions
 
 from limpet.errors import Rejected
 
@@ -30,7 +30,14 @@ _SEMVER = re.compile(
     r"(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?",
     re.ASCII,
 )
-_LIBRARY_ERRORS = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError)
+_LIBRARY_ERRORS = (
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    ArithmeticError,
+    nuget.InvalidNuGetVersion,  # a child of Exception itself
+)
 
 
 class Ordered(Protocol):
