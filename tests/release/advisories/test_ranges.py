@@ -114,6 +114,20 @@ def test_one_entry_that_certainly_concerns_it_decides_over_a_broken_one() -> Non
     assert decide("1.0", affected(*events("introduced 2.0")), broken) is Verdict.BROKEN
 
 
+def test_what_is_fixed_where_it_was_introduced_holds_no_version_and_hides_no_other() -> None:
+    """As RUSTSEC-2024-0399 and three more of 1,206 real advisories have it, first and last."""
+    first = affected(*events("introduced 0.9", "fixed 0.9", "introduced 1.0", "fixed 1.2"))
+    last = affected(*events("introduced 1.0", "fixed 1.2", "introduced 2.0", "fixed 2.0"))
+    open_ended = affected(*events("introduced 0.9", "fixed 0.9", "introduced 1.0"))
+    for entry in (first, last):
+        for version in ("0.8", "0.9", "1.2", "2.0", "2.1"):
+            assert decide(version, entry) is Verdict.UNAFFECTED, version
+        assert decide("1.1", entry) is Verdict.AFFECTED
+    assert decide("0.9", open_ended) is Verdict.UNAFFECTED
+    assert decide("3.0", open_ended) is Verdict.AFFECTED
+    assert decide("0.9", affected(*events("introduced 0.9", "fixed 0.9"))) is Verdict.BROKEN
+
+
 def test_only_later_fixes_are_named() -> None:
     entry = affected(*events("introduced 1.0", "fixed 1.2", "introduced 3.0", "fixed 3.2"))
     assert decide_affected([entry], "1.1", PYPI, lambda: SEMANTIC).fixed == ("1.2", "3.2")

@@ -213,7 +213,10 @@ class _Importer:
             return set(seen)
         if missing := named - set(seen):
             message = f"{self._order.source} has no advisory of {', '.join(sorted(missing))}"
-            raise Rejected("no-such-ecosystem", message, hint=f"it has {', '.join(sorted(seen))}")
+            hint = f"it has {', '.join(sorted(seen))}"
+            if dump.ecosystem:  # a checkout, say, whose directory is called otherwise
+                hint += f"; import its directory {dump.ecosystem} itself, or call that by its name"
+            raise Rejected("no-such-ecosystem", message, hint=hint)
         if not named and not common:
             message = f"{self._order.source}: it does not show of which ecosystem it is whole"
             hint = "name them: --ecosystem PyPI --ecosystem Debian (or '*' for all that it has)"

@@ -192,6 +192,7 @@ def _sort_points(span: Range, parse: Parse) -> list[_Point]:
             raise Rejected("broken", message[:_MAX_SHOWN])
     if not ordered:
         raise Rejected("broken", "a range without events")
+    ordered = _without_empty(ordered)
     _require_progress(ordered)
     return ordered
 
@@ -212,6 +213,20 @@ class _Key:
         if self.at is None or other.at is None:
             return self.at is None and other.at is not None
         return self.at < other.at
+
+
+def _without_empty(ordered: list[_Point]) -> list[_Point]:
+    """Without what is fixed where it was introduced, if something else remains.
+
+    RustSec's exporter writes that for "patched from X on": it holds no version. A range of nothing
+    else says nothing, and stays as broken as it is.
+    """
+    kept: list[_Point] = []
+    for begin, end in zip(ordered[::2], ordered[1::2], strict=False):
+        if not (end.event.fixed and begin.at and end.at and not begin.at < end.at):
+            kept += (begin, end)
+    kept += ordered[len(ordered) // 2 * 2 :]  # one that has no end
+    return kept or ordered
 
 
 def _require_progress(ordered: Sequence[_Point]) -> None:

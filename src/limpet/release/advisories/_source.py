@@ -83,7 +83,8 @@ def find_dumps(source: Path, bounds: Bounds) -> Sequence[Dump]:
         elif _has_json(inner):
             dumps.append(Dump(ecosystem=inner.name, entries=_directory_of(inner, bounds)))
     if not dumps:
-        raise Rejected("empty", f"{source} holds no {_SUFFIX} file and no {ALL_ZIP}")
+        hint = f"give JSON: OSV publishes each ecosystem so, in one {ALL_ZIP}"
+        raise Rejected("empty", f"{source} holds no {_SUFFIX} file and no {ALL_ZIP}", hint=hint)
     return dumps
 
 
