@@ -4,22 +4,29 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-GONE_SECONDS = 15.0
+GONE_SECONDS = 30.0
+PATIENCE_SECONDS = 240.0  # a machine may have much else to do
 
 
 def start(directory: Path, *options: str) -> subprocess.Popen[str]:
+    """A demo in `directory`, whose temporary files lie beside that, in `temporary`."""
+    temporary = directory.with_name("temporary")
+    temporary.mkdir()
+    temporary.chmod(0o755)  # a device's users come through
     return subprocess.Popen(
         [sys.executable, "-I", "-m", "limpet", "demo", "--keep", str(directory), *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        env={**os.environ, "TMPDIR": str(temporary)},
     )
 
 
-def processes_in(directory: Path) -> list[str]:
+def processes_in(directory: Path | str) -> list[str]:
     """The command lines of all processes that name `directory`, or work in it."""
     found = []
     for entry in Path("/proc").iterdir():
@@ -41,8 +48,23 @@ def wait_until_gone(directory: Path) -> list[str]:
     return left
 
 
-def wait_for_devices(directory: Path) -> None:
-    deadline = time.monotonic() + 60
-    while len(list(directory.glob("devices/*/run/listening.json"))) < 3:
-        assert time.monotonic() < deadline, "the devices did not start"
+def wait_for_devices(demo: subprocess.Popen[str], directory: Path) -> None:
+    """Until three devices listen."""
+    listening = "devices/*/run/listening.json"
+    _wait(demo, lambda: len(list(directory.glob(listening))) >= 3)
+
+
+def wait_for_trial(demo: subprocess.Popen[str], directory: Path) -> None:
+    """Until the gate has started a device of the firmware that it judges."""
+    trial = str(directory.with_name("temporary") / "limpet-trial-")
+    _wait(demo, lambda: any("limpet.device.app" in line for line in processes_in(trial)))
+
+
+def _wait(demo: subprocess.Popen[str], looks: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not looks():
+        if demo.poll() is not None or time.monotonic() > deadline:
+            demo.terminate()
+            output, _ = demo.communicate(timeout=60)
+            raise AssertionError(f"the demo did not come so far ({demo.returncode}): {output}")
         time.sleep(0.1)

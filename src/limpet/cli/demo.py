@@ -20,7 +20,7 @@ app = make_app("The whole life of a device on this machine, with real processes.
 
 @app.command(epilog=show_examples("limpet demo --devices 8 --json demo.json --keep demo"))
 def demo(
-    devices: Annotated[int, typer.Option(min=3, max=50, help="How many devices to make.")] = 5,
+    devices: Annotated[int, typer.Option(min=3, max=50, help="How many devices to make.")] = 4,
     json: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write every step and verdict here.")
     ] = None,

@@ -13,17 +13,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
+
+import msgspec
 
 from limpet.errors import LimpetError, Unavailable
 
 __all__ = ["Missed", "Stage", "wait_for"]
 
 T = TypeVar("T")
-STOP_SECONDS = 8.0
+STOP_SECONDS = 15.0
 POLL_SECONDS = 0.05
 ERROR_LINES = 5
 _PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -69,6 +71,7 @@ class Stage:
         self.directory = directory
         self._show_command = show_command
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._behind: dict[str, list[list[str]]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -99,7 +102,7 @@ class Stage:
         from limpet.cli.main import run
 
         arguments = [str(word) for word in words]
-        self._show_command("limpet " + " ".join(self._short(word) for word in arguments))
+        self._show_command(self._line(arguments))
         printed, complained = io.StringIO(), io.StringIO()
         with (
             contextlib.redirect_stdout(printed),
@@ -119,10 +122,30 @@ class Stage:
     def start(self, name: str, *words: str | Path) -> subprocess.Popen[bytes]:
         """Start a limpet command that keeps running; its output goes to `<name>.out`."""
         arguments = [str(word) for word in words]
-        self._show_command("limpet " + " ".join(self._short(word) for word in arguments) + " &")
+        self._show_command(f"{self._line(arguments)} &")
+        return self._start(name, "limpet", *arguments)
+
+    def start_behind(self, name: str, commands: Sequence[Sequence[str | Path]]) -> None:
+        """Start limpet commands that run one after the other; `finish` waits for the last."""
+        lines = [[str(word) for word in words] for words in commands]
+        self._behind[name] = lines
+        self._start(name, "limpet.demo.backstage", msgspec.json.encode(lines).decode())
+
+    def finish(self, name: str, *, seconds: float) -> None:
+        """Wait for what `start_behind` started, and show its commands. Raises `Missed`."""
+        process = self._processes[name]
+        for line in self._behind.pop(name):
+            self._show_command(self._line(line))
+        ended = wait_for(f"{name} to end", process.poll, seconds=seconds)
+        del self._processes[name]
+        if ended:
+            said = " / ".join(self.output(name).strip().splitlines()[-ERROR_LINES:])
+            raise Missed(f"{name} ended with {ended}: {said}")
+
+    def _start(self, name: str, *module_and_arguments: str) -> subprocess.Popen[bytes]:
         with (self.directory / f"{name}.out").open("ab") as output:
             process = subprocess.Popen(
-                [sys.executable, "-I", "-m", "limpet", *arguments],
+                [sys.executable, "-I", "-m", *module_and_arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -171,5 +194,5 @@ class Stage:
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
 
-    def _short(self, word: str) -> str:
-        return word.replace(f"{self.directory}/", "")
+    def _line(self, words: Sequence[str]) -> str:
+        return "limpet " + " ".join(word.replace(f"{self.directory}/", "") for word in words)

@@ -17,6 +17,7 @@ from tuf.api.metadata import Metadata, MetaFile, Snapshot, TargetFile, Targets, 
 
 from limpet.crypto.keys import signing_key_from_pem
 from limpet.demo.world import World, now
+from limpet.storage import write_atomic
 from limpet.wire.codec import decode_json, encode_json
 from limpet.wire.release import MANIFEST_BYTES, ReleaseManifest, manifest_path
 from limpet.wire.rollout import Plan, PlannedRelease, PlanState, plan_path
@@ -86,7 +87,7 @@ class Thief:
         where = self._repository / "targets" / path
         where = where.with_name(f"{hashlib.sha256(data).hexdigest()}.{where.name}")
         where.parent.mkdir(parents=True, exist_ok=True)
-        where.write_bytes(data)
+        write_atomic(where, data, mode=0o644)
 
     def _publish(self, role: str, path: str, data: bytes, keys: list[Path]) -> None:
         self._write_target(path, data)
@@ -116,7 +117,7 @@ class Thief:
         name = f"{role}.json" if role == "timestamp" else f"{version}.{role}.json"
         where = self._repository / "metadata" / name
         where.parent.mkdir(parents=True, exist_ok=True)
-        where.write_bytes(data)
+        write_atomic(where, data, mode=0o644)
         return MetaFile.from_data(version, data, ["sha256"])
 
 

@@ -31,6 +31,7 @@ from limpet.product.label import parse_label_uri
 if TYPE_CHECKING:
     from limpet.vendor.fleet import FleetDevice
     from limpet.vendor.rollout import RolloutStatus
+    from limpet.vendor.store import Database
 
 __all__ = ["Device", "World", "bear_gaps", "edit", "keep_history", "now", "prepare_product"]
 
@@ -77,6 +78,7 @@ class World:
     releases: dict[str, Path] = field(default_factory=dict)
     report: Any = None  # of the audit
     line: Line | None = None  # of the late device
+    _database: "Database | None" = None
 
     @property
     def vendor(self) -> Path:
@@ -112,11 +114,18 @@ class World:
         """What is known of vulnerabilities, as the gate reads it."""
         return self.stage.directory / "advisories.sqlite"
 
-    def commit(self, message: str) -> str:
-        """Commit all of the product that lies there; the commit's id."""
-        _git(self.product, "add", "--all")
-        _git(self.product, "commit", "--quiet", "--allow-empty", "--message", message)
-        return _git(self.product, "rev-parse", "HEAD")
+    def commit(self, message: str, where: Path | None = None) -> str:
+        """Commit all that lies there, in the product or in a branch of it; the commit's id."""
+        where = where or self.product
+        _git(where, "add", "--all")
+        _git(where, "commit", "--quiet", "--allow-empty", "--message", message)
+        return _git(where, "rev-parse", "HEAD")
+
+    def branch(self, name: str) -> Path:
+        """A clone of the product's history, to work in beside it."""
+        there = self.stage.directory / name
+        _git(self.product, "clone", "--quiet", str(self.product), str(there))
+        return there
 
     def client(self, device: Device) -> DeviceClient:
         """The owner's authenticated connection to a device; a context manager."""
@@ -125,10 +134,8 @@ class World:
     def fleet(self) -> list[DeviceRow]:
         """Every device as the vendor's database has it."""
         from limpet.vendor.fleet import view_fleet
-        from limpet.vendor.home import open_home
-        from limpet.vendor.store import Database
 
-        seen = {d.serial: d for d in view_fleet(Database.open(open_home(self.vendor).database))}
+        seen = {d.serial: d for d in view_fleet(self._open_database())}
         rows = []
         for device in self.devices:
             found = seen.get(device.serial)
@@ -149,17 +156,25 @@ class World:
         from limpet.vendor.home import open_home
         from limpet.vendor.repository import Repository
         from limpet.vendor.rollout import Rollout, status
-        from limpet.vendor.store import Database
 
         home = open_home(self.vendor)
         return status(
             Rollout(
                 home=home,
-                database=Database.open(home.database),
+                database=self._open_database(),
                 repository=Repository(home, now),
                 clock=now,
             )
         )
+
+    def _open_database(self) -> "Database":
+        """The vendor's, opened once: the demo looks into it several times a second."""
+        from limpet.vendor.home import open_home
+        from limpet.vendor.store import Database
+
+        if self._database is None:
+            self._database = Database.open(open_home(self.vendor).database)
+        return self._database
 
     def log(self, device: Device, event: str) -> list[dict[str, Any]]:
         """The entries of one kind in a device's own log."""
@@ -202,7 +217,7 @@ def prepare_product(source: Path, target: Path, *, devices: int) -> Path:
         ("check_interval_seconds", CHECK_SECONDS),
         ("check_interval_min_seconds", 1),
         ("check_interval_max_seconds", CHECK_SECONDS * 2),
-        ("health_deadline_seconds", max(20, 4 * devices)),
+        ("health_deadline_seconds", max(30, 6 * devices)),
     ):
         text, found = re.subn(rf"(?m)^{key} = \d+$", f"{key} = {seconds}", text)
         if found != 1:

@@ -2,8 +2,8 @@
 
 from collections import Counter
 
+from limpet.demo.scenes.developing import MENDED
 from limpet.demo.scenes.owning import wait_enrolled
-from limpet.demo.scenes.repairing import MENDED
 from limpet.demo.stage import Missed, wait_for
 from limpet.demo.story import Scene, Teller
 from limpet.demo.world import VENDOR_HOST, Device, World
@@ -12,7 +12,7 @@ from limpet.storage import write_atomic
 
 __all__ = ["AUDIT"]
 
-SETTLE_SECONDS = 60.0
+SETTLE_SECONDS = 150.0
 
 
 def _audit(world: World, tell: Teller) -> None:

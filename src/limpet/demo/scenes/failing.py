@@ -3,29 +3,25 @@
 import contextlib
 from collections.abc import Sequence
 
-from limpet.demo.scenes.founding import release
-from limpet.demo.scenes.updating import NEW, owner, watch
+from limpet.demo.scenes.developing import BAD, NEW
+from limpet.demo.scenes.updating import owner, watch
 from limpet.demo.stage import Missed, wait_for
 from limpet.demo.story import Scene, Teller
 from limpet.demo.view import DeviceRow
-from limpet.demo.world import Device, World, edit
+from limpet.demo.world import Device, World
 from limpet.vendor.rollout import RolloutStatus
 from limpet.wire.rollout import PlanState
 
 __all__ = ["FAILING"]
 
-BAD = "1.3.0"
-HALT_SECONDS = 60.0
-BACK_SECONDS = 20.0
+HALT_SECONDS = 150.0
+BACK_SECONDS = 60.0
 CANARIES = 2  # the first that fails halts the rollout; the second may be spared by that
 _UNDER_WAY = {"attempt", "installed"}
 
 
 def _fail(world: World, tell: Teller) -> None:
-    sensor = world.product / "app" / "thermostat" / "sensor.py"
-    edit(sensor, "MILLIDEGREES_PER_DEGREE = 1000", "MILLIDEGREES_PER_DEGREE = 100")
-    tell("a developer mistakes the sensor's unit; build, signature and publication all succeed")
-    release(world, BAD)
+    tell(f"in {BAD} a developer mistook the sensor's unit; tests and gate saw nothing wrong")
     canaries = world.devices[:CANARIES]
     words = [word for device in canaries for word in ("--canary", device.serial)]
     world.stage.limpet(
@@ -44,7 +40,6 @@ def _fail(world: World, tell: Teller) -> None:
         return status.state is PlanState.HALTED and settled and bool(fallen())
 
     status = watch(world, f"rollout of {BAD}", halted, seconds=HALT_SECONDS)
-    edit(sensor, "MILLIDEGREES_PER_DEGREE = 100", "MILLIDEGREES_PER_DEGREE = 1000")
     first, count = fallen()[0], len(fallen())
     tell(f"{count} of {CANARIES} canaries tried it, failed the health check, fell back to {NEW}")
     tell(f"the device's log: {world.log(first, 'update-fell-back')[-1]['detail']}")

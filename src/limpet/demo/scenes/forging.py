@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from limpet.demo.scenes.founding import release
-from limpet.demo.scenes.updating import NEW, owner
+from limpet.demo.scenes.developing import BAD, FIRST, NEW, begin_mended
+from limpet.demo.scenes.releasing import publish
+from limpet.demo.scenes.updating import owner
 from limpet.demo.stage import Missed, wait_for
 from limpet.demo.story import Scene, Teller
 from limpet.demo.thief import Thief
@@ -17,7 +18,7 @@ from limpet.wire.release import MANIFEST_BYTES, ReleaseManifest
 
 __all__ = ["FORGING"]
 
-REFUSE_SECONDS = 25.0
+REFUSE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +33,12 @@ class _Offer:
 
 def _forge(world: World, tell: Teller) -> None:
     thief = Thief(world)
-    genuine = release(world, "1.2.0")
+    genuine = publish(world, BAD, tell)
+    begin_mended(world)
     tell("an attacker holds the vendor's online server, with all of its keys")
     manifest = (genuine / "manifest.json").read_bytes()
     with _one_bit_changed(_image_of(world, manifest)):
-        offer = _Offer("an image with one bit changed", "1.2.0", manifest, "tampered-image")
+        offer = _Offer("an image with one bit changed", BAD, manifest, "tampered-image")
         _refused(world, thief, offer, tell)
 
     unsigned = thief.manifest(genuine, version="6.6.6")
@@ -44,18 +46,18 @@ def _forge(world: World, tell: Teller) -> None:
     offer = _Offer("a release that nobody signed", "6.6.6", unsigned, "unsigned-release")
     _refused(world, thief, offer, tell)
 
-    old = (world.releases["1.0.0"] / "manifest.json").read_bytes()
-    offer = _Offer("the old 1.0.0, properly signed", "1.0.0", old, "rollback")
+    old = (world.releases[FIRST] / "manifest.json").read_bytes()
+    offer = _Offer(f"the old {FIRST}, properly signed", FIRST, old, "rollback")
     _refused(world, thief, offer, tell)
 
-    rushed = _Offer("1.2.0 for everybody in one step", "1.2.0", manifest, "out-of-bounds")
+    rushed = _Offer(f"{BAD} for everybody in one step", BAD, manifest, "out-of-bounds")
     with thief.covering_its_tracks():
         _refused(world, thief, rushed, tell, previous_ppm=0)
 
-    past = thief.manifest(genuine, version="1.2.1")
-    thief.sign_offline(past, "1.2.1")
+    past = thief.manifest(genuine, version="1.1.9")
+    thief.sign_offline(past, "1.1.9")
     tell("now the attacker has the release keys as well, but not the gate's")
-    offer = _Offer("firmware that they signed past the gate", "1.2.1", past, "ungated")
+    offer = _Offer("firmware that they signed past the gate", "1.1.9", past, "ungated")
     _refused(world, thief, offer, tell)
 
     thief.stop_offering()

@@ -15,9 +15,9 @@ from limpet.https.client import ClientResponse, HttpsClient
 
 __all__ = ["CLAIM", "START", "USE", "ask_stranger", "start_device", "wait_enrolled"]
 
-START_SECONDS = 30.0
-ENROLL_SECONDS = 20.0
-HEAT_SECONDS = 8.0
+START_SECONDS = 120.0
+ENROLL_SECONDS = 60.0
+HEAT_SECONDS = 20.0
 ANSWER_BYTES = 1 << 20
 _BEFORE_CLAIM = (
     ("GET", "/v1/functions"),

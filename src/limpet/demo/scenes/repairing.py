@@ -1,19 +1,19 @@
 """The mended firmware follows the halted one, and travels as a delta."""
 
-from limpet.demo.scenes.founding import release
-from limpet.demo.scenes.updating import NEW, owner, watch
+from limpet.demo.scenes.developing import MENDED, NEW
+from limpet.demo.scenes.releasing import publish
+from limpet.demo.scenes.updating import owner, watch
 from limpet.demo.stage import Missed
 from limpet.demo.story import Scene, Teller
 from limpet.demo.world import World
 
-__all__ = ["MENDED", "REPAIRING"]
+__all__ = ["REPAIRING"]
 
-MENDED = "1.3.1"
-REPAIR_SECONDS = 60.0
+REPAIR_SECONDS = 150.0
 
 
 def _repair(world: World, tell: Teller) -> None:
-    out = release(world, MENDED, delta_from=NEW)
+    out = publish(world, MENDED, tell)
     shown = world.stage.limpet("release", "show", out)
     [delta] = shown["deltas"]
     tell(f"the unit is right again; the build makes a delta from {NEW}: {delta['size']:,} bytes")

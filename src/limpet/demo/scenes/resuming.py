@@ -1,6 +1,7 @@
 """The late device's line breaks in the middle of its image; it asks for the rest only."""
 
-from limpet.demo.scenes.updating import NEW, PHASE_IN_SECONDS, owner, watch
+from limpet.demo.scenes.developing import NEW
+from limpet.demo.scenes.updating import PHASE_IN_SECONDS, owner, watch
 from limpet.demo.stage import Missed, wait_for
 from limpet.demo.story import Scene, Teller
 from limpet.demo.world import World
@@ -9,7 +10,7 @@ from limpet.wire.release import MANIFEST_BYTES, ReleaseManifest
 
 __all__ = ["RESUMING"]
 
-CUT_SECONDS = 20.0
+CUT_SECONDS = 60.0
 _LOST_BYTES = 16 << 10
 """A part of a TLS record that came before the line broke."""
 

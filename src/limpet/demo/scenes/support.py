@@ -13,7 +13,7 @@ from limpet.demo.world import World, now
 __all__ = ["SUPPORT"]
 
 SOON = timedelta(seconds=2)
-END_SECONDS = 20.0
+END_SECONDS = 60.0
 TEXT_NOW = "Updates until today; then it keeps working locally, without any."
 TEXT_LATER = "Security updates until the end of 2031; then it keeps working locally."
 

@@ -4,18 +4,18 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
-from limpet.demo.scenes.founding import release
+from limpet.demo.scenes.developing import NEW, begin_faulty
+from limpet.demo.scenes.releasing import publish
 from limpet.demo.stage import Missed
 from limpet.demo.story import Scene, Teller
 from limpet.demo.view import DeviceRow, FleetView
-from limpet.demo.world import Device, World, edit, now
+from limpet.demo.world import Device, World, now
 from limpet.vendor.rollout import RolloutStatus
 
-__all__ = ["NEW", "PHASE_IN", "PHASE_IN_SECONDS", "owner", "watch"]
+__all__ = ["PHASE_IN", "PHASE_IN_SECONDS", "owner", "watch"]
 
-PHASE_IN_SECONDS = 60.0
+PHASE_IN_SECONDS = 150.0
 LOOK_SECONDS = 0.3
-NEW = "1.1.0"
 
 Seen = Callable[[Sequence[DeviceRow], RolloutStatus], bool]
 
@@ -42,9 +42,8 @@ def _words(status: RolloutStatus) -> str:
 
 def _phase_in(world: World, tell: Teller) -> None:
     canary, held = world.devices[0], world.late
-    functions = world.product / "app" / "thermostat" / "functions.py"
-    edit(functions, "CONTROL_SECONDS = 2.0", "CONTROL_SECONDS = 1.0")
-    release(world, NEW)
+    publish(world, NEW, tell)
+    begin_faulty(world)
     owner(world, held, "policy", "--window", _window_elsewhen(), "--zone", "UTC")
     world.stage.limpet(
         "rollout", "start", NEW, "--vendor", world.vendor, "--canary", canary.serial,
