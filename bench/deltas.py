@@ -47,6 +47,9 @@ sys.exit(99 if cut else min(abs(status), 98))
 """
 """A small process between: a child's most memory begins with that of whoever started it."""
 
+_LIMITS = Path("/sys/fs/cgroup/blkio")
+"""Of all processes (control groups 1): what is written through the cache is nobody's own."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
@@ -138,8 +141,12 @@ def copy_images(pair: Pair, slot: Path) -> Copies:
 
 
 @contextlib.contextmanager
-def loop_device(file: Path, size: int) -> Iterator[Path]:
-    """A block device of `size` bytes, which `file` holds; written once, so that room is there."""
+def loop_device(file: Path, size: int, pace: int = 0) -> Iterator[Path]:
+    """A block device of `size` bytes, which `file` holds; written once, so that room is there.
+
+    `pace`: it takes so many MB a second, and gives twice as many, as flash of a device does; 0: as
+    fast as it is.
+    """
     with file.open("wb") as stream:
         for _ in range(size >> 20):
             stream.write(b"\xff" * (1 << 20))
@@ -148,9 +155,19 @@ def loop_device(file: Path, size: int) -> Iterator[Path]:
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     device = Path(done.stdout.strip())
     try:
+        _slow_down(device, pace)
         yield device
     finally:
+        _slow_down(device, 0)
         subprocess.run(["losetup", "--detach", str(device)], check=False)
+
+
+def _slow_down(device: Path, pace: int) -> None:
+    number = device.stat().st_rdev
+    for way, rate in (("write", pace), ("read", 2 * pace)):
+        limits = _LIMITS / f"blkio.throttle.{way}_bps_device"
+        if pace or limits.exists():
+            limits.write_text(f"{os.major(number)}:{os.minor(number)} {rate * 1_000_000}\n")
 
 
 def _sync(path: Path) -> float:
@@ -183,7 +200,7 @@ def _rows(pair: Pair, asked: argparse.Namespace, base: Path) -> Iterator[tuple[s
         print(f"bench: {tool.name} ...", file=sys.stderr, flush=True)
         work = Path(tempfile.mkdtemp(dir=base))
         try:
-            with loop_device(work / "slot", pair.new.stat().st_size) as slot:
+            with loop_device(work / "slot", pair.new.stat().st_size, asked.pace) as slot:
                 yield tool.name, measure(tool, pair, work, slot, asked)
         except (CannotRunError, subprocess.CalledProcessError) as error:
             yield tool.name, str(error)
@@ -210,6 +227,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--limit", type=float, default=0.0, help="seconds after which a tool's making is cut"
     )
+    parser.add_argument(
+        "--pace",
+        type=int,
+        default=0,
+        metavar="MB",
+        help="the slot takes so many MB a second, and gives twice as many, as eMMC does",
+    )
     return parser
 
 
@@ -222,6 +246,8 @@ def main(words: Sequence[str]) -> int:
         asked.keep.mkdir(parents=True, exist_ok=True)
     if os.geteuid() != 0:
         parser.error("needs root, for loop devices")
+    if asked.pace and not (_LIMITS / "blkio.throttle.write_bps_device").exists():
+        parser.error("--pace needs the blkio controller of control groups 1")
     signal.signal(signal.SIGTERM, _leave)  # so that loop devices go
     pair, began = load_pair(), machine()
     rows, left_out = [], {}
