@@ -1,6 +1,8 @@
 """A demo under way: started as a person starts it, and the processes that belong to it."""
 
+import functools
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -23,6 +25,8 @@ def start(directory: Path, *options: str) -> subprocess.Popen[str]:
         text=True,
         start_new_session=True,
         env={**os.environ, "TMPDIR": str(temporary)},
+        # As in a terminal: a run of tests in the background ignores it, and its children would.
+        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
 
 

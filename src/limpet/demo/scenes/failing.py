@@ -1,10 +1,10 @@
 """A release with a real bug: devices fall back by themselves, the rollout halts by itself."""
 
-import contextlib
+import functools
 from collections.abc import Sequence
 
 from limpet.demo.scenes.developing import BAD, NEW
-from limpet.demo.scenes.updating import owner, watch
+from limpet.demo.scenes.updating import look_now, watch
 from limpet.demo.stage import Missed, wait_for
 from limpet.demo.story import Scene, Teller
 from limpet.demo.view import DeviceRow
@@ -28,9 +28,7 @@ def _fail(world: World, tell: Teller) -> None:
         "rollout", "start", BAD, "--vendor", world.vendor, *words,
         "--steps", "50,100", "--wait", "1", "--silent-after", "30",
     )  # fmt: skip
-    for device in canaries:
-        with contextlib.suppress(Missed):  # it found the release by itself, and restarts already
-            owner(world, device, "check")
+    look_now(world, *canaries)
 
     def fallen() -> list[Device]:
         return [device for device in canaries if world.log(device, "update-fell-back")]
@@ -48,15 +46,19 @@ def _fail(world: World, tell: Teller) -> None:
         if row.version != NEW:
             raise Missed(f"{row.serial} runs {row.version}")
     for device in canaries:
-        wait_for(f"{device.serial} to serve again", lambda: _reads(world), seconds=BACK_SECONDS)
+        wait_for(
+            f"{device.serial} to serve again",
+            functools.partial(_reads, world, device),
+            seconds=BACK_SECONDS,
+        )
     tell(f"all {world.count} devices run {NEW}, and the thermostat answers")
 
 
-def _reads(world: World) -> float | None:
+def _reads(world: World, device: Device) -> float | None:
     from limpet.errors import LimpetError
 
     try:
-        with world.client(world.devices[0]) as client:
+        with world.client(device) as client:
             return float(client.request("GET", "/v1/functions/temperature"))
     except LimpetError:
         return None

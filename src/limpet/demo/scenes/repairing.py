@@ -2,7 +2,7 @@
 
 from limpet.demo.scenes.developing import MENDED, NEW
 from limpet.demo.scenes.releasing import publish
-from limpet.demo.scenes.updating import owner, watch
+from limpet.demo.scenes.updating import look_now, watch
 from limpet.demo.stage import Missed
 from limpet.demo.story import Scene, Teller
 from limpet.demo.world import World
@@ -21,8 +21,7 @@ def _repair(world: World, tell: Teller) -> None:
         "rollout", "start", MENDED, "--vendor", world.vendor,
         "--steps", "60,100", "--wait", "1", "--silent-after", "30",
     )  # fmt: skip
-    for device in world.devices:
-        owner(world, device, "check")
+    look_now(world, *world.devices)
     watch(
         world,
         f"rollout of {MENDED}",
