@@ -158,7 +158,7 @@ class Life:
         self.turn += 1
         number = self.turn
         match number % 5:
-            case 0 if number % 35 == 0:  # rarely: each time the wait for the next check begins anew
+            case 0 if number % 35 == 5:  # rarely: each time the wait for the next check begins anew
                 # Open all day but for a minute, half a day from now.
                 minute = (now().hour * 60 + 720 + number) % 1440
                 window = {"start_minute": minute, "end_minute": (minute - 1) % 1440}
