@@ -10,7 +10,7 @@ from tests.release.ceremony.people import Person, merged, naming, now, person
 from tests.release.ceremony.test_commands import carried, told
 from tests.release.workshop import EXAMPLE
 from tests.vendor.test_suites import Files
-from tuf.api.metadata import Key, Metadata, TargetFile, Targets
+from tuf.api.metadata import DelegatedRole, Key, Metadata, TargetFile, Targets
 
 from limpet.device.updater.floor import Floor
 from limpet.device.updater.repository import Repository as DeviceRepository
@@ -123,23 +123,23 @@ def changed(
     return replace(request, proposed={**request.proposed, role: metadata.to_bytes()})
 
 
-def roles(targets: Targets) -> dict[str, object]:
+def roles(targets: Targets) -> dict[str, DelegatedRole]:
     assert targets.delegations
     assert targets.delegations.roles
-    return targets.delegations.roles  # type: ignore[return-value]
+    return targets.delegations.roles
 
 
 def widen(targets: Targets) -> None:
-    roles(targets)[RELEASES].paths = ["firmware/*"]  # type: ignore[attr-defined]
+    roles(targets)[RELEASES].paths = ["firmware/*"]
 
 
 def go_on(targets: Targets) -> None:
-    roles(targets)["rollout/doorbell"].terminating = False  # type: ignore[attr-defined]
+    roles(targets)["rollout/doorbell"].terminating = False
 
 
 def take_over(targets: Targets) -> None:
     theirs, mine = roles(targets)["releases/thermostat"], roles(targets)["rollout/doorbell"]
-    theirs.keyids, theirs.threshold = list(mine.keyids), 1  # type: ignore[attr-defined]
+    theirs.keyids, theirs.threshold = list(mine.keyids), 1
 
 
 def drop(targets: Targets) -> None:
