@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,17 @@ def carried(file: Path, to: Path) -> str:
     """A stick with the file on it, in somebody's hands."""
     shutil.copy(file, to)
     return file.name
+
+
+def sign_at_home(request: Path, people: Sequence[Person]) -> list[Path]:
+    """A request that changes who may sign: each takes it home, and signs it there."""
+    files = []
+    for one in people:
+        mine = carried(request, one.directory)
+        keys = ["--key", "ed25519.pem", "--key", "ml-dsa-65.pem", "--yes"]
+        told("vendor", "root", "sign", mine, *keys, directory=one.directory)
+        files.append(one.directory / mine)
+    return files
 
 
 def test_a_release_is_signed_by_two_people_with_commands_and_published(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 from tests.release.ceremony.people import Person, merged, naming, now, person
-from tests.release.ceremony.test_commands import carried, told
+from tests.release.ceremony.test_commands import sign_at_home, told
 from tests.release.workshop import EXAMPLE
 from tests.vendor.test_suites import Files
 from tuf.api.metadata import DelegatedRole, Key, Metadata, TargetFile, Targets
@@ -203,12 +203,7 @@ def test_people_let_a_model_join_with_commands(
     office.mkdir()
     add = ["vendor", "model", "add", home.root, "--product", product]
     assert "another model: doorbell" in told(*add, "--request", "d.request", directory=office)
-    files = []
-    for one in (second, third):
-        mine = carried(office / "d.request", one.directory)
-        keys = ["--key", "ed25519.pem", "--key", "ml-dsa-65.pem", "--yes"]
-        told("vendor", "root", "sign", mine, *keys, directory=one.directory)
-        files.append(one.directory / mine)
+    files = sign_at_home(office / "d.request", (second, third))
     whole = ["--root", home.trust / "root.json", "--out", "all.request"]
     told("vendor", "root", "merge", *files, *whole, directory=office)
     assert "restart the service now" in told(*add, "--signed", "all.request", directory=office)

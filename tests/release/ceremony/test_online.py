@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 from tests.release.ceremony.people import Person, merged, now, person
-from tests.release.ceremony.test_commands import carried, limpet, told
+from tests.release.ceremony.test_commands import limpet, sign_at_home, told
 from tests.release.ceremony.test_holders import Device
 from tests.vendor.workshop import running
 from tuf.api.metadata import Metadata, Root, Targets, Timestamp
@@ -242,12 +242,7 @@ def test_people_end_a_theft_with_commands_and_the_service_serves_by_the_new_keys
     pki = ["--offline", place / "authority"]
     made = told("vendor", "rekey", vendor, *pki, "--request", "s.request", directory=office)
     assert "other keys of the server" in made
-    files = []
-    for one in (first, second):
-        mine = carried(office / "s.request", one.directory)
-        keys = ["--key", "ed25519.pem", "--key", "ml-dsa-65.pem", "--yes"]
-        told("vendor", "root", "sign", mine, *keys, directory=one.directory)
-        files.append(one.directory / mine)
+    files = sign_at_home(office / "s.request", (first, second))
     early = limpet("vendor", "root", "publish", vendor, files[0], directory=office)
     assert early.returncode == 1
     whole = ["--root", root, "--out", "all.request"]
