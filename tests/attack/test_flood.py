@@ -27,7 +27,7 @@ from limpet.https.admission import DEVICE
 
 WINDOWS, SECONDS = 3, 4.0
 LATENCY_FACTOR = 3
-LATENCY_FLOOR = 0.02  # seconds: on a busy machine the factor alone measures the machine
+LATENCY_FLOOR = 0.1  # seconds: less is "at once" to a person; the factor alone is held by the benchmark
 LOGIN_SECONDS = 1.0
 RECOVERY_SECONDS = 5.0
 MEMORY_MIB = 64.0  # more than idle, over all roles; one Argon2id hash takes 19
