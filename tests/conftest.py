@@ -1,16 +1,23 @@
 """Settings of the whole test run.
 
 Owns Hypothesis' profile: no deadline per example, because a loaded machine would
-turn it into a test of the machine. And the order: the tests that start real processes
-take longest, so they begin first and the short ones fill the other workers.
+turn it into a test of the machine. The order, so that no long file is the tail of a run that
+several workers share (`tests.order`). And what a test needs of the machine (`tests.needs`).
 """
 
 import pytest
 from hypothesis import settings
+from tests.needs import judge
+from tests.order import longest_first
 
 settings.register_profile("limpet", deadline=None, max_examples=60)
 settings.load_profile("limpet")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: "end_to_end" not in item.path.parts)
+    longest_first(items)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    judge(item)

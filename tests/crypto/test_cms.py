@@ -1,12 +1,11 @@
 """Detached signatures, verified by OpenSSL's own command as RFC 8520 (13.2) says."""
 
-import os
-import shutil
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from tests.needs import need
 
 from limpet.crypto.certificates import Issuer, issue_service, make_intermediate, make_root
 from limpet.crypto.chains import load_certificates
@@ -23,9 +22,7 @@ DOCUMENT = b'{"ietf-mud:mud": {}}\r\n\n'
 
 
 def _verifies(directory: Path, document: bytes, signature: bytes, root: Issuer = ROOT) -> bool:
-    if shutil.which("openssl") is None:
-        message = "openssl is not installed: the signature was not verified"
-        (pytest.fail if os.environ.get("CI") and os.geteuid() == 0 else pytest.skip)(message)
+    need("openssl", package="openssl", untried="the signature was not verified")
     for name, data in (
         ("document", document),
         ("signature", signature),

@@ -1,6 +1,5 @@
 """The device's judgement of a chain that an owner brings, attacked one property at a time."""
 
-import shutil
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
+from tests.needs import need
 
 from limpet.crypto.certificates import Issuer, issue_household, make_household, make_root
 from limpet.crypto.household import LONGEST_LIFE, verify_constrained, verify_household
@@ -188,8 +188,7 @@ def test_a_household_that_could_speak_for_others_is_not_trusted(
 
 def test_openssl_holds_the_household_to_its_constraints(tmp_path: Path) -> None:
     """A foreign verifier: the constraint must not rest on our own reading of it."""
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is missing")
+    need("openssl", package="openssl", untried="no foreign verifier was asked")
     root = tmp_path / "root.pem"
     root.write_bytes(HOUSEHOLD.certificate_pem())
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.exceptions import InvalidSignature
+from tests.needs import needs
 
 from limpet.crypto.cryptoki import PRIVATE_KEY, Attribute, Session, ulong
 from limpet.crypto.token_keys import (
@@ -19,9 +20,7 @@ MODULE = "/usr/lib/softhsm/libsofthsm2.so"
 PIN = b"82736451"
 URI = f"pkcs11:token=signer;object=root-2026?module-path={MODULE}"
 
-pytestmark = pytest.mark.skipif(
-    not Path(MODULE).exists(), reason="needs the Debian package softhsm2"
-)
+pytestmark = needs(MODULE, package="softhsm2", untried="no key was in a token")
 
 
 def pin(token: str) -> bytes:

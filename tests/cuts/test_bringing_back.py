@@ -1,6 +1,5 @@
 """The way back from a trial, cut at every instant and in every order: what the owner set stays."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from tests.cuts.disk import Disk, Node
 from tests.cuts.operations import Entries, Recording, Sync
 from tests.cuts.place import write_node
 from tests.cuts.recorder import record
+from tests.needs import need
 
 from limpet.device.supervisor._kept import LEFT_BEHIND, settle_state
 from limpet.storage import write_atomic
@@ -35,11 +35,7 @@ settle_state(Path(root), {RUNNING!r}, on_trial=False)
 @pytest.fixture(scope="module")
 def back(tmp_path_factory: pytest.TempPathFactory) -> Recording:
     """A trial in which the owner set something was given up: the recorded way back."""
-    if shutil.which("strace") is None:
-        message = "needs the Debian package strace"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
+    need("strace", package="strace", untried="the way back was not cut")
     work = tmp_path_factory.mktemp("back")
     root = work / "root"
     (root / "app").mkdir(parents=True)

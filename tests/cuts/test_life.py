@@ -16,6 +16,7 @@ from tests.cuts.inquiry import PHASES, inquire, look_at
 from tests.cuts.mutations import in_place, removed_first, without_syncs
 from tests.cuts.operations import LEFT_OUT, Recording
 from tests.cuts.recording import Recorded, make_recording
+from tests.needs import need
 
 STATES = int(os.environ.get("LIMPET_CUT_STATES", "3000"))
 FINISHED = int(os.environ.get("LIMPET_CUT_FINISHED", "15"))
@@ -33,11 +34,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
-    if shutil.which("strace") is None:
-        message = "needs the Debian package strace"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(f"{message}: the power cuts were not made")
+    need("strace", package="strace", untried="the power cuts were not made")
     place = tmp_path_factory.mktemp("cuts")
     for directory in (place, *list(place.parents)[:2]):
         directory.chmod(0o755)  # the roles' users pass through

@@ -12,6 +12,7 @@ from tests.cuts.calls import STRACE, Call, read_calls
 from tests.cuts.disk import Disk, Node
 from tests.cuts.operations import Entries, Mark, Recording, Sync
 from tests.cuts.recorder import record
+from tests.needs import need
 
 BUSY = """
 import os, sys, threading
@@ -54,11 +55,7 @@ os.write(out, b'{"mark": "done"}\\n')
 @pytest.fixture
 def directories(tmp_path: Path) -> tuple[Path, Path]:
     """A directory with some files, and it as it was before."""
-    if shutil.which("strace") is None:
-        message = "needs the Debian package strace"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
+    need("strace", package="strace", untried="nothing was recorded")
     root, before = tmp_path / "root", tmp_path / "before"
     root.mkdir()
     for name in ("kept", "cut", "emptied"):

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
-import pytest
+from tests.needs import needs
 
 from limpet.firmware.devices import DEVICES_FILE, RaucSlots, SlotDevices
 from limpet.firmware.slots import BOOT_FILE, load_boot_state, save_boot_state
@@ -22,9 +22,11 @@ from limpet.wire.codec import encode_json
 SLOT_BYTES = 24 << 20
 PROGRAMS = ("mksquashfs", "veritysetup", "losetup", "mount")
 
-needs_blocks = pytest.mark.skipif(
-    os.geteuid() != 0 or any(shutil.which(name) is None for name in PROGRAMS),
-    reason="needs root, and Debian's squashfs-tools and cryptsetup-bin",
+needs_blocks = needs(
+    *PROGRAMS,
+    package="squashfs-tools cryptsetup-bin",
+    untried="no slot was a block device",
+    root="loop devices",
 )
 
 

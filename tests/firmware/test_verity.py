@@ -2,11 +2,11 @@
 
 import hashlib
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from tests.needs import need
 
 from limpet.errors import Rejected, Unavailable
 from limpet.firmware.blocks import install_blocks, verify_device
@@ -37,8 +37,7 @@ def block_image(tmp_path: Path) -> tuple[Path, Path, Image]:
 def test_the_hash_tree_is_the_one_that_veritysetup_makes_and_accepts(
     tmp_path: Path, size: int
 ) -> None:
-    if shutil.which("veritysetup") is None:
-        pytest.skip("needs veritysetup (Debian cryptsetup-bin)")
+    need("veritysetup", package="cryptsetup-bin", untried="its hash tree was not compared")
     raw = tmp_path / "raw"
     raw.write_bytes(noise(size))
     verity = append_verity(raw)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.node import install
 
 from limpet.crypto.suites import find_suite
 from limpet.release import (
@@ -71,16 +72,10 @@ class Client:
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Client:
-    """Installed with `npm ci`: every package has the hash of the lock, or nothing is there."""
-    if shutil.which("npm") is None:
-        message = "needs node and npm: no foreign client was tried"
-        (pytest.fail if os.environ.get("CI") and os.geteuid() == 0 else pytest.skip)(message)
     directory = tmp_path_factory.mktemp("tuf-js")
     for name in ("package.json", "package-lock.json", "read.mjs"):
         shutil.copy(HERE / name, directory)
-    command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=PATIENCE)
-    assert done.returncode == 0, done.stderr[-2000:]
+    install(directory, untried="no foreign client read a repository")
     return Client(directory)
 
 
@@ -124,7 +119,7 @@ def serving(home: Home) -> Iterator[str]:
         yield f"https://localhost:{port}"
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(60)
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ Nothing here touches the machine's own network. Needs root, iproute2 and nftable
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests.needs import need
 
 PROGRAM = Path(__file__).with_name("connections.py")
 TOOLS = ("ip", "nft")
@@ -25,10 +25,7 @@ def need_namespaces(*more: str) -> None:
     """Skip, saying so, where the test cannot be made; in CI a missing tool is a failure."""
     if os.geteuid() != 0:
         pytest.skip("only root makes network namespaces: the rules were not loaded")
-    missing = [tool for tool in (*TOOLS, *more) if shutil.which(tool) is None]
-    if missing:
-        message = f"{', '.join(missing)} not installed: the rules were not loaded"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(message)
+    need(*TOOLS, *more, package="iproute2 nftables dnsmasq-base", untried="no rules were loaded")
     if subprocess.run(["unshare", "--net", "true"], capture_output=True).returncode != 0:
         pytest.skip("no network namespaces here: the rules were not loaded")
 
@@ -111,4 +108,4 @@ def serving(space: Namespace, *ways: Way) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)

@@ -1,9 +1,7 @@
 """The MUD file as RFC 8520 and its YANG modules have it, and as the design says."""
 
 import json
-import os
 import re
-import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -13,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.serialization.pkcs7 import load_der_pkcs7_certificates
+from tests.needs import need
 from tests.product.designs import EXAMPLE, RICH, THERMOSTAT
 
 from limpet.cli.main import run
@@ -171,9 +170,7 @@ MODULES = Path(sys.prefix) / "share" / "yang" / "modules" / "ietf"
 
 
 def _lint(document: bytes, directory: Path) -> subprocess.CompletedProcess[str]:
-    if shutil.which("yanglint") is None:
-        message = "yanglint (libyang2-tools) is not installed: the schema was not asked"
-        (pytest.fail if os.environ.get("CI") and os.geteuid() == 0 else pytest.skip)(message)
+    need("yanglint", package="libyang2-tools", untried="the schema was not asked")
     file = directory / "mud.json"
     file.write_bytes(document)
     names = ("ietf-access-control-list", "ietf-acldns", "ietf-mud")

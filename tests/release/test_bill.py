@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from tests.needs import need
 from tests.release.workshop import APP, EXAMPLE, NOW, now, order, signing
 
 from limpet.cli.main import run
@@ -140,8 +141,7 @@ def test_a_bill_that_changed_after_signing_is_not_published(built: Built, home: 
 
 
 def test_a_block_image_is_unpacked_and_compared(product: Path, home: Home, tmp_path: Path) -> None:
-    if shutil.which("mksquashfs") is None:
-        pytest.skip("needs squashfs-tools")
+    need("mksquashfs", package="squashfs-tools", untried="no bill of a block image was compared")
     built = build_release(replace(order(product, home), form=Form.BLOCK), tmp_path / "blocks")
     assert built.sbom is not None
     sbom = read_sbom(built.sbom.read_bytes(), "sbom")
@@ -154,8 +154,7 @@ def test_a_block_image_is_unpacked_and_compared(product: Path, home: Home, tmp_p
 def test_a_system_that_a_packer_puts_around_the_tree_is_in_the_bill(
     product: Path, home: Home, tmp_path: Path
 ) -> None:
-    if shutil.which("mksquashfs") is None:
-        pytest.skip("needs squashfs-tools")
+    need("mksquashfs", package="squashfs-tools", untried="no bill of a block image was compared")
     packer = tmp_path / "packer"
     packer.write_text(
         '#!/bin/sh\nset -eu\nmkdir -p "$1/var/lib/dpkg" "$1/etc"\n'

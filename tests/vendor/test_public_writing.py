@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from tests.gnupg import make_keyring
 from tests.vendor.face import audit
 from tests.vendor.workshop import MODEL
 from typer.testing import CliRunner
@@ -199,15 +200,7 @@ def test_a_contact_is_spoken_of_in_time_and_stops_a_build_when_it_is_over(
 @pytest.fixture(scope="module")
 def keyring(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """GnuPG's directory with one key without a passphrase."""
-    if shutil.which("gpg") is None:
-        assert "CI" not in os.environ, "install gpg"
-        pytest.skip("gpg is not installed")
-    ring = tmp_path_factory.mktemp("g")
-    ring.chmod(0o700)
-    command = ["gpg", "--homedir", str(ring), "--batch", "--passphrase", "", "--quiet"]
-    key = ["--quick-generate-key", "security@instruments.example.com", "ed25519", "sign", "1d"]
-    subprocess.run([*command, *key], check=True, capture_output=True, timeout=60)
-    return ring
+    return make_keyring(tmp_path_factory.mktemp("g"), "security@instruments.example.com")
 
 
 def sign(home: Home, keyring: Path, *, now: datetime = NOW) -> bytes:

@@ -8,7 +8,6 @@ import contextlib
 import ctypes
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from typing import Any
 
 import pytest
 from tests.device.gateway.conftest import make_slot
+from tests.needs import need
 
 from limpet.crypto.certificates import make_root
 
@@ -106,7 +106,7 @@ class Announcing:
     def close(self) -> None:
         assert self._process.stdin is not None
         self._process.stdin.close()
-        self._process.wait(20)
+        self._process.wait(60)
 
     def _expect(self, word: str) -> str:
         assert self._process.stdout is not None
@@ -121,10 +121,7 @@ class Announcing:
 def cable() -> Iterator[Cable]:
     if os.geteuid() != 0:
         pytest.skip("network namespaces need root: multicast was NOT tested")
-    if shutil.which("ip") is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(
-            "ip (Debian: iproute2) is not installed: multicast was NOT tested"
-        )
+    need("ip", package="iproute2", untried="multicast was NOT tested")
     made = Cable()
     yield made
     made.close()

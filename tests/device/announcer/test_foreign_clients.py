@@ -1,14 +1,13 @@
 """Foreign clients in the peer's namespace find the announcer: dig (BIND) and Avahi."""
 
 import json
-import os
-import shutil
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
 from tests.device.announcer.conftest import DEVICE_4, DEVICE_6, EVERYWHERE, Announcing, Cable
+from tests.needs import find_program, need
 
 SECONDS = 60
 SERVICE, HOST = "_limpet._tcp.local", "th-a1b2c3d4.local"
@@ -27,14 +26,6 @@ timeout 20 avahi-browse --resolve --terminate --parsable _limpet._tcp
 timeout 20 avahi-resolve --name th-a1b2c3d4.local || cat /run/log
 """
 """A system bus and an Avahi of the test's own, below a /run that they alone see."""
-
-
-def need(package: str, *programs: str, here: bool = True) -> None:
-    """Skip, saying so, where a foreign client is missing; in CI that is a failure."""
-    if any(shutil.which(program) is None for program in programs):
-        (pytest.fail if os.environ.get("CI") and here else pytest.skip)(
-            f"{package} is not installed: it was NOT asked for the device"
-        )
 
 
 def dig(cable: Cable, server: str, name: str, kind: str) -> list[str]:
@@ -58,7 +49,7 @@ def test_dig_follows_pointer_service_and_host_to_the_address(
 ) -> None:
     """It asks the device alone: since BIND 9.18 it takes no answer from another address than the
     one it asked, so that it can ask no group any more."""
-    need("dig (Debian: bind9-dnsutils)", "dig")
+    need("dig", package="bind9-dnsutils", untried="it was NOT asked for the device")
     announcing.say(listens_on=listens_on)
     cable = announcing.cable
     (pointer,) = dig(cable, server, SERVICE, "PTR")
@@ -74,9 +65,10 @@ def test_dig_follows_pointer_service_and_host_to_the_address(
 def test_avahi_browses_and_resolves_it_and_finds_nothing_when_it_is_off(
     announcing: Announcing, listens_on: str
 ) -> None:
-    managed = Path("/run/systemd/system").is_dir()  # there ./run does not install another daemon
-    need("Avahi (Debian: avahi-daemon avahi-utils dbus)", "avahi-daemon", "avahi-browse",
-         "dbus-daemon", here=not managed)  # fmt: skip
+    if Path("/run/systemd/system").is_dir() and find_program("avahi-daemon") is None:
+        pytest.skip("./run installs no daemon where services are managed: Avahi was NOT asked")
+    need("avahi-daemon", "avahi-browse", "dbus-daemon", package="avahi-daemon avahi-utils dbus",
+         untried="it was NOT asked for the device")  # fmt: skip
     announcing.say(listens_on=listens_on)
     found = browse(announcing.cable)
     resolved = [line.split(";") for line in found.splitlines() if line.startswith("=;cable;")]

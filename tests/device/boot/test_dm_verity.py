@@ -6,23 +6,23 @@ two seconds. The checks are the kernel's own, on the very code that boot runs.
 """
 
 import hashlib
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import msgspec
-import pytest
 from tests.device.blocks import make_squashfs
+from tests.needs import needs
 
 import limpet
 from limpet.firmware.slots import SlotRecord
 from limpet.firmware.verity import append_verity
 
 NEEDED = ("linux.uml", "insmod", "mksquashfs", "veritysetup")
-pytestmark = pytest.mark.skipif(
-    any(shutil.which(name) is None for name in NEEDED),
-    reason="needs Debian's user-mode-linux, kmod, squashfs-tools and cryptsetup-bin",
+pytestmark = needs(
+    *NEEDED,
+    package="user-mode-linux kmod squashfs-tools cryptsetup-bin",
+    untried="no kernel verified a slot",
 )
 INIT = """#!/bin/sh
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin

@@ -21,6 +21,7 @@ from tests.device.confine import hostile
 from tests.device.workshop import PATIENCE, Running, lacking_here, running, until
 from tests.end_to_end.living import make_device, make_home, serving
 from tests.end_to_end.new_products import NEWS, Household, household, new_product
+from tests.needs import needs
 
 from limpet.firmware.slots import BOOT_FILE, load_boot_state, save_boot_state
 from limpet.firmware.tree import digest_tree
@@ -29,7 +30,6 @@ from limpet.wire.keystore import parse_key_store
 
 pytestmark = [
     pytest.mark.end_to_end,
-    pytest.mark.timeout(240),
     pytest.mark.skipif(bool(lacking_here()), reason=f"not confined in full here: {lacking_here()}"),
 ]
 
@@ -170,7 +170,7 @@ def test_hostile_code_inside_a_process_is_refused_everything_but_its_work(
     )
 
 
-@pytest.mark.skipif(not Path(SOFTHSM).exists(), reason="needs the Debian package softhsm2")
+@needs(SOFTHSM, package="softhsm2", untried="no keeper with a token was attacked from inside")
 def test_hostile_code_inside_a_keeper_whose_key_is_in_a_token_gets_one_kind_of_socket_more(
     tmp_path: Path,
 ) -> None:

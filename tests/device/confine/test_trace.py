@@ -11,6 +11,7 @@ import pytest
 from tests.device.confine.trace import LIFE, STEM, holds, refused_by_surprise, unused
 from tests.device.confine.tracing import STRACE, Made, read_trace
 from tests.device.workshop import SRC, example_product, lacking_here
+from tests.needs import need
 
 from limpet.device.confine._allowed import Compartment
 
@@ -20,9 +21,7 @@ LIFE_SECONDS = 1200
 
 @pytest.fixture
 def strace() -> None:
-    if shutil.which("strace") is None:
-        message = "needs the Debian package strace"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(message)
+    need("strace", package="strace", untried="no call of a device was held against its policy")
     if "seccomp" in dict(lacking_here()):
         pytest.skip("there is no filter here whose calls could be told apart")
 

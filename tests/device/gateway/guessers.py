@@ -1,15 +1,14 @@
 """Password guessers of Debian, each told to try one list at a relay and stop when it finds one.
 
-Owns their command lines and what they print when they find a password. A tool that is not
-installed skips the test, and says that the attack was not made.
+Owns their command lines and what they print when they find a password. Where a tool is not
+installed, the attack was not made: `tests.needs` says what becomes of the test.
 """
 
-import shutil
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import pytest
+from tests.needs import find_program, need
 
 __all__ = ["GUESSERS", "GUESSES", "POSITION", "Guesser", "hydra", "tool", "word_list"]
 
@@ -23,10 +22,8 @@ Guesser = Callable[[int, Path], bool]
 
 def tool(name: str) -> str:
     """The path of an installed program."""
-    found = shutil.which(name)
-    if found is None:
-        pytest.skip(f"{name} is not installed: this attack was NOT made")
-    return found
+    need(name, package=name, untried="this attack was NOT made")
+    return str(find_program(name))
 
 
 def word_list(directory: Path, password: str, *, guesses: int = GUESSES) -> Path:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from tests.needs import needs
 
 from limpet.crypto.requests import verify_request
 from limpet.device.keeper._hardware import TokenKeyStore, load_settings, open_key_store
@@ -19,9 +20,7 @@ MODULE = "/usr/lib/softhsm/libsofthsm2.so"
 SETTINGS = parse_key_store(f"pkcs11:token=limpet?module-path={MODULE}")
 VALUE, EXTRACTABLE, SENSITIVE = 0x11, 0x162, 0x103  # CKA_*
 
-pytestmark = pytest.mark.skipif(
-    not Path(MODULE).exists(), reason="needs the Debian package softhsm2"
-)
+pytestmark = needs(MODULE, package="softhsm2", untried="no key was in a token")
 
 
 @pytest.fixture

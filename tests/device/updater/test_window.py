@@ -40,7 +40,6 @@ def test_a_window_over_midnight_belongs_to_the_day_on_which_it_opens() -> None:
 
 
 def test_a_window_follows_its_own_zone_through_summer_time() -> None:
-    pytest.importorskip("zoneinfo").ZoneInfo("Europe/Berlin")
     berlin = window("02:00", "03:00", zone="Europe/Berlin")
     assert is_in_window(berlin, datetime(2026, 1, 10, 1, 30, tzinfo=UTC))
     assert is_in_window(berlin, datetime(2026, 7, 10, 0, 30, tzinfo=UTC))

@@ -2,12 +2,12 @@
 
 import contextlib
 import itertools
-import shutil
 import subprocess
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.needs import need
 
 from limpet.errors import Rejected
 from limpet.release.advisories._versions import SEMVER, has_order, make_parser
@@ -55,8 +55,7 @@ def test_build_metadata_does_not_order_semantic_versions() -> None:
 
 
 def test_debian_s_order_is_that_of_dpkg() -> None:
-    if not shutil.which("dpkg"):
-        pytest.skip("dpkg is not installed")
+    need("dpkg", package="dpkg", untried="its order of versions was not compared")
     parse = make_parser("Debian")
     texts = [*ORDERED["Debian"], "1.00-1", "0~0-1", "2.36-9+deb12u13", "2.36-9", "1.0+dfsg-3"]
     for one, other in itertools.permutations(texts, 2):

@@ -6,15 +6,14 @@ It has CSAF 2.0's strict schema and all mandatory tests (6.1). It is installed f
 
 import itertools
 import json
-import os
 import shutil
-import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.node import install, run
 from tests.release.disclosure.test_advisories import (
     FAULTS,
     T,
@@ -35,7 +34,6 @@ from limpet.release.disclosure import (
 )
 
 FOREIGN = Path(__file__).parent / "foreign"
-PATIENCE = 120.0  # seconds
 SCHEMA = "csaf_2_0_strict"
 AT = "2026-11-01T00:00:00Z"
 LONE = "thermostat-1.1.0"
@@ -143,13 +141,10 @@ class Judged:
 
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory: pytest.TempPathFactory) -> Judged:
-    """Installed with `npm ci`: every package has the hash of the lock, or nothing is there."""
-    if shutil.which("npm") is None:
-        message = "needs node and npm: no foreign validator was tried"
-        (pytest.fail if os.environ.get("CI") and os.geteuid() == 0 else pytest.skip)(message)
+    """Their verdicts on all documents, of one process."""
     directory = tmp_path_factory.mktemp("validator")
     shutil.copytree(FOREIGN, directory / "foreign")
-    run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", at=directory / "foreign")
+    install(directory / "foreign", untried="no foreign validator judged our advisories")
     documents = sound(directory)
     for name, (path, value, _) in SPOILED.items():
         spoiled = change(draft(), *path, to=value)
@@ -164,13 +159,6 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Judged:
     failed = {name.removesuffix(".json"): tuple(tests) for name, tests in told["said"].items()}
     assert set(failed) == set(documents)
     return Judged(frozenset(told["tests"]), failed)
-
-
-def run(*command: str, at: Path) -> str:
-    """What it printed; it has to end well."""
-    done = subprocess.run(command, cwd=at, capture_output=True, text=True, timeout=PATIENCE)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
 
 
 def test_every_kind_of_document_that_we_let_pass_is_valid_to_other_people_too(

@@ -2,14 +2,13 @@
 
 import hashlib
 import json
-import os
-import shutil
 import subprocess
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from tests.gnupg import gpg, make_keyring
 from tests.release.disclosure.test_advisories import (
     ID,
     NOW,
@@ -36,24 +35,12 @@ DOCUMENT = "2026/ex-2026-001.json"
 @pytest.fixture(scope="module")
 def keyring(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """GnuPG's directory with two keys without a passphrase."""
-    if shutil.which("gpg") is None:
-        assert "CI" not in os.environ, "install gpg"
-        pytest.skip("gpg is not installed")
-    ring = tmp_path_factory.mktemp("g")
-    ring.chmod(0o700)
-    for one in (OWNER, OTHER):
-        gpg(ring, "--passphrase", "", "--quick-generate-key", one, "ed25519", "sign", "1d")
-    return ring
+    return make_keyring(tmp_path_factory.mktemp("g"), OWNER, OTHER)
 
 
 @pytest.fixture
 def signer(keyring: Path) -> Signer:
     return load_signer(OWNER, keyring)
-
-
-def gpg(ring: Path, *words: str) -> subprocess.CompletedProcess[bytes]:
-    command = ["gpg", "--homedir", str(ring), "--batch", "--quiet", *words]
-    return subprocess.run(command, check=True, capture_output=True, timeout=60)
 
 
 def publish(directory: Path, signer: Signer | None, *, summary: str = "", days: int = 0) -> None:

@@ -3,14 +3,13 @@
 import base64
 import hashlib
 import json
-import os
-import shutil
 import subprocess
 import tarfile
 from pathlib import Path
 
 import jsonschema_rs
 import pytest
+from tests.needs import need
 from tests.release.gate.bench import Bench
 from tests.release.workshop import EXAMPLE, NOW
 
@@ -28,9 +27,7 @@ ERRATUM = ("^[a-zA-Z]{2}|^[a-zA-Z]{2}-[a-zA-Z]{2}]?$", "^[a-zA-Z]{2}(-[a-zA-Z]{2
 @pytest.fixture(scope="session")
 def sarif(tmp_path_factory: pytest.TempPathFactory) -> jsonschema_rs.Draft7Validator:
     """The schema of SARIF 2.1.0 (OASIS), in a package of npm's, by content."""
-    if shutil.which("npm") is None:
-        message = "needs npm: no output was held against SARIF's schema"
-        (pytest.fail if os.environ.get("CI") and os.geteuid() == 0 else pytest.skip)(message)
+    need("npm", package="npm", untried="no output was held against SARIF's schema")
     directory = tmp_path_factory.mktemp("sarif")
     command = ["npm", "pack", "--silent", SCHEMA_PACKAGE]
     subprocess.run(command, cwd=directory, check=True, capture_output=True, timeout=120)

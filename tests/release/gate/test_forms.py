@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from tests.needs import needs
 from tests.release.gate.bench import Bench
 
 from limpet.cli.main import run
@@ -11,7 +12,7 @@ from limpet.errors import LimpetError, Rejected, Unavailable
 from limpet.release import Form
 from limpet.release.gate import Verdict
 
-pytestmark = pytest.mark.skipif(shutil.which("mksquashfs") is None, reason="needs squashfs-tools")
+pytestmark = needs("mksquashfs", package="squashfs-tools", untried="no such form was judged")
 
 _SQUASH = 'mksquashfs "$1" "$2" -noappend -quiet -no-progress -all-root >/dev/null\n'
 

@@ -1,0 +1,44 @@
+"""Which files a run begins with: the longest, so that none of them is its tail.
+
+A file is one worker's (`--dist loadfile`), and files are handed out in the order of this list, so
+the long ones come first and the many short ones fill up what is left. A file that grows to minutes
+gets a line; the figures need not be exact.
+"""
+
+from collections.abc import Mapping
+
+import pytest
+
+__all__ = ["SECONDS", "longest_first"]
+
+SECONDS: Mapping[str, int] = {
+    "tests/end_to_end/test_killing.py": 500,
+    "tests/end_to_end/test_whole_tree.py": 430,
+    "tests/end_to_end/test_new_product_released.py": 285,
+    "tests/end_to_end/test_demo.py": 260,
+    "tests/end_to_end/test_update.py": 220,
+    "tests/cuts/test_life.py": 215,
+    "tests/end_to_end/test_demo_ended.py": 200,
+    "tests/end_to_end/test_transfer.py": 190,
+    "tests/device/announcer/test_network.py": 150,
+    "tests/end_to_end/test_runtime_updates.py": 120,
+    "tests/end_to_end/test_wrong_clocks.py": 120,
+    "tests/end_to_end/test_migrations.py": 115,
+    "tests/device/confine/test_trace.py": 110,
+    "tests/conformance/test_conformance.py": 110,
+    "tests/end_to_end/test_resting.py": 105,
+    "tests/end_to_end/test_block_updates.py": 100,
+}
+"""What a file takes on two slow cores."""
+_REAL_PROCESSES = 30
+_SHORT = 1
+
+
+def longest_first(items: list[pytest.Item]) -> None:
+    """Sort by the weight of an item's file; what starts real processes goes before the rest."""
+    items.sort(key=_weight, reverse=True)  # stable: a file stays whole, and its tests in order
+
+
+def _weight(item: pytest.Item) -> int:
+    file = item.nodeid.partition("::")[0]
+    return SECONDS.get(file, _REAL_PROCESSES if "end_to_end" in item.path.parts else _SHORT)
