@@ -2,9 +2,9 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
+from tests import commands
 from tests.audit.little_device import Flaws, LittleDevice, little_device
 from tests.audit.specimens import THERMOSTAT
 
@@ -12,8 +12,7 @@ NOBODY = "https://127.0.0.1:1"
 
 
 def limpet(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "limpet", "audit", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return commands.limpet("audit", *arguments)
 
 
 def given(device: LittleDevice, directory: Path) -> tuple[object, ...]:

@@ -9,14 +9,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import limpet
+from tests.commands import limpet
+
+import limpet as package
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "thermostat"
-SECONDS = 40  # of one command, at most
+SECONDS = 150  # of one command, at most
 PACKAGES = os.pathsep.join(path for path in sys.path if path)
 ENVIRONMENT = {
     **{name: text for name, text in os.environ.items() if name != "LIMPET_DEBUG"},
-    "PYTHONPATH": os.pathsep.join((str(Path(limpet.__file__).parents[1]), PACKAGES)),
+    "PYTHONPATH": os.pathsep.join((str(Path(package.__file__).parents[1]), PACKAGES)),
 }
 
 
@@ -38,10 +40,13 @@ sys.exit(run(sys.argv[1:]))
 
 def run(*words: object, stdin: str = "", rights: bool = True) -> "Done":
     """Run a command; with `rights` False as the user nobody, which takes root."""
-    line = command(*words) if rights else [sys.executable, "-c", DROPPED, *map(str, words)]
-    done = subprocess.run(
-        line, input=stdin, capture_output=True, text=True, timeout=SECONDS, env=ENVIRONMENT
-    )
+    if rights:
+        done = limpet(*words, stdin=stdin, env=ENVIRONMENT)
+    else:
+        line = [sys.executable, "-c", DROPPED, *map(str, words)]
+        done = subprocess.run(
+            line, input=stdin, capture_output=True, text=True, timeout=SECONDS, env=ENVIRONMENT
+        )
     return Done(done.returncode, done.stdout, done.stderr)
 
 

@@ -2,16 +2,15 @@
 
 import os
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.commands import limpet
 from tests.end_to_end.bad_input import (
     ENVIRONMENT,
     EXAMPLE,
     Founded,
-    command,
     does,
     found,
     refuses,
@@ -206,10 +205,7 @@ def test_wrong_keys_and_a_wrong_passphrase_sign_nothing(founded: Founded, tmp_pa
     refuses(*words, "--key", offline / "tuf-root.pem", status=1, says="may not sign")
     locked = offline / "releases-thermostat.pem"
     locked.write_bytes(key_to_pem(generate_signing_key(), passphrase=b"right"))
-    done = subprocess.run(
-        command(*words, "--passphrase-env", "WRONG"),
-        capture_output=True, text=True, timeout=40, env={**ENVIRONMENT, "WRONG": "wrong"},
-    )  # fmt: skip
+    done = limpet(*words, "--passphrase-env", "WRONG", env={**ENVIRONMENT, "WRONG": "wrong"})
     assert (done.returncode, "passphrase" in done.stderr) == (1, True)
     assert "Traceback" not in done.stderr
     refuses(*words, status=3, says="no terminal to ask on", advice="--passphrase-env")

@@ -90,7 +90,7 @@ def cut(*words: object, when: Callable[[], bool], by: signal.Signals) -> int:
     process = subprocess.Popen(
         command(*words), env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while process.poll() is None and not when():
         assert time.monotonic() < end
         time.sleep(0.001)

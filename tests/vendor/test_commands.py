@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import commands
 from tests.vendor.workshop import HOST, PRODUCT, make_release
 
 from limpet.cli.main import run
@@ -27,14 +28,7 @@ LIMPET = [sys.executable, "-m", "limpet"]
 
 
 def limpet(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*LIMPET, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={**os.environ, **environment},
-    )
+    return commands.limpet(*arguments, env={**os.environ, **environment})
 
 
 def complaint(done: subprocess.CompletedProcess[str]) -> str:
@@ -55,7 +49,7 @@ def serving(home: Home) -> Iterator[tuple[subprocess.Popen[str], int]]:
         yield process, int(line.rsplit(":", 1)[1])
     finally:
         process.kill()
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
 
 
 def test_a_vendor_is_made_and_never_made_over(tmp_path: Path) -> None:
@@ -86,12 +80,12 @@ def test_the_service_answers_and_ends_cleanly_on_sigterm(home: Home) -> None:
         tls = client_context(roots_pem=(home.trust / "service-root.pem").read_bytes())
         client = HttpsClient(f"https://{HOST}:{port}", tls=tls)
         assert client.get("/", max_bytes=90_000).status == 200
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while not (home.public / "pages" / "security.html").exists():  # the static copy
             assert time.monotonic() < deadline
             time.sleep(0.02)
         process.send_signal(signal.SIGTERM)
-        output, errors = process.communicate(timeout=20)
+        output, errors = process.communicate(timeout=60)
     assert process.returncode == 0
     assert (output, errors) == ("", "")
 

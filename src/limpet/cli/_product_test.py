@@ -1,16 +1,20 @@
 """`limpet product test`: the product's own tests on one commit, written down for the gate.
 
-Owns options and printing; `limpet.release.testing` runs them.
+Owns options and printing; `limpet.release.testing` runs them, and is half of what `limpet product`
+would load, so that only this command does.
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import typer
 
 from limpet.cli._frame import emit, show_examples
 from limpet.cli._product_parts import DIRECTORY, JSON, find_product_file
-from limpet.release.testing import Outcome, Ran, run_tests
+
+if TYPE_CHECKING:
+    from limpet.release.testing import Ran
 
 __all__ = ["add_command"]
 
@@ -42,6 +46,8 @@ def run(
     json: bool = JSON,
 ) -> None:
     """Run the tests of a product, and write which commit they ran on; status 1 if one fails."""
+    from limpet.release.testing import run_tests
+
     product = find_product_file(directory).parent
     ran = run_tests(product, out, seconds=seconds)
     told = _tell(ran, out)
@@ -50,7 +56,9 @@ def run(
         raise typer.Exit(1)
 
 
-def _tell(ran: Ran, out: Path) -> _Tested:
+def _tell(ran: "Ran", out: Path) -> _Tested:
+    from limpet.release.testing import Outcome
+
     cases = ran.result.cases
     broken = [one for one in cases if one.outcome in (Outcome.FAILED, Outcome.ERROR)]
     return _Tested(

@@ -5,11 +5,11 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import pytest
+from tests import commands
+from tests.needs import needs
 from tests.release.ceremony.people import Person, now, release
 
 from limpet.release import load_public_key
@@ -33,16 +33,7 @@ def limpet(*words: object, directory: Path, **more: str) -> subprocess.Completed
         **SECRET,
         **more,
     }
-    return subprocess.run(
-        [sys.executable, "-m", "limpet", *map(str, words)],
-        cwd=directory,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
+    return commands.limpet(*words, directory=directory, env=environment)
 
 
 def told(*words: object, directory: Path, **more: str) -> str:
@@ -172,7 +163,7 @@ def test_what_ends_soon_is_said_with_the_exit_status(home: Home, place: Path) ->
     assert limpet(*words, 30, directory=place).returncode == 0
 
 
-@pytest.mark.skipif(not Path(MODULE).exists(), reason="needs the Debian package softhsm2")
+@needs(MODULE, package="softhsm2", untried="nobody signed with a token")
 def test_a_person_with_a_token_and_a_locked_file_signs_with_both(
     home: Home, place: Path, first: Person
 ) -> None:
