@@ -1,16 +1,19 @@
 """Settings of the whole test run.
 
-Owns Hypothesis' profile: no deadline per example, because a loaded machine would
-turn it into a test of the machine. The order, so that no long file is the tail of a run that
-several workers share (`tests.order`). And what a test needs of the machine (`tests.needs`).
+Owns Hypothesis' profile: no deadline per example, nor for the making of examples, because a
+loaded machine would turn it into a test of the machine. The order, so that no long file is the
+tail of a run that several workers share (`tests.order`). And what a test needs of the machine
+(`tests.needs`).
 """
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from tests.needs import judge
 from tests.order import longest_first
 
-settings.register_profile("limpet", deadline=None, max_examples=60)
+settings.register_profile(
+    "limpet", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("limpet")
 
 

@@ -36,7 +36,7 @@ def test_nothing_is_left_of_who_is_stopped(tmp_path: Path, number: signal.Signal
     process, made = held(tmp_path)
     assert made.is_dir()
     process.send_signal(number)
-    assert process.wait(20) != 0
+    assert process.wait(60) != 0
     assert not list(tmp_path.iterdir())
 
 
@@ -45,7 +45,7 @@ def test_what_the_dead_left_goes_with_the_next_and_what_the_living_use_stays(
 ) -> None:
     (dead, left), (living, used) = held(tmp_path), held(tmp_path)
     dead.kill()
-    dead.wait(20)
+    dead.wait(60)
     assert left.is_dir()
     try:
         old = time.time() - 2 * YOUNG_SECONDS
@@ -55,4 +55,4 @@ def test_what_the_dead_left_goes_with_the_next_and_what_the_living_use_stays(
             assert sorted(tmp_path.iterdir()) == sorted([made, used])
     finally:
         living.terminate()
-        living.wait(20)
+        living.wait(60)

@@ -39,7 +39,8 @@ SRC = Path(__file__).parents[2] / "src" / "limpet"
 SMALL_ROLES = Path(__file__).with_name("small_roles.py")
 PACKAGES = ("crypto", "https", "product", "wire", "firmware", "device")
 ROLES = ("keeper", "accounts", "app", "updater", "gateway", "announcer")
-PATIENCE = 25.0  # seconds; the machine is shared
+PATIENCE = 180.0  # seconds: what never comes costs them once, what comes late costs no more
+STOP_SECONDS = 30.0  # boot needs five at most, of a machine that is not shared
 
 
 @functools.cache
@@ -132,7 +133,7 @@ class Running:
 
     def start_again(self) -> None:
         """As the system's init does when boot has ended."""
-        self.boot.wait(10)
+        self.boot.wait(STOP_SECONDS)
         self.boot = self._start()
 
     @property
@@ -196,7 +197,7 @@ def running(
     finally:
         device.boot.terminate()
         try:
-            device.boot.wait(10)
+            device.boot.wait(STOP_SECONDS)
         finally:
             device.boot.kill()
             device.boot.wait()

@@ -55,7 +55,7 @@ def serving(home: Home) -> Iterator[str]:
         yield line.rpartition("https://")[2].strip()
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 class Tap:

@@ -31,7 +31,6 @@ __all__ = ["Living", "Owner", "living_device"]
 PRODUCT = Path(__file__).parents[2] / "examples" / "thermostat"
 PASSWORD = "violet anchors drift slowly"
 READY = ("running", "resting")
-ENROLLED_SECONDS = 60.0  # a first start, on a machine that is shared
 ROLES = ("keeper", "accounts", "app", "updater", "gateway", "announcer")
 
 
@@ -132,9 +131,9 @@ def living_device(
         resolve = ("--resolve", f"vendor.example.com:443={where}")
         with running(root, *resolve, *options) as device:
             enrolled = functools.partial(device.has_logged, "enrolled", times=2)
-            until(enrolled, "it was not enrolled", device, patience=ENROLLED_SECONDS)
+            until(enrolled, "it was not enrolled", device)
             label = parse_label_uri(Path(made.label_text).read_text().strip())
             yield Living(device, home, label.claim_code)
     finally:
         vendor.terminate()
-        vendor.wait(10)
+        vendor.wait(60)

@@ -64,7 +64,7 @@ def living(home: Home, space: Namespace, owner: Namespace, hosts: Path) -> Itera
             yield device
     finally:
         vendor.terminate()
-        vendor.wait(10)
+        vendor.wait(60)
 
 
 def owner_types(
@@ -138,10 +138,12 @@ def test_whoever_invents_devices_does_not_hold_the_search_up() -> None:
         try:
             before = time.monotonic()
             assert find(owner) == []
-            assert 3 < time.monotonic() - before < 3 + ANSWERS_SECONDS + 6
+            assert (
+                3 < time.monotonic() - before < 3 + ANSWERS_SECONDS + 25
+            )  # 200 lies, each waited for, are more
         finally:
             liar.kill()
-            liar.wait(10)
+            liar.wait(60)
 
 
 LIAR = """

@@ -12,7 +12,7 @@ from tests.end_to_end.living_device import PASSWORD, Living, Owner, living_devic
 
 from limpet.errors import LimpetError
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
 
 OTHER_PASSWORD = "seven quiet lanterns burn"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.end_to_end.demo_run import start, wait_until_gone
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(1800)]
 
 SCENES = 15
 STATEMENTS = 65

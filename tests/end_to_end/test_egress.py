@@ -56,7 +56,7 @@ def _vendor(home: Home, world: Namespace) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def _users(directory: Path) -> dict[str, int]:

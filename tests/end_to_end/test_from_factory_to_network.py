@@ -46,7 +46,7 @@ def vendor(home: Home) -> Iterator[str]:
         yield line.rpartition("https://")[2].strip()
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 @pytest.fixture(scope="module")

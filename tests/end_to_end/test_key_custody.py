@@ -2,7 +2,6 @@
 
 import base64
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 from tests.device.workshop import Running, processes_of, running, until
 from tests.end_to_end.living import Tap, make_device, make_home, serving
+from tests.needs import need
 
 from limpet.crypto.keys import tls_key_from_pem
 from limpet.vendor.home import Home
@@ -48,8 +48,7 @@ def service(home: Home) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def tpm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A TPM 2.0 in software; its TCTI."""
-    if shutil.which("swtpm") is None:
-        pytest.skip("needs the Debian packages swtpm and libtpm2-pkcs11-1")
+    need("swtpm", package="swtpm libtpm2-pkcs11-1", untried="no device kept its key in a TPM")
     place = tmp_path_factory.mktemp("tpm")
     sockets = (
         "--server",
@@ -65,13 +64,12 @@ def tpm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield f"swtpm:path={place}/s"
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def _settings(backend: str, request: pytest.FixtureRequest) -> KeyStoreSettings:
     if backend == "pkcs11":
-        if not Path(SOFTHSM).exists():
-            pytest.skip("needs the Debian package softhsm2")
+        need(SOFTHSM, package="softhsm2", untried="no device kept its key in a token")
         return parse_key_store(f"pkcs11:token=limpet?module-path={SOFTHSM}")
     if backend == "tpm":
         return parse_key_store(f"tpm:{request.getfixturevalue('tpm')}")
@@ -136,7 +134,7 @@ def _reader(keeper: Path) -> Iterator[int]:
         yield process.pid
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
 
 
 def test_a_device_is_enrolled_with_the_key_in_its_store(held: Held) -> None:

@@ -76,7 +76,7 @@ class Vendor:
     def stop(self) -> None:
         assert self._process is not None
         self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(60)
 
 
 def takes(device: Running, home: Home, group: str) -> bool:

@@ -109,13 +109,13 @@ def theft(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theft]:
             theft = Theft(home, base / "stolen", port, device, releases, one.serial)
             update_once(theft)
             process.terminate()
-            process.wait(10)
+            process.wait(60)
             shutil.copytree(home.root, theft.stolen, ignore=shutil.ignore_patterns("offline"))
             process, _ = serve(theft.stolen, port)
             yield theft
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def update_once(theft: Theft) -> None:

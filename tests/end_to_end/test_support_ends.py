@@ -17,13 +17,14 @@ from tests.end_to_end.living import serving
 from tests.end_to_end.new_products import NEWS, PASSWORD, Household, household, new_product, now
 from tests.end_to_end.new_products import replace as edit
 from tests.end_to_end.test_wrong_clocks import FAKETIME, _interpreter
+from tests.needs import need
 
 from limpet.errors import LimpetError, Rejected
 from limpet.release import SigningOrder, default_keys, publish, sign_support
 from limpet.scaffold import Template
 from limpet.wire.support import AfterSupport, SupportStatement
 
-pytestmark = [pytest.mark.slow, pytest.mark.end_to_end, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.end_to_end, pytest.mark.timeout(900)]
 
 CALLING = """
 
@@ -87,8 +88,7 @@ def _extend(house: Household, end: datetime, base: Path) -> None:
 def test_remote_functions_stop_at_the_end_and_come_back_with_a_longer_promise(
     tmp_path: Path,
 ) -> None:
-    if not FAKETIME.exists():
-        pytest.skip("needs the Debian package libfaketime")
+    need(str(FAKETIME), package="libfaketime", untried="no device came to its support's end")
     product = new_product(tmp_path, Template.SWITCH, extra=CALLING, design=NEWS)
     file = product / "product.toml"
     lines = [

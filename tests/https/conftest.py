@@ -99,7 +99,7 @@ class Running:
             ("127.0.0.1", self.port), timeout=15, source_address=(source, 0)
         )
 
-    def until(self, condition: Callable[[], bool], seconds: float = 5.0) -> bool:
+    def until(self, condition: Callable[[], bool], seconds: float = 30.0) -> bool:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if condition():

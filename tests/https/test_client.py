@@ -15,7 +15,7 @@ from limpet.errors import Misuse, Rejected, Unavailable
 from limpet.https.client import HttpsClient, Timeouts
 from limpet.https.message import Request, Response
 
-QUICK = Timeouts(connect=2, total=1, stream_pause=0.5)
+QUICK = Timeouts(connect=10, total=3, stream_pause=1)
 
 
 def client(running: Running, timeouts: Timeouts | None = None) -> HttpsClient:
@@ -202,14 +202,14 @@ def test_a_server_that_ignores_the_offset_is_refused(
 def test_a_server_that_drips_its_header_runs_out_of_time(identity: Identity) -> None:
     def drip(tls: ssl.SSLSocket) -> None:
         tls.sendall(b"HTTP/1.1 200 OK\r\nx: ")
-        for _ in range(100):
+        for _ in range(600):
             tls.sendall(b"a")
             time.sleep(0.05)
 
     begun = time.monotonic()
     with hostile(identity, drip) as one, pytest.raises(Unavailable, match="in time"):
         one.get("/", max_bytes=10)
-    assert time.monotonic() - begun < 4
+    assert time.monotonic() - begun < 20  # it drips for 30
 
 
 def test_a_server_that_drips_its_body_runs_out_of_time(identity: Identity) -> None:

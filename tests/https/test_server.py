@@ -34,8 +34,8 @@ def ask(running: Running, request: bytes) -> bytes:
 
 
 def drip(tls: ssl.SSLSocket, first: bytes, piece: bytes = b"a", pause: float = 0.05) -> None:
-    """Send for ever (10 s), a piece at a time; raises when the server has had enough."""
-    end = time.monotonic() + 10
+    """Send for ever (40 s), a piece at a time; raises when the server has had enough."""
+    end = time.monotonic() + 40
     tls.sendall(first)
     while time.monotonic() < end:
         tls.sendall(piece)
@@ -93,7 +93,7 @@ def test_a_handshake_that_never_ends_is_cut_at_its_deadline(start: Start) -> Non
         half.sendall(b"\x16\x03\x01\x02\x00\x01")
         for sock in (silent, half):
             assert read_all(sock) == b""
-    assert 0.3 < time.monotonic() - begun < 3
+    assert 0.3 < time.monotonic() - begun < 9
 
 
 def test_a_slow_header_is_cut_at_its_deadline_however_steadily_it_drips(start: Start) -> None:
@@ -101,7 +101,7 @@ def test_a_slow_header_is_cut_at_its_deadline_however_steadily_it_drips(start: S
     begun = time.monotonic()
     with running.connect() as tls, pytest.raises((ConnectionError, ssl.SSLError)):
         drip(tls, b"GET / HTTP/1.1\r\nhost: localhost\r\nx: ")
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 20
 
 
 def test_a_slow_body_is_cut_at_its_deadline_however_steadily_it_drips(start: Start) -> None:
@@ -109,7 +109,7 @@ def test_a_slow_body_is_cut_at_its_deadline_however_steadily_it_drips(start: Sta
     begun = time.monotonic()
     with running.connect() as tls, pytest.raises((ConnectionError, ssl.SSLError)):
         drip(tls, b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 60000\r\n\r\n")
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 20
 
 
 def test_an_idle_connection_is_closed(start: Start) -> None:
@@ -119,7 +119,7 @@ def test_an_idle_connection_is_closed(start: Start) -> None:
         read_answer(tls)
         begun = time.monotonic()
         assert tls.recv(10) == b""
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 20
 
 
 def test_a_client_that_does_not_read_its_answer_is_cut_off(start: Start, tmp_path: Path) -> None:

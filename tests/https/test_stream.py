@@ -1,7 +1,6 @@
 """Bodies without a length: sent as they come, ended by whoever ends first, never for ever."""
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator
 
 import pytest
@@ -39,12 +38,12 @@ class Source:
 
 
 def test_parts_arrive_as_they_come_and_the_end_is_marked(start: Start) -> None:
-    source = Source(3, pause=0.2)
+    source = Source(3, pause=0.5)
     with start(source.handler()).connect() as tls:
         tls.sendall(GET)
-        begun = time.monotonic()
         first = tls.recv(4096)
-        assert time.monotonic() - begun < 0.4
+        assert not first.endswith(b"0\r\n\r\n")
+        assert not source.ended
         reply = first + read_all(tls)
     head, _, body = reply.partition(b"\r\n\r\n")
     assert b"transfer-encoding: chunked" in head.lower()
@@ -119,7 +118,6 @@ def test_a_closing_server_does_not_wait_for_a_stream(start: Start) -> None:
     with running.connect() as tls:
         tls.sendall(GET)
         tls.recv(4096)
-        begun = time.monotonic()
-        asyncio.run_coroutine_threadsafe(running.server.close(), running.loop).result(10)
-        assert time.monotonic() - begun < 1.5
+        closing = asyncio.run_coroutine_threadsafe(running.server.close(), running.loop)
+        closing.result(30)  # the stream rests for a minute
     assert source.ended

@@ -14,7 +14,7 @@ from limpet.https._wire import Deadline, Wire
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(work, 10))
+    asyncio.run(asyncio.wait_for(work, 60))
 
 
 class Pausable(asyncio.Transport):

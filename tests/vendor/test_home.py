@@ -101,12 +101,13 @@ def kill_a_making(directory: Path, staging: Path) -> None:
     """Start the real command and kill it while it fills its staging directory."""
     command = [sys.executable, "-m", "limpet", "vendor", "init", str(directory)]
     process = subprocess.Popen([*command, "--product", str(PRODUCT)])
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not (staging / "offline").exists():
         assert process.poll() is None
         assert time.monotonic() < deadline
+        time.sleep(0.001)
     os.kill(process.pid, signal.SIGKILL)
-    assert process.wait(10) == -signal.SIGKILL, "it must not end before it is killed"
+    assert process.wait(60) == -signal.SIGKILL, "it must not end before it is killed"
 
 
 def test_a_making_that_was_killed_is_recognised_and_made_anew(tmp_path: Path) -> None:

@@ -171,7 +171,7 @@ def test_the_service_serves_the_same_pages(server: Running) -> None:
 def test_papers_come_beside_the_pages_of_the_running_service(server: Running) -> None:
     """Seconds after the start: others start too then."""
     file = server.home.public / "pages" / "security.pdf"
-    end = time.monotonic() + 60
+    end = time.monotonic() + 120
     while not file.exists():
         assert time.monotonic() < end
         time.sleep(0.2)

@@ -145,6 +145,7 @@ def test_behind_the_rules_the_real_announcer_still_answers_single_askers_and_the
     alone = (DEVICE_4, 5353) if version == 4 else (DEVICE_6, 5353)
     with asking(unfiltered, version) as one:
         one.sendto(asked, (group, 5353))
+        one.settimeout(30)
         assert one.recv(2000)[:2] == asked[:2]
     with asking(unfiltered, version) as one:
         one.sendto(asked, alone)

@@ -45,7 +45,7 @@ def start(line: Path, *, guarded: bool = True, then: str = "wait") -> subprocess
 
 
 def becomes(line: Path, content: bytes) -> bool:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         if line.read_bytes() == content:
             return True

@@ -38,14 +38,14 @@ def test_a_call_that_hangs_is_given_up_and_one_that_waited_too_long_never_begins
     async def live() -> None:
         worker = Worker()
         began = time.monotonic()
-        hung = asyncio.ensure_future(worker.run(lambda: release.wait(5), seconds=0.2))
+        hung = asyncio.ensure_future(worker.run(lambda: release.wait(60), seconds=0.2))
         await asyncio.sleep(0)
         with pytest.raises(Rejected) as queued:
             await worker.run(lambda: ran.append(1), seconds=0.1)
         with pytest.raises(Rejected) as refused:
             await hung
         assert queued.value.reason == refused.value.reason == "app-timeout"
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 20
         assert worker.busy_seconds() > 0.1
         release.set()
         assert await worker.run(lambda: "after", seconds=5) == "after"
@@ -61,7 +61,7 @@ def test_more_calls_than_the_queue_holds_are_refused_at_once() -> None:
     async def live() -> None:
         worker = Worker()
         waiting = [
-            asyncio.ensure_future(worker.run(lambda: release.wait(5), seconds=5))
+            asyncio.ensure_future(worker.run(lambda: release.wait(60), seconds=5))
             for _ in range(QUEUE_LIMIT)
         ]
         await asyncio.sleep(0.05)

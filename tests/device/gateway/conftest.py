@@ -107,7 +107,7 @@ class Stand:
         self.code = ""
 
     def on_loop(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(40)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(150)
 
     def start(self, role: Role, *, factory: bool = False) -> None:
         self.on_loop(self._start(role, factory=factory))
@@ -145,7 +145,7 @@ class Stand:
         )
         ready = asyncio.ensure_future(child.ready.wait())
         ended = asyncio.ensure_future(child.wait())
-        await asyncio.wait({ready, ended}, timeout=30, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({ready, ended}, timeout=120, return_when=asyncio.FIRST_COMPLETED)
         ready.cancel()
         assert child.ready.is_set(), (self.stderr, self.log)
 
@@ -215,7 +215,7 @@ class Stand:
 
     @property
     def port(self) -> int:
-        end = time.monotonic() + 5
+        end = time.monotonic() + 120
         while time.monotonic() < end:
             events = [event for event in self.log if event.event == "listening"]
             if events:
@@ -224,7 +224,7 @@ class Stand:
         raise AssertionError("the gateway does not listen")
 
     def wait_enrolled(self, count: int = 1) -> None:
-        end = time.monotonic() + 20
+        end = time.monotonic() + 120
         while sum(event.event == "enrolled" for event in self.log) < count:
             assert time.monotonic() < end, self.log
             time.sleep(0.01)

@@ -358,7 +358,7 @@ def test_a_factory_reset_answers_first_and_then_has_the_data_erased(stand: Stand
     status, made, _ = person.ask("POST", "/v1/reset", {"password": PASSWORD})
     assert status == 200
     assert person.ask("GET", "/v1/functions")[0] == 403
-    end = time.monotonic() + 5
+    end = time.monotonic() + 120
     while not any(isinstance(r, m.EraseData) for r in stand.requests):
         assert time.monotonic() < end
         time.sleep(0.02)
@@ -373,7 +373,7 @@ def test_a_reset_that_power_cut_short_is_finished_at_the_next_start(stand: Stand
     stand.kill(Role.ACCOUNTS)  # within the half second before it asks the supervisor
     assert not any(isinstance(r, m.EraseData) for r in stand.requests)
     stand.start(Role.ACCOUNTS)
-    end = time.monotonic() + 5
+    end = time.monotonic() + 120
     while not any(isinstance(r, m.EraseData) for r in stand.requests):
         assert time.monotonic() < end
         time.sleep(0.02)

@@ -32,7 +32,6 @@ WRONG_TOKEN = "A" * 43
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(240),
     pytest.mark.filterwarnings("ignore::hypothesis.errors.NonInteractiveExampleWarning"),
 ]
 Operation = tuple[str, str]

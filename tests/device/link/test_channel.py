@@ -40,10 +40,10 @@ class Pair:
 
     async def open(self, *, both: bool = True) -> None:
         self.tasks = [asyncio.ensure_future(self.accounts.run(self.right))]
-        await self.accounts.wait_open(timeout=1)
+        await self.accounts.wait_open(timeout=20)
         if both:
             self.tasks.append(asyncio.ensure_future(self.gateway.run(self.left)))
-            await self.gateway.wait_open(timeout=1)
+            await self.gateway.wait_open(timeout=20)
 
 
 def _run(work: Callable[[Pair], Awaitable[None]], answer: subject.Answerer = _done) -> Pair:
@@ -103,7 +103,7 @@ def _hostile(*frames: bytes) -> Pair:
         for frame in frames:
             await loop.sock_sendall(pair.left, frame)
         pair.left.shutdown(socket.SHUT_WR)
-        await asyncio.wait_for(pair.tasks[0], 5)
+        await asyncio.wait_for(pair.tasks[0], 30)
         pair.left.close()
         assert not pair.accounts.is_open
 
@@ -137,7 +137,7 @@ def test_an_answer_nobody_asked_for_is_dropped() -> None:
 def test_a_malformed_reply_fails_the_call_and_nothing_else() -> None:
     async def work(pair: Pair) -> None:
         pair.tasks = [asyncio.ensure_future(pair.gateway.run(pair.left))]
-        await pair.gateway.wait_open(timeout=1)
+        await pair.gateway.wait_open(timeout=20)
         pair.right.setblocking(False)
         loop = asyncio.get_running_loop()
         call = asyncio.ensure_future(pair.gateway.call(LOGIN))
@@ -175,7 +175,7 @@ def test_a_caller_learns_at_once_that_the_peer_died() -> None:
         await asyncio.sleep(0.02)
         pair.accounts.close()
         with pytest.raises(Unavailable, match="gone"):
-            await asyncio.wait_for(call, 2)
+            await asyncio.wait_for(call, 30)
 
     _run(work, answer)
 
@@ -216,7 +216,7 @@ def test_a_peer_that_asks_without_reading_is_cut_off_before_its_refusals_heap_up
         flood = _frame(1, 1, encode_packed(LOGIN)) * 200_000
         with pytest.raises(ConnectionError):
             await asyncio.wait_for(asyncio.get_running_loop().sock_sendall(pair.left, flood), 20)
-        await asyncio.wait_for(pair.tasks[0], 2)
+        await asyncio.wait_for(pair.tasks[0], 30)
         pair.left.close()
 
     assert _run(work, answer).violations == [(Role.GATEWAY, "flood")]
@@ -262,13 +262,13 @@ def test_a_new_end_takes_over_where_the_old_peer_died() -> None:
     async def work(pair: Pair) -> None:
         await pair.open()
         pair.accounts.close()
-        await asyncio.wait_for(pair.tasks[1], 2)
+        await asyncio.wait_for(pair.tasks[1], 30)
         left, right = socket.socketpair()
         tasks = [
             asyncio.ensure_future(pair.gateway.run(left)),
             asyncio.ensure_future(pair.accounts.run(right)),
         ]
-        await pair.gateway.wait_open(timeout=1)
+        await pair.gateway.wait_open(timeout=20)
         assert await pair.gateway.call(LOGIN) == m.Done()
         assert len(tasks) == 2
 

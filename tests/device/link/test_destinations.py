@@ -163,7 +163,7 @@ def test_nobody_in_the_owners_network_is_knocked_at(
         said = device.run("unshare", "--mount", "sh", "-c", script, CALL).splitlines()
         listener.terminate()
         knocked = listener.stdout.read()
-        listener.wait(10)
+        listener.wait(60)
     if connects:
         assert "knocked" in knocked
         assert said[1] == "connected"

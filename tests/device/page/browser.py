@@ -19,7 +19,7 @@ from typing import Any
 
 PROGRAMS = ("chromium", "chromedriver", "certutil")
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # WebDriver, 12: the web element identifier
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 90.0
 START_TRIES = 5
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -169,7 +169,7 @@ def run_driver(home: Path, *, root_pem: bytes | None) -> Iterator[int]:
         yield port
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 def _start_driver(home: Path) -> tuple[subprocess.Popen[str], int]:
@@ -188,5 +188,5 @@ def _start_driver(home: Path) -> tuple[subprocess.Popen[str], int]:
             said += line
             if found := re.search(r"started successfully on port (\d+)", line):
                 return process, int(found[1])
-        process.wait(20)
+        process.wait(60)
     raise AssertionError(f"chromedriver does not start: {said}")

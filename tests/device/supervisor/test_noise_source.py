@@ -134,7 +134,7 @@ def test_a_source_that_gives_nothing_is_given_up_in_time(tmp_path: Path) -> None
         began = time.monotonic()
         with pytest.raises(Rejected, match="gave 100 of 1024 samples"):
             read_samples(path, START_UP_SAMPLES, seconds=0.3)
-        assert 0.3 <= time.monotonic() - began < 3
+        assert 0.3 <= time.monotonic() - began < 20
 
 
 def test_a_driver_that_hangs_does_not_hang_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,7 +149,7 @@ def test_a_driver_that_hangs_does_not_hang_the_device(monkeypatch: pytest.Monkey
     monkeypatch.setattr(_noise, "read_samples", hang)
     began = time.monotonic()
     source, pool = _began(HARDWARE)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     hanging.set()
     assert (source.report.source, pool.taken) == ("failing", [])
     assert "hangs in the kernel" in source.report.detail

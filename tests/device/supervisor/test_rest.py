@@ -123,8 +123,8 @@ def test_a_device_with_a_role_at_rest_stops_as_fast_as_any(tmp_path: Path) -> No
         _rested(device)
         begun = time.monotonic()
         device.boot.terminate()
-        assert device.boot.wait(10) == 0
-        assert time.monotonic() - begun < 4
+        assert device.boot.wait(30) == 0
+        assert time.monotonic() - begun < 9
 
 
 def test_a_role_that_only_just_started_may_not_rest_yet(tmp_path: Path) -> None:

@@ -118,10 +118,11 @@ def test_a_server_that_misbehaves_gets_a_named_reason_in_bounded_time(
 ) -> None:
     behaviour, reason = SERVERS[server]
     with mirror_of(b"", identity, behaviour) as mirror:
-        bench.source = mirror.source(total=PATIENCE)
+        # Whoever is not slow has time on a loaded machine, too.
+        bench.source = mirror.source(total=PATIENCE if reason == "too-slow" else 20 * PATIENCE)
         began = time.monotonic()
         result = bench.check()
-        assert time.monotonic() - began < PATIENCE * 6, "two files at most, and a loaded machine"
+        assert time.monotonic() - began < 20 * PATIENCE, "it dripped for longer"
     assert result.reason == reason, result
     assert result.outcome in (Outcome.UNAVAILABLE, Outcome.REFUSED)
     assert all("elsewhere" not in asked.head.split("\r\n")[0] for asked in mirror.asked)

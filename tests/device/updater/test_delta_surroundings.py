@@ -125,7 +125,7 @@ def test_a_server_of_a_delta_that_misbehaves_costs_bytes_or_time_and_nothing_els
         bench.source = mirror.source()
         began = time.monotonic()
         result = bench.check()
-        assert time.monotonic() - began < 30
+        assert time.monotonic() - began < 90
     assert (result.outcome, result.reason) == (outcome, reason), result
     assert list(dict.fromkeys(asked_for)) == fetched
     assert digest_tree(bench.root / "slots" / "a") == bench.tree_before

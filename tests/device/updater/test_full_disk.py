@@ -116,7 +116,7 @@ def test_any_failing_call_leaves_a_sound_device_and_a_named_reason(disk: Disk, c
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_a_disk_that_is_full_from_any_call_on_leaves_a_sound_device(disk: Disk) -> None:
     calls = disk.calls(errno.ENOSPC)
     for at in range(len(calls)):

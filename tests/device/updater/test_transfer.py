@@ -182,7 +182,7 @@ def test_a_server_that_drips_is_left_and_the_rest_is_fetched_anew(
     reading = Reading(mirror, tmp_path, patience_seconds=1.5)
     began = time.monotonic()
     assert reading.all() == DATA
-    assert 1.0 < time.monotonic() - began < 15
+    assert 1.0 < time.monotonic() - began < 60
     assert len(mirror.asked) == 2
     assert mirror.starts[1] >= PIECE
     assert any("slow" in text or "in time" in text for _, text in reading.told)

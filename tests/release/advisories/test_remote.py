@@ -209,7 +209,7 @@ def test_a_dump_that_drips_runs_out_of_time(mirror: Mirror, store: Path) -> None
     began = time.monotonic()
     error = refuse(store, mirror.dump(seconds=1.0))
     assert "in time" in error.message
-    assert 0.9 < time.monotonic() - began < 5
+    assert 0.9 < time.monotonic() - began < 20
     assert imports(store, mirror)
 
 

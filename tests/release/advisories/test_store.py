@@ -332,7 +332,6 @@ print("done", flush=True)
 """
 
 
-@pytest.mark.timeout(180)
 def test_an_import_that_is_killed_leaves_the_old_store_or_the_new_one(
     store: Path, tmp_path: Path
 ) -> None:

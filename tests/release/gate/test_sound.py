@@ -28,7 +28,7 @@ def test_the_sound_product_passes_every_rule(sound: Bench) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_the_thermostat_passes_with_its_own_tests_and_the_command_says_so(
     bench: Bench,
     tmp_path: Path,

@@ -127,7 +127,7 @@ def test_the_service_goes_on_looking_and_ends_when_it_is_told_to(place: Field) -
         first = json.loads(process.stdout.readline())
         assert [one["entry"]["advisory"] for one in first["entries"]] == ["PYSEC-1"]
         process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=60)
     finally:
         process.kill()
         process.wait()
