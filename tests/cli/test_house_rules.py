@@ -84,7 +84,7 @@ def test_a_requirements_number_in_prose_is_found_and_in_data_left_alone(
 
 
 def test_only_checks_and_requirements_are_named_by_number(tmp_path: Path) -> None:
-    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True, timeout=60)
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True, timeout=150)
     for name in ("audit/checks", "requirements", "device", "demo"):
         directory = tmp_path / "src" / "limpet" / name
         directory.mkdir(parents=True)
@@ -96,7 +96,7 @@ def test_only_checks_and_requirements_are_named_by_number(tmp_path: Path) -> Non
 
 
 def test_a_problem_in_a_file_that_is_not_yet_added_is_found(tmp_path: Path) -> None:
-    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True, timeout=60)
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True, timeout=150)
     (tmp_path / "notes.md").write_text(f"in {SLASH}root{SLASH}x\n")
     (tmp_path / "ignored.md").write_text(f"in {SLASH}root{SLASH}x\n")
     (tmp_path / ".gitignore").write_text("ignored.md\n")

@@ -28,7 +28,7 @@ def test_a_command_loads_itself_and_no_other() -> None:
         "print(json.dumps([status, sorted(sys.modules)]), file=sys.stderr)\n"
     )
     result = subprocess.run(
-        [sys.executable, "-I", "-c", code], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-I", "-c", code], capture_output=True, text=True, timeout=150, check=True
     )
     status, modules = json.loads(result.stderr)
     assert status == 0

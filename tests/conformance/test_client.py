@@ -54,7 +54,7 @@ def run(tmp_path: Path, address: str, *words: str) -> subprocess.CompletedProces
     command = [sys.executable, "-I", str(CLIENT), "--metadata-dir", str(tmp_path / "metadata")]
     command += ["--metadata-url", f"{address}/metadata", "--target-dir", str(tmp_path / "targets")]
     command += ["--target-base-url", f"{address}/targets", *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, timeout=150)
 
 
 def test_the_wrapper_downloads_what_is_signed_and_refuses_what_was_changed(

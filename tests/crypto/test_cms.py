@@ -31,7 +31,7 @@ def _verifies(directory: Path, document: bytes, signature: bytes, root: Issuer =
         (directory / name).write_bytes(data)
     command = ["openssl", "cms", "-verify", "-binary", "-inform", "DER", "-purpose", "any"]
     command += ["-in", "signature", "-content", "document", "-CAfile", "root.pem", "-out", "seen"]
-    done = subprocess.run(command, cwd=directory, capture_output=True, timeout=60)
+    done = subprocess.run(command, cwd=directory, capture_output=True, timeout=150)
     return done.returncode == 0 and (directory / "seen").read_bytes() == document
 
 

@@ -47,7 +47,7 @@ def test_two_files_of_one_key_and_passphrase_have_nothing_in_common() -> None:
 
 def _openssl(*arguments: str) -> str:
     done = subprocess.run(
-        ["openssl", *arguments], capture_output=True, text=True, timeout=60, check=False
+        ["openssl", *arguments], capture_output=True, text=True, timeout=150, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -268,4 +268,4 @@ def test_no_configuration_of_openssl_widens_what_is_offered(tmp_path: Path) -> N
     command = [sys.executable, "-c"]
     control = subprocess.run([*command, lax], env=environment, capture_output=True, text=True)
     assert "CCM" in control.stdout, "the file is obeyed by a context that nobody restricts"
-    subprocess.run([*command, program], env=environment, check=True, timeout=60)
+    subprocess.run([*command, program], env=environment, check=True, timeout=150)

@@ -44,7 +44,7 @@ def back(tmp_path_factory: pytest.TempPathFactory) -> Recording:
     write_atomic(root / "app" / SETTING, NEW)
     shutil.copytree(root, work / "before")
     command = [*STRACE, "-o", str(work / "trace"), sys.executable, "-c", BACK]
-    subprocess.run([*command, str(root), str(work / "marks")], check=True, timeout=60)
+    subprocess.run([*command, str(root), str(work / "marks")], check=True, timeout=150)
     calls = read_calls(work / "trace")
     return record(calls, root=root, before=work / "before", marks=work / "marks")
 

@@ -68,7 +68,7 @@ def traced(directories: tuple[Path, Path], program: str) -> Recording:
     root, before = directories
     trace, marks = root.with_name("trace"), root.with_name("marks")
     command = [*STRACE, "-o", str(trace), sys.executable, "-I", "-c", program]
-    subprocess.run([*command, str(root), str(marks)], check=True, timeout=60)
+    subprocess.run([*command, str(root), str(marks)], check=True, timeout=150)
     return record(read_calls(trace), root=root, before=before, marks=marks)
 
 

@@ -72,7 +72,7 @@ def owner_types(
 ) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
         space.command(sys.executable, "-m", "limpet", "owner", *words),
-        input=stdin, capture_output=True, text=True, timeout=60,
+        input=stdin, capture_output=True, text=True, timeout=150,
     )  # fmt: skip
     assert done.returncode == status, done.stdout + done.stderr
     return done

@@ -57,13 +57,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     place = tmp_path / "disk"
     place.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={SMALL_DISK}", "limpet-test", str(place)]
-    done = subprocess.run(mount, capture_output=True, text=True, timeout=10)
+    done = subprocess.run(mount, capture_output=True, text=True, timeout=150)
     if done.returncode != 0:
         pytest.skip(f"a small disk takes the right to mount: {done.stderr.strip()}")
     try:
         yield place
     finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=True, timeout=10)
+        subprocess.run(["umount", "--lazy", str(place)], check=True, timeout=150)
 
 
 @contextlib.contextmanager
@@ -135,7 +135,7 @@ def test_a_full_disk_stops_publishing_and_loses_nothing(founded: Founded, small_
 
 def test_a_device_with_a_full_disk_runs_and_answers(device: Path, small_disk: Path) -> None:
     there = small_disk / "device"
-    subprocess.run(["cp", "-a", str(device), str(there)], check=True, timeout=10)
+    subprocess.run(["cp", "-a", str(device), str(there)], check=True, timeout=150)
     with taken_port() as free:
         pass
     with running(there) as boot:

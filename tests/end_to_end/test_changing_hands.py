@@ -27,7 +27,7 @@ def press(living: Living) -> None:
     """As a person does from the device's own side."""
     before = sum(entry.event == "button-pressed" for entry in living.device.log())
     command = [sys.executable, "-m", "limpet", "device", "button", str(living.device.root)]
-    subprocess.run(command, check=True, capture_output=True, timeout=30)
+    subprocess.run(command, check=True, capture_output=True, timeout=150)
     until(
         lambda: sum(entry.event == "button-pressed" for entry in living.device.log()) > before,
         "nobody felt the button",
@@ -103,7 +103,7 @@ def test_a_device_goes_from_hand_to_hand(living: Living) -> None:
 def test_a_button_of_a_device_that_does_not_run_says_so(tmp_path: Path, living: Living) -> None:
     (tmp_path / "identity.json").write_bytes((living.device.root / "identity.json").read_bytes())
     command = [sys.executable, "-m", "limpet", "device", "button", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=150)
     assert done.returncode == 3
     assert "is not running" in done.stderr
     assert "Traceback" not in done.stderr

@@ -135,10 +135,10 @@ def test_a_device_whose_generator_fails_says_so_and_goes_on(home: Home, tmp_path
         until(lambda: device.has_logged("listening"), "it did not start", device)
         assert device.has_logged("noise-source-failing", "repetition-count")
     command = [sys.executable, "-m", "limpet", "device", "status", str(directory)]
-    shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=150).stdout
     assert "hardware noise source failing: the repetition-count test failed at sample 31" in shown
     told = subprocess.run(
-        [*command, "--json"], capture_output=True, text=True, check=True, timeout=60
+        [*command, "--json"], capture_output=True, text=True, check=True, timeout=150
     )
     assert json.loads(told.stdout)["status"]["randomness"]["source"] == "failing"
 

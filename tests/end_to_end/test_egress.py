@@ -107,7 +107,7 @@ def test_a_device_enrolls_and_serves_behind_the_rules_of_its_design_and_reaches_
             for (_, address, port), expected in inward.items():
                 connects = f"import socket; socket.create_connection(('{address}', {port}), 2)"
                 done = subprocess.run(
-                    world.command(sys.executable, "-c", connects), capture_output=True, timeout=30
+                    world.command(sys.executable, "-c", connects), capture_output=True, timeout=150
                 )
                 assert (done.returncode == 0) is expected, port
 

@@ -128,14 +128,14 @@ def _running(device: Running) -> list[str]:
 def test_a_person_sees_it_run(device: Running) -> None:
     command = [sys.executable, "-m", "limpet", "device"]
     status = [*command, "status", str(device.root)]
-    seen = subprocess.run(status, capture_output=True, text=True, timeout=30, check=True).stdout
+    seen = subprocess.run(status, capture_output=True, text=True, timeout=150, check=True).stdout
     assert "running: firmware 1.0.0 in slot a" in seen
     assert f"algorithms: {CURRENT.id}" in seen
     assert f"listening on 127.0.0.1:{_port(device)}" in seen
     confinement = [*status, "--confinement"]
-    seen = subprocess.run(confinement, capture_output=True, text=True, timeout=30, check=True)
+    seen = subprocess.run(confinement, capture_output=True, text=True, timeout=150, check=True)
     lacks = bool(lacking_here()) or os.geteuid() != 0  # an ordinary user's roles have one id
     assert ("MISSING" in seen.stdout) is lacks
     log = [*command, "log", str(device.root)]
-    seen = subprocess.run(log, capture_output=True, text=True, timeout=30, check=True)
+    seen = subprocess.run(log, capture_output=True, text=True, timeout=150, check=True)
     assert "running: slot a, 6 roles" in seen.stdout

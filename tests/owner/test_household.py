@@ -57,7 +57,7 @@ class Desk:
         ]
         environment = {**os.environ, "HOME": str(self.home)}
         done = subprocess.run(
-            command, input=stdin, capture_output=True, text=True, timeout=60, env=environment
+            command, input=stdin, capture_output=True, text=True, timeout=150, env=environment
         )
         assert done.returncode == status, done.stderr + done.stdout
         return done
@@ -127,7 +127,7 @@ def test_a_claim_leads_to_a_browser_without_a_warning(desk: Desk) -> None:
     if shutil.which("certutil"):
         listed = subprocess.run(
             ["certutil", "-L", "-d", f"sql:{desk.home / '.pki' / 'nssdb'}"],
-            capture_output=True, text=True, timeout=30, check=True,
+            capture_output=True, text=True, timeout=150, check=True,
         ).stdout  # fmt: skip
         (line,) = [line for line in listed.splitlines() if line.startswith("limpet household")]
         assert line.split()[-1] == "C,,"  # servers, and neither mail nor programs
@@ -152,11 +152,11 @@ def test_pinned_clients_and_browsers_are_told_apart_by_the_name_that_they_ask_fo
     assert pins["operational"] == f"sha256//{pin}"
     if shutil.which("curl"):
         told = pins["as curl takes it"].split()
-        done = subprocess.run([*told, "--silent"], capture_output=True, text=True, timeout=30)
+        done = subprocess.run([*told, "--silent"], capture_output=True, text=True, timeout=150)
         assert SERIAL in done.stdout
         wrong = [word.replace("sha256//", "sha256//AAAA") for word in told]
         assert (
-            subprocess.run([*wrong, "--silent"], capture_output=True, timeout=30).returncode == 90
+            subprocess.run([*wrong, "--silent"], capture_output=True, timeout=150).returncode == 90
         )
 
 

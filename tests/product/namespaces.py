@@ -44,7 +44,7 @@ class Namespace:
     def run(self, *words: str, text: str | None = None) -> str:
         """What `words` print."""
         done = subprocess.run(
-            self.command(*words), input=text, capture_output=True, text=True, timeout=30
+            self.command(*words), input=text, capture_output=True, text=True, timeout=150
         )
         assert done.returncode == 0, f"{words}: {done.stderr}"
         return done.stdout
@@ -58,7 +58,7 @@ class Namespace:
         """Which of `ways` lead to a server that answers."""
         argument = json.dumps({"ways": ways, "source": source})
         command = self.command(sys.executable, "-I", str(PROGRAM), "call", argument, uid=uid)
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=150, check=True)
         return {(protocol, address, port) for protocol, address, port in json.loads(done.stdout)}
 
     def look_up(self, name: str, server: str) -> str:
@@ -73,12 +73,12 @@ def network(*names: str) -> Iterator[dict[str, Namespace]]:
     made = {name: Namespace(f"limpet-{os.getpid()}-{name}") for name in names}
     try:
         for one in made.values():
-            subprocess.run(["ip", "netns", "add", one.name], check=True, timeout=30)
+            subprocess.run(["ip", "netns", "add", one.name], check=True, timeout=150)
             one.run("ip", "link", "set", "lo", "up")
         yield made
     finally:
         for one in made.values():
-            subprocess.run(["ip", "netns", "del", one.name], capture_output=True, timeout=30)
+            subprocess.run(["ip", "netns", "del", one.name], capture_output=True, timeout=150)
 
 
 def join(

@@ -94,7 +94,7 @@ def test_the_command_says_what_breaks_and_fails_only_where_nobody_was_told(
     def check(new: Path) -> tuple[int, list[dict[str, object]]]:
         command = [sys.executable, "-m", "limpet", "release", "check-interface", "--json"]
         words = [*command, str(built.directory), str(new)]
-        done = subprocess.run(words, capture_output=True, timeout=60, check=False)
+        done = subprocess.run(words, capture_output=True, timeout=150, check=False)
         return done.returncode, json.loads(done.stdout)
 
     status, changes = check(silent.directory)

@@ -220,9 +220,9 @@ def test_a_signed_contact_is_served_and_verifies_with_gpg(home: Home, keyring: P
     signed = sign(home, keyring)
     assert contact_of(home) == (True, "", signed)
     command = ["gpg", "--homedir", str(keyring), "--verify"]
-    assert subprocess.run(command, input=signed, capture_output=True, timeout=30).returncode == 0
+    assert subprocess.run(command, input=signed, capture_output=True, timeout=150).returncode == 0
     tampered = signed.replace(b"security@", b"attacker@", 1)
-    assert subprocess.run(command, input=tampered, capture_output=True, timeout=30).returncode != 0
+    assert subprocess.run(command, input=tampered, capture_output=True, timeout=150).returncode != 0
     assert "Contact: mailto:security@instruments.example.com" in read_signed(signed)
 
 

@@ -42,10 +42,10 @@ def load_rules(cable: Cable, announcer: int) -> None:
     users = ["--updater-user", "61009", "--app-user", "61010", "--announcer-user", str(announcer)]
     made = subprocess.run(
         [sys.executable, "-m", "limpet", "product", "nftables", str(example_product()), *users],
-        capture_output=True, text=True, timeout=60, check=True,
+        capture_output=True, text=True, timeout=150, check=True,
     )  # fmt: skip
     nft = ["ip", "netns", "exec", cable.names["device"], "nft", "-f", "-"]
-    subprocess.run(nft, input=made.stdout, text=True, timeout=30, check=True)
+    subprocess.run(nft, input=made.stdout, text=True, timeout=150, check=True)
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def unfiltered(cable: Cable) -> Iterator[Cable]:
     yield cable
     cable.ip("-n", cable.names["peer"], "addr", "del", f"{ROUTED}/32", "dev", "lo")
     nft = ["ip", "netns", "exec", cable.names["device"], "nft", "flush", "ruleset"]
-    subprocess.run(nft, timeout=30, check=True)
+    subprocess.run(nft, timeout=150, check=True)
 
 
 @contextlib.contextmanager
@@ -171,5 +171,5 @@ def asking(cable: Cable, version: int) -> Iterator[socket.socket]:
 def link_local(cable: Cable) -> str:
     """The peer's own address on the cable."""
     command = ["ip", "-n", cable.names["peer"], "-6", "-brief", "address", "show", "scope", "link"]
-    shown = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=150, check=True).stdout
     return next(word.partition("/")[0] for word in shown.split() if word.startswith("fe80"))

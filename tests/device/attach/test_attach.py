@@ -132,7 +132,7 @@ def _come(root: Path, uid: int) -> bytes:
         "s.connect('attach.sock'); sys.stdout.buffer.write(s.recv(65536))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program, str(root / "run")], capture_output=True, timeout=30
+        [sys.executable, "-c", program, str(root / "run")], capture_output=True, timeout=150
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -198,7 +198,7 @@ def test_one_device_is_never_run_twice(tmp_path: Path) -> None:
 def _run_boot(root: Path, *options: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "limpet.device.boot", str(root), *options]
     environment = {**os.environ, "PYTHONPATH": str(SRC.parent)}
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, env=environment)
+    return subprocess.run(command, capture_output=True, text=True, timeout=150, env=environment)
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def _attack(role: str, root: Path, version: int = OWN) -> dict[str, str]:
     with subprocess.Popen(["/bin/sleep", "60"]) as victim:
         run = [sys.executable, "-B", str(ATTACKS), role, str(root), str(victim.pid)]
         done = subprocess.run(
-            [*_on(version), *run], capture_output=True, text=True, timeout=60,
+            [*_on(version), *run], capture_output=True, text=True, timeout=150,
             env={"PYTHONPATH": str(SRC)},
         )  # fmt: skip
         victim.kill()
@@ -160,7 +160,7 @@ def _probed(version: int, *without: str) -> set[str]:
     )
     done = subprocess.run(
         [*_on(version, *without), sys.executable, "-B", "-c", code],
-        capture_output=True, text=True, timeout=60, env={"PYTHONPATH": str(SRC)}, check=True,
+        capture_output=True, text=True, timeout=150, env={"PYTHONPATH": str(SRC)}, check=True,
     )  # fmt: skip
     return set(done.stdout.split())
 
@@ -194,7 +194,7 @@ def test_a_device_below_what_every_role_reads_is_not_started(tmp_path: Path) -> 
     bear_gaps(root / "slots" / "a" / "product.toml", [("landlock", "too old")])
     run = [sys.executable, "-B", str(tmp_path / ATTACKS.name), "keeper", str(root), "1"]
     done = subprocess.run(
-        run, capture_output=True, text=True, timeout=60, env={"PYTHONPATH": str(SRC)}
+        run, capture_output=True, text=True, timeout=150, env={"PYTHONPATH": str(SRC)}
     )
     assert done.returncode != 0
     assert "which every role may read" in done.stderr

@@ -22,7 +22,7 @@ def test_a_confined_process_finds_its_vendor_by_name(process: str, tmp_path: Pat
     shutil.copy(example_product() / "product.toml", tmp_path / "slots" / "a")
     done = subprocess.run(
         [sys.executable, "-B", resolving.__file__, process, str(tmp_path)],
-        capture_output=True, text=True, timeout=60, env={"PYTHONPATH": str(SRC.parent)},
+        capture_output=True, text=True, timeout=150, env={"PYTHONPATH": str(SRC.parent)},
     )  # fmt: skip
     assert (done.returncode, done.stdout.strip()) == (0, resolving.GREETING.decode()), done.stderr
 

@@ -55,7 +55,7 @@ def hostile_run(strace: None, tmp_path: Path) -> Sequence[Made]:
     program = [sys.executable, "-B", str(ATTACKS), "keeper", str(root), str(os.getpid())]
     subprocess.run(
         [*STRACE, str(place / STEM), *program],
-        capture_output=True, timeout=60, env={"PYTHONPATH": str(SRC.parent)}, check=True,
+        capture_output=True, timeout=150, env={"PYTHONPATH": str(SRC.parent)}, check=True,
     )  # fmt: skip
     return list(read_trace(place, STEM))
 

@@ -33,7 +33,7 @@ def inside(into: Enclosure, **attempts: str) -> dict[str, object]:
     done = subprocess.run(
         [sys.executable, "-B", "-c", PROGRAM, msgspec.json.encode(into).decode(),
          json.dumps(attempts)],
-        env={"PYTHONPATH": str(SRC.parent)}, capture_output=True, text=True, timeout=60,
+        env={"PYTHONPATH": str(SRC.parent)}, capture_output=True, text=True, timeout=150,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     found: dict[str, object] = json.loads(done.stdout)
@@ -171,7 +171,7 @@ os.execv(sys.executable, sys.argv[1:])
     attempts = json.dumps({"back": "os.listdir('/..') == os.listdir('/')"})
     done = subprocess.run(
         [sys.executable, "-c", covering, sys.executable, "-B", "-c", PROGRAM, into, attempts],
-        env={"PYTHONPATH": str(SRC.parent)}, capture_output=True, text=True, timeout=60,
+        env={"PYTHONPATH": str(SRC.parent)}, capture_output=True, text=True, timeout=150,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["back"] == "True"
@@ -191,7 +191,7 @@ os.execv(sys.executable, sys.argv[1:])
     done = subprocess.run(
         [sys.executable, "-c", losing, sys.executable, "-B", "-c", PROGRAM,
          msgspec.json.encode(into).decode(), "{}"],
-        env={"PYTHONPATH": str(SRC.parent)}, capture_output=True, text=True, timeout=60,
+        env={"PYTHONPATH": str(SRC.parent)}, capture_output=True, text=True, timeout=150,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     entered = json.loads(done.stdout)["entered"]

@@ -64,7 +64,7 @@ def intrude(
     given = msgspec.json.encode(into).decode() if into else "none"
     done = subprocess.run(
         [sys.executable, "-B", str(INTRUDER), given, str(device.root), str(victim), str(port)],
-        capture_output=True, text=True, timeout=60, env={"PYTHONPATH": str(SRC)},
+        capture_output=True, text=True, timeout=150, env={"PYTHONPATH": str(SRC)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     found: dict[str, object] = json.loads(done.stdout)

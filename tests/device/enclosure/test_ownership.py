@@ -115,7 +115,7 @@ def test_a_power_cut_at_any_step_leaves_nothing_that_the_next_start_does_not_fin
         root = _made_by_somebody(tmp_path / "d")
         done = subprocess.run(
             [sys.executable, "-B", "-c", CUT, str(root), str(steps)],
-            env={"PYTHONPATH": str(SRC.parent)}, capture_output=True, text=True, timeout=60,
+            env={"PYTHONPATH": str(SRC.parent)}, capture_output=True, text=True, timeout=150,
         )  # fmt: skip
         if done.returncode == 0:
             break
@@ -208,7 +208,7 @@ def test_an_ordinary_user_who_starts_roots_device_is_told_whose_it_is() -> None:
         child += "\nexcept LimpetError as error: print(error)"
         done = subprocess.run(
             [sys.executable, "-B", "-c", child, str(root)],
-            env={"PYTHONPATH": str(SRC.parent)}, capture_output=True, text=True, timeout=60,
+            env={"PYTHONPATH": str(SRC.parent)}, capture_output=True, text=True, timeout=150,
         )  # fmt: skip
         assert f"the device in {root} belongs to root" in done.stdout
         assert "start it as root" in done.stdout

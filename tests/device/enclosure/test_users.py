@@ -84,7 +84,7 @@ def block() -> Iterator[str]:
 def _boot(root: Path, *options: str, uid: int | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "limpet.device.boot", str(root), *options],
-        capture_output=True, text=True, timeout=60, user=uid,
+        capture_output=True, text=True, timeout=150, user=uid,
         env={**os.environ, "PYTHONPATH": str(SRC.parent)},
     )  # fmt: skip
 

@@ -163,7 +163,7 @@ def run_driver(home: Path, *, root_pem: bytes | None) -> Iterator[int]:
         trusted = ["-A", "-t", "C,,", "-n", "device root", "-i", str(home / "root.pem")]
         commands.append(["certutil", "-d", f"sql:{database}", *trusted])
     for command in commands:
-        subprocess.run(command, check=True, timeout=30, capture_output=True)
+        subprocess.run(command, check=True, timeout=150, capture_output=True)
     process, port = _start_driver(home)
     try:
         yield port

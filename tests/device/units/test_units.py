@@ -90,7 +90,7 @@ def test_systemd_finds_nothing_to_object_to(tmp_path: Path) -> None:
 def _analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = ["systemd-analyze", *arguments]
     return subprocess.run(
-        command, capture_output=True, text=True, timeout=60, env={"PATH": os.environ["PATH"]}
+        command, capture_output=True, text=True, timeout=150, env={"PATH": os.environ["PATH"]}
     )
 
 
@@ -103,7 +103,7 @@ class Machine:
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """One command in all of the machine's namespaces."""
         inside = ["nsenter", "-t", str(self.pid), "--all", *command]
-        return subprocess.run(inside, capture_output=True, text=True, timeout=60)
+        return subprocess.run(inside, capture_output=True, text=True, timeout=150)
 
     def read(self, path: str) -> str:
         """A file of the machine; empty if it is not there."""

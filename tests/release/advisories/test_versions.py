@@ -60,7 +60,7 @@ def test_debian_s_order_is_that_of_dpkg() -> None:
     texts = [*ORDERED["Debian"], "1.00-1", "0~0-1", "2.36-9+deb12u13", "2.36-9", "1.0+dfsg-3"]
     for one, other in itertools.permutations(texts, 2):
         command = ["dpkg", "--compare-versions", one, "lt", other]
-        expected = subprocess.run(command, timeout=20, check=False).returncode == 0
+        expected = subprocess.run(command, timeout=150, check=False).returncode == 0
         assert (parse(one) < parse(other)) is expected, (one, other)
 
 

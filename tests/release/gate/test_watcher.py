@@ -78,7 +78,7 @@ def watch(
         "late": 0.5,
     }
     words = [*under, sys.executable, "-I", "-S", _watcher.__file__, json.dumps(order)]
-    done = subprocess.run(words, capture_output=True, timeout=60, text=True)
+    done = subprocess.run(words, capture_output=True, timeout=150, text=True)
     told = json.loads(done.stdout)
     sockets = tuple(Socket(*one) for one in told.pop("sockets"))
     return Seen(**told, sockets=sockets), done.stderr
@@ -125,7 +125,7 @@ def test_a_machine_that_gives_no_network_is_told_and_sockets_of_others_are_left_
     """The kernel's own limit on such namespaces, at none."""
     none = 'echo 0 > /proc/sys/user/max_net_namespaces && exec "$@"'
     under = ["unshare", "--user", "--map-root-user", "sh", "-c", none, "-"]
-    if subprocess.run([*under, "true"], capture_output=True, timeout=30).returncode != 0:
+    if subprocess.run([*under, "true"], capture_output=True, timeout=150).returncode != 0:
         pytest.skip("no user namespace whose limits may be set here")
     listens = (
         "import socket, sys, time; host, _, port = sys.argv[2].rpartition(':')\n"

@@ -126,7 +126,7 @@ def test_the_command_fails_where_a_test_fails_and_writes_it_all_the_same(tmp_pat
     product, out = found(tmp_path, GOOD + BAD), tmp_path / "junit.xml"
     command = [sys.executable, "-m", "limpet", "product", "test", str(product), "--json"]
     done = subprocess.run(
-        [*command, "--out", str(out)], capture_output=True, timeout=60, check=False
+        [*command, "--out", str(out)], capture_output=True, timeout=150, check=False
     )
     told = json.loads(done.stdout)
     assert (done.returncode, told["passed"], told["failed"]) == (1, 1, 1)

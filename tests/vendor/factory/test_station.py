@@ -175,7 +175,7 @@ def test_a_label_is_readable_by_the_printers_user_alone(made: list[MadeDevice]) 
 
 def test_a_finished_device_cannot_be_made_again(made: list[MadeDevice]) -> None:
     command = [sys.executable, "-I", "-m", "limpet.device.boot", made[0].directory, "--factory"]
-    done = subprocess.run(command, input="", capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, input="", capture_output=True, text=True, timeout=150)
     assert done.returncode != 0
     assert "this device has its identity" in done.stdout + done.stderr
 
@@ -328,7 +328,7 @@ def test_a_station_that_talks_nonsense_gets_a_refusal(
     line: bytes, said: str, unfinished: Path
 ) -> None:
     command = [sys.executable, "-I", "-m", "limpet.device.boot", str(unfinished), "--factory"]
-    done = subprocess.run(command, input=line, capture_output=True, timeout=60)
+    done = subprocess.run(command, input=line, capture_output=True, timeout=150)
     assert json.loads(done.stdout)["reason"] == said
     assert done.returncode == 1
 
