@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-GONE_SECONDS = 30.0
+GONE_SECONDS = 60.0
 PATIENCE_SECONDS = 240.0  # a machine may have much else to do
 
 
@@ -56,6 +56,17 @@ def wait_for_devices(demo: subprocess.Popen[str], directory: Path) -> None:
     """Until three devices listen."""
     listening = "devices/*/run/listening.json"
     _wait(demo, lambda: len(list(directory.glob(listening))) >= 3)
+
+
+def wait_for_services(demo: subprocess.Popen[str], directory: Path) -> None:
+    """Until the vendor serves, and a release is made behind the scenes."""
+    said = directory / "vendor.out"
+
+    def looks() -> bool:
+        serves = said.is_file() and "listening on" in said.read_text()
+        return serves and any("limpet.demo.backstage" in line for line in processes_in(directory))
+
+    _wait(demo, looks)
 
 
 def wait_for_trial(demo: subprocess.Popen[str], directory: Path) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from tests.device.blocks import block_slots, factory_slots, flashed, needs_blocks
 from tests.device.workshop import until
-from tests.end_to_end.test_update import World, make_world
+from tests.end_to_end.test_update import World, doomed, make_world
+from tests.needs import need
 
 from limpet.firmware.devices import RaucSlots, SlotDevices, load_devices
 from limpet.firmware.verity import hash_offset
@@ -30,7 +31,7 @@ def broken(world: World, name: str) -> Path:
     text = sensor.read_text()
     assert UNIT in text
     sensor.write_text(text.replace(UNIT, WRONG_UNIT))
-    return place
+    return doomed(place)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def test_a_block_image_is_written_to_the_other_device_tried_and_confirmed(
     world, devices = blocks
     assert load_devices(world.device.root) == devices, "what the station was told"
     world.offer(world.release("1.1.0", form=Form.BLOCK))
-    until(lambda: world.running_version() == "1.1.0", "not confirmed", world.device, patience=60)
+    until(lambda: world.running_version() == "1.1.0", "not confirmed", world.device)
     assert world.device.has_logged("update-begins", "installing 1.1.0: delta from 1.0.0, ")
     assert not world.device.has_logged("delta-failed", ""), "device a is what the station signed"
     assert (world.device.root / "slots" / "b").is_mount()
@@ -79,7 +80,6 @@ def test_a_block_image_that_fails_falls_back_to_the_other_device(
         lambda: world.device.has_logged("update-fell-back", "1.3.0"),
         "no fall-back",
         world.device,
-        patience=60,
     )
     assert world.running_version() == "1.1.0"
 
@@ -91,7 +91,7 @@ def test_a_block_image_is_made_of_the_one_that_runs_by_a_delta(
     world, devices = blocks
     before = Path(devices.b).read_bytes()
     world.offer(world.release("1.4.0", form=Form.BLOCK, base="1.1.0"))
-    until(lambda: world.running_version() == "1.4.0", "not confirmed", world.device, patience=60)
+    until(lambda: world.running_version() == "1.4.0", "not confirmed", world.device)
     assert world.device.has_logged("update-begins", "installing 1.4.0: delta from 1.1.0, ")
     assert not world.device.has_logged("delta-failed", ""), "the confined updater cannot read it"
     assert Path(devices.b).read_bytes() == before
@@ -198,13 +198,12 @@ class RaucSystem:
         """End what was started."""
         for process in reversed(self.processes):
             process.terminate()
-            process.wait(10)
+            process.wait(60)
 
 
 @pytest.fixture(scope="module")
 def with_rauc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, RaucSystem]]:
-    if shutil.which("rauc") is None or shutil.which("dbus-daemon") is None:
-        pytest.skip("needs Debian's rauc and dbus")
+    need("rauc", "dbus-daemon", package="rauc dbus", untried="RAUC installed nothing")
     base = tmp_path_factory.mktemp("rauc")
     system = RaucSystem(base)
 
@@ -233,7 +232,6 @@ def test_a_bundle_that_fails_its_trial_is_marked_bad_and_the_old_slot_active(
         lambda: world.device.has_logged("update-fell-back", "1.1.0"),
         "no fall-back",
         world.device,
-        patience=60,
     )
     until(lambda: rauc.kept("B") == "bad", "RAUC was not told", world.device)
     assert rauc.kept("primary") == "A"
@@ -261,7 +259,7 @@ def test_rauc_writes_the_bundle_that_limpet_fetched_and_hears_that_it_is_good(
 ) -> None:
     world, rauc = with_rauc
     world.offer(world.release("1.3.0", form=Form.BUNDLE, packer=rauc.packer()))
-    until(lambda: world.running_version() == "1.3.0", "not confirmed", world.device, patience=60)
+    until(lambda: world.running_version() == "1.3.0", "not confirmed", world.device)
     until(lambda: rauc.kept("B") == "good", "RAUC was not told", world.device)
     assert rauc.kept("primary") == "B"
     assert "installing" in (rauc.place / "service.log").read_text()
@@ -281,7 +279,6 @@ def test_where_rauc_takes_the_running_slot_for_the_other_one_nothing_is_written(
         lambda: world.device.has_logged("activation-refused", "rauc-disagrees"),
         "it was not refused",
         world.device,
-        patience=60,
     )
     assert Path(world.device.root / "slots" / "b" / "firmware.json").read_bytes() == running_slot
     assert world.running_version() == "1.3.0"

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from tests.device.workshop import until
-from tests.end_to_end.test_update import World, make_world
+from tests.end_to_end.test_update import World, doomed, make_world
 
 pytestmark = pytest.mark.end_to_end
 
@@ -102,14 +102,13 @@ def test_a_migration_that_goes_wrong_falls_back_to_the_state_of_before(
     until(lambda: ledger.exists() and bool(histories(world)), "the app did not start", world.device)
     before, kept = starts(world), histories(world)
     assert kept
-    broken = variant(world.pristine, world.home.root.parent / how, BROKEN[how])
+    broken = doomed(variant(world.pristine, world.home.root.parent / how, BROKEN[how]))
     world.offer(world.release(version, product=broken))
     until(lambda: world.device.has_logged("state-kept"), "no copy was made", world.device)
     until(
         lambda: world.device.has_logged("update-fell-back", version),
         "no fall-back",
         world.device,
-        patience=60,
     )
     assert world.device.has_logged("state-brought-back")
     until(lambda: starts(world) == before + 1, "the old app has another state", world.device)
