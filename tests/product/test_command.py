@@ -15,8 +15,9 @@ SPECIMENS = Path(__file__).parent / "specimens"
 
 @pytest.fixture
 def product(tmp_path: Path) -> Path:
-    # The command goes by today's date, so its specimen's dates lie far ahead.
+    # The command goes by today's date, so its specimen's dates lie far ahead. Names are noted.
     text = (SPECIMENS / "sound.toml").read_text(encoding="utf-8")
+    text = text.replace("example.com", "maker.dev")
     copy = tmp_path / "product.toml"
     copy.write_text(text.replace("= 2027-", "= 2090-").replace("= 2030-", "= 2090-"), "utf-8")
     return copy

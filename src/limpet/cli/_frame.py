@@ -23,6 +23,7 @@ __all__ = [
     "EXIT_INTERNAL",
     "EXIT_INTERRUPTED",
     "EXIT_USAGE",
+    "PIPE_COLUMNS",
     "Progress",
     "emit",
     "guard",
@@ -39,7 +40,8 @@ EXIT_INTERNAL = 70  # EX_SOFTWARE of sysexits.h
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 EXIT_BROKEN_PIPE = 141  # 128 + SIGPIPE: whoever read our output went away
 DEBUG_VARIABLE = "LIMPET_DEBUG"
-PIPE_COLUMNS = 240  # width of a table that goes into a file or a pipe: one row, one line
+PIPE_COLUMNS = 240
+"""Width of a table that goes into a file or a pipe: one row, one line."""
 
 
 def make_app(summary: str, *, examples: Sequence[str] = (), bare: bool = False) -> typer.Typer:

@@ -3,6 +3,7 @@
 Owns options and printing. Decides nothing: `limpet.release.gate` does.
 """
 
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,10 +12,11 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from limpet.cli._frame import progress, show_examples
+from limpet.cli._frame import PIPE_COLUMNS, progress, show_examples
 from limpet.errors import Unavailable
 from limpet.release.gate import (
     RULES,
+    Fault,
     Judgement,
     Report,
     Verdict,
@@ -37,6 +39,8 @@ _STYLES = {
 }
 _NOT = {Verdict.REFUSED: "not so", Verdict.INCONCLUSIVE: "not known"}
 """Before what would hold if the rule passed."""
+_PAD = 16  # columns before a rule's name, and before what it says
+_NARROWEST = 24  # columns of text, on however small a terminal
 _SHOWN = 12
 """Faults of one rule that the table shows; --json has all."""
 
@@ -86,7 +90,7 @@ def check(
     """May this release be signed? Status 0: yes, 1: no, 3: something could not be looked at."""
     if vendor is not None:
         repository = repository or vendor / "public" / "repository"
-        key = key or vendor / "gate" / "gate.pem"
+        key = key or _gate_key(vendor)
     signer = load_gate_key(key) if key is not None else None
     subject_opened = open_subject(
         product,
@@ -113,6 +117,16 @@ def check(
         raise typer.Exit(report.exit_code)
 
 
+def _gate_key(vendor: Path) -> Path:
+    key = vendor / "gate" / "gate.pem"
+    if not key.is_file():
+        raise Unavailable(
+            f"there is no {key}",
+            hint="limpet vendor init makes a vendor's directory; without one: --repository, --root",
+        )
+    return key
+
+
 def _root(repository: Path | None, root: Path | None) -> Path | None:
     if repository is None or root is not None:
         return root
@@ -123,39 +137,60 @@ def _root(repository: Path | None, root: Path | None) -> Path | None:
 
 
 def _print_report(report: Report) -> None:
-    console = Console(highlight=False)
+    terminal = sys.stdout.isatty()
+    console = Console(highlight=False, width=None if terminal else PIPE_COLUMNS)
     console.print(f"{report.model} {report.version}  manifest {report.manifest_sha256[:16]}…\n")
     width = max((len(one.rule) for one in report.judgements), default=0)
     for judgement in report.judgements:
         _print_judgement(console, judgement, width)
     totals = ", ".join(f"{count} {name}" for name, count in report.totals.items() if count)
+    noted = sum(len(one.finding.notes) for one in report.judgements)
     console.print(
         Text.assemble("\n", (report.verdict.upper(), _STYLES[report.verdict]), f": {totals}")
     )
+    if noted:
+        console.print(f"{noted} noted: mend that before a customer gets a device")
 
 
 def _print_judgement(console: Console, judgement: Judgement, width: int) -> None:
     finding = judgement.finding
-    line = Text.assemble(
-        (f"{finding.verdict:<16}", _STYLES[finding.verdict]), f"{judgement.rule:<{width}}  "
+    head = Text.assemble(
+        (f"{finding.verdict:<{_PAD}}", _STYLES[finding.verdict]), f"{judgement.rule:<{width}}  "
     )
-    seen, pad = "; ".join(finding.evidence), " " * 16
+    seen = "; ".join(finding.evidence)
     if finding.faults:
-        console.print(line.append(f"{_NOT[finding.verdict]}: {judgement.title}"))
+        _print_hanging(console, head, Text(f"{_NOT[finding.verdict]}: {judgement.title}"))
         if seen:
-            console.print(Text(f"{pad}looked at: {seen}", style="dim"))
+            _print_below(console, f"looked at: {seen}", style="dim")
     else:
-        console.print(line.append(seen, style="dim"))
+        _print_hanging(console, head, Text(seen, style="dim"))
     for fault in finding.faults[:_SHOWN]:
-        where = (
-            f"{fault.file}:{fault.line}: " if fault.line else f"{fault.file}: " * bool(fault.file)
-        )
-        console.print(Text(f"{pad}{where}{fault.text}"))
+        _print_below(console, f"{_place(fault)}{fault.text}")
         if fault.hint:
-            console.print(Text(f"{pad}  hint: {fault.hint}", style="dim"))
+            _print_below(console, f"  hint: {fault.hint}", style="dim")
     if len(finding.faults) > _SHOWN:
-        console.print(Text(f"{pad}and {len(finding.faults) - _SHOWN} more, see --json"))
+        _print_below(console, f"and {len(finding.faults) - _SHOWN} more, see --json")
     if finding.faults and not all(fault.hint for fault in finding.faults):
-        console.print(Text(f"{pad}hint: {judgement.hint}", style="dim"))
+        _print_below(console, f"hint: {judgement.hint}", style="dim")
     for text in finding.listed:
-        console.print(Text(f"{pad}listed: {text}"))
+        _print_below(console, f"listed: {text}")
+    for note in finding.notes:
+        _print_below(console, f"note: {_place(note)}{note.text}", style="yellow")
+
+
+def _place(fault: Fault) -> str:
+    return f"{fault.file}:{fault.line}: " if fault.line else f"{fault.file}: " * bool(fault.file)
+
+
+def _print_below(console: Console, text: str, *, style: str = "") -> None:
+    _print_hanging(console, Text(" " * _PAD), Text(text, style=style))
+
+
+def _print_hanging(console: Console, head: Text, body: Text) -> None:
+    """`body` beside `head`, and further lines of it below its own beginning."""
+    room = console.width - head.cell_len
+    lines = body.wrap(console, max(room, _NARROWEST)) or [Text()]
+    for number, line in enumerate(lines):
+        console.print(
+            Text.assemble(head if not number else " " * head.cell_len, line), soft_wrap=True
+        )

@@ -21,6 +21,7 @@ from limpet.product import (
     Product,
     Severity,
     load_product,
+    read_notes,
     read_problems,
 )
 from limpet.source import design_context
@@ -46,6 +47,7 @@ class _Verdict(msgspec.Struct, frozen=True, kw_only=True):
     threats: int
     measures: int
     problems: tuple[Problem, ...]
+    notes: tuple[Problem, ...]  # stop nothing; to be mended before a customer gets a device
 
 
 @app.command(epilog=show_examples("limpet product check examples/thermostat"))
@@ -63,6 +65,7 @@ def check(directory: Path = DIRECTORY, json: bool = JSON) -> None:
         threats=len(product.threats) if product else 0,
         measures=len(product.measures) if product else 0,
         problems=problems,
+        notes=read_notes(path) if product else (),
     )
     emit(verdict, json=json, human=_print_verdict)
     if not ok:
@@ -88,12 +91,17 @@ def _print_verdict(verdict: _Verdict) -> None:
         print(problem.text(verdict.file))
         if problem.hint:
             print(f"  hint: {problem.hint}")
+    for note in verdict.notes:
+        print(note.text(verdict.file))
+    for hint in sorted({note.hint for note in verdict.notes}):
+        print(f"  hint: {hint}")
     if verdict.ok:
-        warnings = len(verdict.problems)
+        warnings, notes = len(verdict.problems), len(verdict.notes)
         print(
             f"{verdict.file}: {verdict.interfaces} interfaces, {verdict.threats} threats,"
             f" {verdict.measures} measures: "
             + (f"{warnings} {_plural('warning', warnings)}" if warnings else "no problem")
+            + (f", {notes} {_plural('note', notes)}" if notes else "")
         )
     else:
         count = len(verdict.problems)

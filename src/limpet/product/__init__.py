@@ -14,8 +14,10 @@ from ._loading import (
     PRODUCT_FILE,
     examine_product,
     load_product,
+    read_notes,
     read_problems,
 )
+from ._placeholders import list_placeholders
 from ._problem import Problem, Severity
 from ._rules import Context
 from ._types import (
@@ -100,9 +102,11 @@ __all__ = [
     "is_local_name",
     "list_flows",
     "list_hosts",
+    "list_placeholders",
     "load_product",
     "mud_url",
     "parse_label_uri",
+    "read_notes",
     "read_problems",
     "render_mud",
     "render_security_txt",

@@ -17,6 +17,7 @@ from limpet.errors import Rejected, Unavailable
 from limpet.storage import read_bounded
 
 from ._locator import Locations, TooDeep, locate
+from ._placeholders import placeholders_of
 from ._problem import Finding, Problem, Severity, show_key
 from ._rules import Context, findings_of
 from ._shape import build
@@ -29,6 +30,7 @@ __all__ = [
     "UNINFORMED",
     "examine_product",
     "load_product",
+    "read_notes",
     "read_problems",
 ]
 
@@ -75,6 +77,20 @@ def read_problems(path: FilePath, *, context: Context = UNINFORMED) -> tuple[Pro
     except Rejected:
         return (_TOO_LARGE,)
     return examine_product(data, context=context)[1]
+
+
+def read_notes(path: FilePath) -> tuple[Problem, ...]:
+    """What of the file `path` stops nothing now, and would fail a customer: names that nobody owns.
+
+    None for a file without a shape, of which `read_problems` says all. Raises `Unavailable` if the
+    file cannot be read, `Rejected` if it is too large.
+    """
+    parsed = _parse(_read(path))
+    if isinstance(parsed, Problem):
+        return ()
+    tree, locations = parsed
+    built = build(tree, Product)
+    return () if isinstance(built, tuple) else _placed(placeholders_of(built), tree, locations)
 
 
 def examine_product(

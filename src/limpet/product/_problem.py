@@ -23,10 +23,14 @@ _BARE = re.compile(r"\A[A-Za-z0-9_-]+\Z")
 
 
 class Severity(StrEnum):
-    """An `error` stops the product from being loaded; a `warning` does not."""
+    """An `error` stops the product from being loaded; a `warning` and a `note` do not.
+
+    A `note` is no fault of the design: it has to be mended before a customer gets a device.
+    """
 
     ERROR = "error"
     WARNING = "warning"
+    NOTE = "note"
 
 
 class Nearest(msgspec.Struct, frozen=True):
@@ -72,9 +76,9 @@ class Problem(msgspec.Struct, frozen=True):
 
     def text(self, file: str) -> str:
         """The one line `file:line: key: message`, without the hint."""
-        warning = "warning: " if self.severity is Severity.WARNING else ""
+        mild = "" if self.severity is Severity.ERROR else f"{self.severity}: "
         key = f"{self.key}: " if self.key else ""
-        return f"{file}:{self.line}: {warning}{key}{self.message}"
+        return f"{file}:{self.line}: {mild}{key}{self.message}"
 
 
 def quote(word: str) -> str:

@@ -1,5 +1,6 @@
 """What the rules let pass, and what they cannot tell: the other side of the specimens."""
 
+import json
 from pathlib import Path
 
 import msgspec
@@ -7,7 +8,8 @@ import pytest
 from tests.release.gate.bench import TESTS, Bench
 from tests.release.gate.source_specimens import FUNCTIONS, ISSUE, TEMPERATURE, WEATHER, WIDER
 
-from limpet.release.gate import Verdict
+from limpet.cli.main import run
+from limpet.release.gate import RULES, Verdict, render_sarif
 from limpet.release.gate._issues import find_issue
 
 
@@ -283,3 +285,48 @@ def test_the_result_says_how_old_the_advisories_are_and_which(sound: Bench) -> N
     first, second = sound.finding("vulnerabilities-addressed").evidence
     assert "1 advisories, sha256 " in first
     assert "PyPI imported 0.0 days ago" in second
+
+
+# --- design
+
+
+def test_names_of_examples_are_noted_by_line_and_refuse_nothing(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The bench's product is the thermostat, whose maker does not exist."""
+    finding = bench.finding("design-whole")
+    assert finding.verdict is Verdict.PASSED
+    written = (bench.product / "product.toml").read_text().split("\n")
+    noted = {note.text.partition(":")[0]: written[note.line - 1] for note in finding.notes}
+    assert set(noted) == {
+        "maker.url",
+        "vendor.hosts",
+        "development.issue_tracker",
+        "security_contact.contacts",
+        "security_contact.policy_url",
+    }
+    assert all("example.com" in line for line in noted.values())
+    status = run(["release", "check", str(bench.product), "--release", str(bench.release)])
+    out = capsys.readouterr().out
+    assert status == 3  # nothing but the design was given to look at
+    assert f"note: product.toml:{finding.notes[0].line}: maker.url: " in out
+    assert "6 noted: mend that before a customer gets a device" in out
+
+
+def test_names_that_somebody_owns_are_not_noted(bench: Bench) -> None:
+    design = bench.product / "product.toml"
+    design.write_text(design.read_text().replace("example.com", "maker-of-examples.com"))
+    finding = bench.finding("design-whole")
+    assert (finding.verdict, finding.notes) == (Verdict.PASSED, ())
+
+
+def test_a_note_is_a_warning_in_sarif_beside_the_rule_that_passed(bench: Bench) -> None:
+    report = bench.judge(tuple(rule for rule in RULES if rule.id == "design-whole"))
+    results = json.loads(render_sarif(report))["runs"][0]["results"]
+    assert [(one["kind"], one["level"]) for one in results[:2]] == [
+        ("pass", "none"),
+        ("fail", "warning"),
+    ]
+    place = results[1]["locations"][0]["physicalLocation"]
+    assert place["artifactLocation"] == {"uri": "product.toml", "uriBaseId": "PRODUCT"}
+    assert report.exit_code == 0

@@ -7,6 +7,7 @@ when it publishes, asked here before a signature exists.
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from tuf.api.metadata import DelegatedRole, Metadata, TargetFile, Targets
 
@@ -168,7 +169,15 @@ def _judge(request: SigningRequest, keys: Sequence[PublicKey]) -> tuple[str, lis
     passed = verify_attestation(request.gate, keys, manifest_sha256=digest)
     result = passed.attestation.predicate
     when = f"{result.judged_at:%Y-%m-%d %H:%M:%S}"
-    return f"passed {len(result.passed_tests)} rules at {when} UTC, key {passed.key_id[:16]}", []
+    said = f"passed {len(result.passed_tests)} rules at {when} UTC, key {passed.key_id[:16]}"
+    return said, _noted(result.report)
+
+
+def _noted(report: dict[str, Any]) -> list[str]:
+    """That the gate told something which stops nothing yet; the report says what."""
+    judgements = report.get("judgements", ())
+    count = sum(len(one.get("finding", {}).get("notes", ())) for one in judgements)
+    return [f"the gate noted {count} to mend before a customer gets a device"] if count else []
 
 
 def _verify_paths(targets: Targets, role: str, path: str) -> None:

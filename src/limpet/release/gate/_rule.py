@@ -36,12 +36,14 @@ class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
     """A rule's judgement. `evidence` is what was looked at, in short sentences, also if it passed.
 
     `listed` is what a person shall see though it stops nothing: a known hole without a remedy.
+    `notes` stop nothing either, and have to be mended before a customer gets a device.
     """
 
     verdict: Verdict
     evidence: tuple[str, ...] = ()
     faults: tuple[Fault, ...] = ()
     listed: tuple[str, ...] = ()
+    notes: tuple[Fault, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,9 +63,9 @@ class Rule:
     waits: bool = False  # mostly for other processes: it runs beside the others
 
 
-def passed(*evidence: str, listed: tuple[str, ...] = ()) -> Finding:
+def passed(*evidence: str, listed: tuple[str, ...] = (), notes: tuple[Fault, ...] = ()) -> Finding:
     """It was looked at, and holds."""
-    return Finding(Verdict.PASSED, evidence=evidence, listed=listed)
+    return Finding(Verdict.PASSED, evidence=evidence, listed=listed, notes=notes)
 
 
 def not_applicable(why: str) -> Finding:

@@ -1,7 +1,7 @@
 """The report as SARIF 2.1.0 (OASIS), which code hosts and editors show beside the lines.
 
 Owns the mapping: a rule of ours is a reporting descriptor, a fault a result. What was inconclusive
-is an error as well: it blocks.
+is an error as well: it blocks. A note is a warning: it does not.
 """
 
 from typing import Any
@@ -24,6 +24,7 @@ _KIND = {
     Verdict.INCONCLUSIVE: "open",
     Verdict.NOT_APPLICABLE: "notApplicable",
 }
+_NOTE = "note"
 _BASES = {
     "PRODUCT": "The directory of product.toml.",
     "IMAGE": "What the firmware's image unpacks to.",
@@ -78,17 +79,18 @@ def _rule(one: Judgement) -> dict[str, Any]:
 def _results(index: int, one: Judgement) -> list[dict[str, Any]]:
     kind = _KIND[one.finding.verdict]
     faults = one.finding.faults or (Fault("; ".join(one.finding.evidence) or one.title),)
-    return [_result(index, one, kind, fault) for fault in faults]
+    results = [_result(index, one, kind, fault) for fault in faults]
+    return results + [_result(index, one, _NOTE, note) for note in one.finding.notes]
 
 
 def _result(index: int, one: Judgement, kind: str, fault: Fault) -> dict[str, Any]:
-    blocks = kind in ("fail", "open")
+    fails = kind in ("fail", "open", _NOTE)
     result: dict[str, Any] = {
         "ruleId": one.rule,
         "ruleIndex": index,
         # A level says something of failures only (SARIF 3.27.10).
-        "kind": "fail" if blocks else kind,
-        "level": "error" if blocks else "none",
+        "kind": "fail" if fails else kind,
+        "level": "warning" if kind == _NOTE else "error" if fails else "none",
         "message": {"text": f"{fault.text} ({fault.hint})" if fault.hint else fault.text},
     }
     if kind == "open":

@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta
 import msgspec
 
 from limpet.errors import Rejected
+from limpet.product import list_placeholders
 
 from .contact import WARN_DAYS, Contact
 from .content import decide_standing
@@ -29,6 +30,7 @@ class State(enum.Enum):
     OVER = "over"
     MISSING = "missing"
     DAMAGED = "damaged"
+    PLACEHOLDER = "placeholder"  # right in an example, and leads no reader anywhere
 
 
 class Concern(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,6 +105,13 @@ def _model(one: Dossier, now: datetime) -> Iterator[Concern]:
                 until=threat.acceptance.review_by,
                 advice="" if state is State.GOOD else "look at it again, then set its review_by",
             )
+    if names := list_placeholders(product):
+        yield Concern(
+            model=model,
+            what=f"names that lead to nobody: {', '.join(names)}",
+            state=State.PLACEHOLDER,
+            advice="name your own in the design file before a customer gets a device",
+        )
     yield _evidence(one, now)
     for what, there in (
         ("bill of materials of the newest release", one.bill is not None),
