@@ -7,7 +7,16 @@ from tests.vendor.face import NOW, everything, pages, papers, thermostat
 
 from limpet.product import Product
 from limpet.vendor.pages._lines import break_lines
-from limpet.vendor.pages.document import Chapter, Document, Link, Table, paragraph, text
+from limpet.vendor.pages.document import (
+    Chapter,
+    Document,
+    Entry,
+    Facts,
+    Link,
+    Table,
+    paragraph,
+    text,
+)
 from limpet.vendor.pages.pdf import render_pdf
 
 
@@ -131,3 +140,36 @@ def test_lines_break_at_blanks_and_within_a_word_only_where_it_is_wider_than_a_l
 def test_paper_knows_the_day_of_its_records_only() -> None:
     data = papers(everything())["/security.pdf"].body
     assert f"D:{NOW:%Y}".encode() in data
+
+
+def test_what_belongs_together_stands_on_one_page_and_no_last_row_stands_alone() -> None:
+    """Entries and tables of every length: each begins where the one before left the page."""
+    chapters = tuple(
+        Chapter(f"c{number}", f"Chapter {number}", (_table(number), *map(_entry, range(number))))
+        for number in range(2, 9)
+    )
+    paper = pypdfium2.PdfDocument(render_pdf(Document(title="T", chapters=chapters), maker="M"))
+    sheets = [page.get_textpage().get_text_range() for page in paper]
+    assert len(sheets) > 6
+    assert any("Title" in one for one in sheets)
+    for said in sheets:
+        assert said.count("Title") == said.count("begins") == said.count("ends")
+        assert said.count("Head") <= said.count("row") / 2
+        assert said.rstrip().splitlines()[-2][:7] != "Chapter"
+
+
+def _table(rows: int) -> Table:
+    cells = tuple((text(f"row {number}"), text("b")) for number in range(rows))
+    return Table(headings=("Head", "B"), rows=cells, label="")
+
+
+def _entry(number: int) -> Entry:
+    said = text("word " * 20 * number + "ends")
+    return Entry(f"e{number}", "Title", (Facts((("begins", text("1")), ("Said", said))),))
+
+
+def test_a_link_to_the_paper_itself_is_on_the_screen_only(product: Product, paper: bytes) -> None:
+    assert "The same as PDF" in pages(everything(product))["/security"].body.decode()
+    said = read(paper)[0]
+    assert "same as PDF" not in said
+    assert "Firmware" in said

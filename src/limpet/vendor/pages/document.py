@@ -79,10 +79,11 @@ Text: TypeAlias = tuple[Run, ...]
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """Some sentences."""
+    """Some sentences. What is `screen_only` says nothing on paper."""
 
     text: Text
     tone: Tone = Tone.PLAIN
+    screen_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ from ._sheet import (
 )
 from .document import (
     Block,
+    Chapter,
     Code,
     Document,
     Entry,
@@ -52,6 +53,7 @@ from .picture import Box, Curve, Frame
 __all__ = ["render_pdf"]
 
 CELL, ROW_PADDING = 3.9, 1.3  # mm: a line of a table's cell, and what is above and below
+WHOLE = 130.0  # mm: what is no higher is not broken over two pages
 _NO_DATE = datetime(2000, 1, 1, tzinfo=UTC)
 _TONES = {
     Tone.WARNING: (164, 40, 26), Tone.GOOD: (29, 107, 52), Tone.NOTE: SOFT, Tone.LEAD: SOFT,
@@ -85,7 +87,7 @@ def _set(document: Document, paper: "_Paper") -> "_Paper":
         paper.ln(3)
         paper.insert_toc_placeholder(_write_contents, pages=1)
     for chapter in document.chapters:
-        paper.chapter(chapter.anchor, chapter.title)
+        paper.chapter(chapter)
         for block in chapter.blocks:
             paper.put(block)
     return paper
@@ -105,17 +107,24 @@ class _Paper(Sheet):
         self.set_lines([(TITLE, self.heading)], INK)
         self.ln(3)
 
-    def chapter(self, anchor: str, title: str) -> None:
-        """A heading of the first order, and a bookmark."""
-        self.keep(34)
+    def chapter(self, chapter: Chapter) -> None:
+        """A heading of the first order, and a bookmark; never far from what follows it."""
+        follows = 0.0
+        for block in chapter.blocks:
+            follows += self._height(block)
+            if not isinstance(block, Paragraph):
+                break
+        self.keep(15 + min(follows, WHOLE))
         self.ln(6)
-        self.mark(anchor)
-        self.start_section(self.clean(title), level=0)
-        self.set_lines([(HEADING, title)], INK)
+        self.mark(chapter.anchor)
+        self.start_section(self.clean(chapter.title), level=0)
+        self.set_lines([(HEADING, chapter.title)], INK)
         self.ln(1.5)
 
     def put(self, block: Block) -> None:
         """One block, and what is in it."""
+        if isinstance(block, Paragraph) and block.screen_only:
+            return
         if isinstance(block, Paragraph):
             self.set_lines(self._styled(block.text, BASE), _TONES.get(block.tone, INK))
             self.ln(1.5)
@@ -130,8 +139,27 @@ class _Paper(Sheet):
         else:
             self._entry(block)
 
+    def _height(self, block: Block) -> float:
+        """About how high a block stands, mm; of a table, how much must stand together."""
+        if isinstance(block, Paragraph):
+            return len(self.lines(self._styled(block.text, BASE), WIDTH)) * LINE + 1.5
+        if isinstance(block, Facts):
+            return sum(
+                max(
+                    len(self.lines([(SMALL, term)], TERM - 2)),
+                    len(self.lines(self._styled(said, BASE), WIDTH - TERM)),
+                ) * LINE + 0.6
+                for term, said in block.pairs
+            ) + 1  # fmt: skip
+        if isinstance(block, Entry):
+            return 10 + sum(map(self._height, block.blocks))
+        if isinstance(block, Picture):
+            return block.height * WIDTH / block.width + 4
+        return 24
+
     def _entry(self, block: Entry) -> None:
-        self.keep(26)
+        height = self._height(block)
+        self.keep(height if height <= WHOLE else 26)
         self.ln(1.5)
         self.mark(block.anchor)
         self.start_section(self.clean(block.title), level=1)
@@ -162,13 +190,22 @@ class _Paper(Sheet):
         widths = [WIDTH * one / sum(shares) for one in shares]
         headings = [self.lines([(SMALL.bold(), one)], width - 3) for one, width in
                     zip(block.headings, widths, strict=True)]  # fmt: skip
-        self.keep(24)
-        self._row(headings, widths, SOFT, filled=True)
-        for cells in block.rows:
-            lines = [
+        rows = [
+            [
                 self.lines(self._styled(cell, SMALL), width - 3)
                 for cell, width in zip(cells, widths, strict=True)
             ]
+            for cells in block.rows
+        ]
+        heights = [max(map(len, one)) * CELL + 2 * ROW_PADDING for one in rows]
+        self.keep(min(WHOLE, 8 + sum(heights[:2])))
+        self._row(headings, widths, SOFT, filled=True)
+        for number, lines in enumerate(rows):
+            # The last row never stands alone on a page, and a row is broken only if it is high.
+            together = sum(heights[number:]) if number == len(rows) - 2 else heights[number]
+            if together <= WHOLE and self.get_y() + together > self.bottom:
+                self.add_page()
+                self._row(headings, widths, SOFT, filled=True)
             while any(lines):
                 room = int((self.bottom - self.get_y() - 2 * ROW_PADDING) / CELL)
                 if room < min(3, max(map(len, lines))):

@@ -50,7 +50,7 @@ def custody_chapter(dossier: Dossier) -> Chapter:
             ),
             label="Roles of the update repository (TUF)",
             empty="The repository was not read.",
-            widths=(16, 10, 10, 24, 27, 13),
+            widths=(20, 9, 10, 22, 26, 13),
         ),
         Entry(
             "anchors",

@@ -9,6 +9,7 @@ from limpet.vendor.pages.document import (
     Document,
     Facts,
     Mark,
+    Paragraph,
     Run,
     Table,
     Text,
@@ -48,14 +49,13 @@ def overview_page(
 ) -> Document:
     """What is printed on the label, and where everything else is."""
     product = dossier.product
-    model, standing = product.model, decide_standing(dossier, now)
-    until = ("ended on " if standing.over else "until ") + standing.until.isoformat()
+    model = product.model
     facts = Facts(
         (
             ("Maker", text(product.maker.name)),
             ("Model", text(model.name)),
             ("Hardware revisions", text(", ".join(model.hardware_revisions))),
-            ("Security updates", text(link(until, place.page("support")))),
+            ("Security updates", text(link(_until(dossier, now), place.page("support")))),
             ("Newest firmware", _newest(dossier, place)),
             ("Audit", _audited(dossier, place)),
             ("Made of", _made_of(dossier, place)),
@@ -92,6 +92,11 @@ def overview_page(
         opening = (paragraph(model.description, tone=Tone.LEAD), facts)
     opening = (*opening, *told_faults(dossier))
     return Document(title=model.display_name, opening=opening, chapters=tuple(chapters))
+
+
+def _until(dossier: Dossier, now: datetime) -> str:
+    standing = decide_standing(dossier, now)
+    return ("ended on " if standing.over else "until ") + standing.until.isoformat()
 
 
 def _newest(dossier: Dossier, place: Place) -> Text:
@@ -167,7 +172,7 @@ def security_document(
     product, today = dossier.product, now.date()
     return Document(
         title=f"Security of {product.model.display_name}",
-        opening=(_lead(dossier, place),),
+        opening=_opening(dossier, place, now),
         chapters=(
             _contact_chapter(dossier, reachable, machine_readable, signed),
             architecture_chapter(dossier),
@@ -187,13 +192,22 @@ def security_document(
     )
 
 
-def _lead(dossier: Dossier, place: Place) -> Block:
-    return paragraph(
-        "What can reach the device, what threatens it, what is done about it, and what is left."
-        " Made from the design file that the device itself carries, from the record of its"
-        " processes and from the repository that it updates from. ",
-        link("As PDF", place.paper),
-        tone=Tone.LEAD,
+def _opening(dossier: Dossier, place: Place, now: datetime) -> tuple[Block, ...]:
+    return (
+        paragraph(
+            "What can reach the device, what threatens it, what is done about it, and what is left."
+            " Made from the design file that the device itself carries, from the record of its"
+            " processes and from the repository that it updates from.",
+            tone=Tone.LEAD,
+        ),
+        Facts(
+            (
+                ("Firmware", _newest(dossier, place)),
+                ("Audit", _audited(dossier, place)),
+                ("Security updates", text(link(_until(dossier, now), place.page("support")))),
+            )
+        ),
+        Paragraph(text(link("The same as PDF", place.paper)), screen_only=True),
     )
 
 
