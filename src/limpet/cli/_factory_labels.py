@@ -77,6 +77,7 @@ def _size(paper: str) -> tuple[float, float]:
 
 def _print(made: _Sheets) -> None:
     print(
-        f"{made.file}: {made.labels} labels on {made.sheets} sheets,"
+        f"{made.file}: {made.labels} label{'s' * (made.labels != 1)}"
+        f" on {made.sheets} sheet{'s' * (made.sheets != 1)},"
         f" {made.columns} x {made.rows} a sheet; print it at 100 %, then destroy it"
     )

@@ -194,8 +194,9 @@ def _show_import(report: ImportReport) -> ImportShown:
 
 def _print(shown: AdvisoriesShown) -> None:
     if done := shown.imported:
+        names = ", ".join(done.ecosystems)
         print(
-            f"{', '.join(done.ecosystems)}: {done.read:,} records read, {done.added:,} new,"
+            f"{names}: {done.read:,} record{'s' * (done.read != 1)} read, {done.added:,} new,"
             f" {done.changed:,} changed, {done.unchanged:,} as before"
         )
     rows = [
@@ -210,7 +211,8 @@ def _print(shown: AdvisoriesShown) -> None:
     print_table(("ecosystem", "advisories", "newest", "imported"), rows)
     print(f"\n{shown.file}\nsha256 {shown.digest}")
     if shown.refused_count:
-        print(f"\n{shown.refused_count} records could not be read, so the gate is inconclusive:")
+        some = f"{shown.refused_count} record{'s' * (shown.refused_count != 1)}"
+        print(f"\n{some} could not be read, so the gate is inconclusive:")
         why = {one.entry: one.message for one in done.refused} if done else {}
         for entry in shown.refused[:_SHOWN]:
             print("  " + ascii(f"{entry}: {why[entry]}" if entry in why else entry)[1:-1])

@@ -103,7 +103,8 @@ def _print(shown: _Shown) -> None:
     print(f"{subject.name} {subject.version}  {shown.file}")
     for name, digest in sorted(subject.hashes.items()):
         print(f"  {name}  {digest}")
-    print(f"\n{len(shown.components)} components")
+    count = len(shown.components)
+    print(f"\n{count} component{'s' * (count != 1)}")
     rows = [
         (one.name, one.version or "-", _short(" / ".join(one.licences)) or "not stated",
          one.purl or one.reference)

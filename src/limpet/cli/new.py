@@ -3,6 +3,7 @@
 Owns parsing and printing; `limpet.scaffold` does the work.
 """
 
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -55,5 +56,5 @@ def new(
 def _print(made: _Made) -> None:
     print(f"{made.directory} is made")
     print(f"  judge its design   limpet product check {made.directory}")
-    print(f"  run its tests      pytest {made.directory}/tests")
+    print(f"  run its tests      {Path(sys.executable).with_name('pytest')} {made.directory}/tests")
     print(f"  read on            {made.directory}/README.md")

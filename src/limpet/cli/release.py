@@ -29,7 +29,7 @@ from limpet.cli._release_signing import Signer, print_signed, show_signed, takes
 from limpet.cli._release_source import Source
 from limpet.cli._released import print_release, show_release
 from limpet.crypto.suites import find_suite
-from limpet.errors import Rejected
+from limpet.errors import Rejected, Unavailable
 from limpet.product import PRODUCT_FILE, load_product
 from limpet.release import (
     LAST,
@@ -211,6 +211,11 @@ def sign(
     if out.is_file():
         _release_ceremony.sign_file(out, signer, holders=False, yes=yes, again=again, json=json)
         return
+    if not out.exists():
+        raise Unavailable(
+            f"there is no {out}: give a release's directory, or a request",
+            hint="limpet release build --out DIR makes the one, limpet release request the other",
+        )
     built = load_built(out)
     signed = sign_release(out, signer.order(built.manifest.model), now=datetime.now(UTC))
     emit(show_signed(signed), json=json, human=print_signed)

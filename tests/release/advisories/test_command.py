@@ -52,7 +52,7 @@ def test_records_that_could_not_be_read_give_status_1_and_cannot_drive_the_termi
     shutil.copy(HOSTILE / "not-json.json", source / "a\x1b[2J.json")
     assert run([*COMMAND, "--import", str(source)]) == 1
     told = capsys.readouterr().out
-    assert "1 records could not be read, so the gate is inconclusive" in told
+    assert "1 record could not be read, so the gate is inconclusive" in told
     assert "\x1b" not in told
     assert run([*COMMAND, "--import", str(DUMP / "PyPI"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["imported"]["refused"] == []

@@ -112,7 +112,7 @@ def test_the_command_leaves_a_file_that_others_cannot_read(
     out = tmp_path / "sheets.pdf"
     words = ["sheet", str(tmp_path / "labels"), "--out", str(out)]
     assert guard(lambda: factory.app(words)) == 0
-    assert "2 labels on 1 sheets, 3 x 9 a sheet" in capsys.readouterr().out
+    assert "2 labels on 1 sheet, 3 x 9 a sheet" in capsys.readouterr().out
     assert out.stat().st_mode & 0o777 == 0o600
     assert guard(lambda: factory.app([*words, "--paper", "a5!"])) == 1
     assert "is no paper" in capsys.readouterr().err

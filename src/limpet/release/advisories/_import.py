@@ -207,7 +207,11 @@ class _Importer:
         """
         if not seen:
             first = f"{refused[0].entry}: {refused[0].message}" if refused else "it is empty"
-            raise Rejected("damaged", f"{self._order.source}: no record can be read; {first}")
+            raise Rejected(
+                "damaged",
+                f"{self._order.source}: no record can be read; {first}",
+                hint="get the dump again, and see that this computer's clock is right",
+            )
         named = {dump.ecosystem} if dump.ecosystem else set(self._order.ecosystems)
         if ALL_ECOSYSTEMS in named:
             return set(seen)

@@ -136,7 +136,9 @@ def _read_zip(path: Path, bounds: Bounds) -> Iterator[Entry]:
                     read=_unpacking(archive, info, bounds),
                 )
     except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError) as error:
-        raise Rejected("damaged", f"{path} is no whole ZIP: {error}") from error
+        raise Rejected(
+            "damaged", f"{path} is no whole ZIP: {error}", hint="get the dump again"
+        ) from error
     except OSError as error:
         message = f"cannot read {path}: {error.strerror or error}"
         raise Unavailable(message, hint=advice_for(error)) from error

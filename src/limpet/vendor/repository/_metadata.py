@@ -24,6 +24,7 @@ from limpet.storage import read_bounded
 
 __all__ = [
     "METADATA_BYTES",
+    "MORE_SIGNERS",
     "ROLES",
     "Metadata",
     "load_drawer_signers",
@@ -79,16 +80,23 @@ def parse_metadata(data: bytes, kind: type[S], *, what: str) -> "Metadata[S]":
     return metadata
 
 
+MORE_SIGNERS = "nothing was published: more of its people sign, then merge and publish again"
+"""What to do where an offline role's metadata came with too few signatures."""
+
+
 def verify_delegated(
-    delegator: Root | Targets, role: str, metadata: "Metadata[S]", *, what: str
+    delegator: Root | Targets, role: str, metadata: "Metadata[S]", *, what: str, hint: str = ""
 ) -> None:
-    """Raise `Rejected("bad-signature")` unless a threshold of `role`'s keys signed `metadata`."""
+    """Raise `Rejected("bad-signature")`, with `hint`, unless a threshold of `role`'s keys signed
+    `metadata`."""
     try:
         delegator.verify_delegate(role, metadata.signed_bytes, metadata.signatures)
     except (RepositoryError, ValueError) as error:
-        raise Rejected("bad-signature", f"{what} is not signed as {role} must be: {error}") from (
-            error
-        )
+        raise Rejected(
+            "bad-signature",
+            f"{what} is not signed as {role} must be: {error}",
+            hint=hint,
+        ) from error
 
 
 def verify_families(

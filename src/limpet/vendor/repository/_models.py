@@ -16,6 +16,7 @@ from limpet.wire.release import firmware_pattern
 from limpet.wire.rollout import plan_path, plan_pattern
 
 from ._metadata import (
+    MORE_SIGNERS,
     parse_metadata,
     releases_role,
     rollout_role,
@@ -60,7 +61,7 @@ def verify_model(
     """
     # 1.
     metadata = parse_metadata(offered.targets, Targets, what=_WHAT)
-    verify_delegated(state.root, "targets", metadata, what=_WHAT)
+    verify_delegated(state.root, "targets", metadata, what=_WHAT, hint=MORE_SIGNERS)
     verify_families(state.root, "targets", metadata, what=_WHAT, suites=suites)
     verify_schemes(metadata.signed, what=_WHAT, suites=suites)
     # 2.

@@ -24,6 +24,7 @@ from limpet.wire.release import MANIFEST_BYTES, SBOM_BYTES, ReleaseManifest, man
 from limpet.wire.support import SUPPORT_BYTES, SupportStatement, support_path
 
 from ._metadata import (
+    MORE_SIGNERS,
     parse_metadata,
     releases_role,
     verify_delegated,
@@ -224,7 +225,7 @@ def _verify_next(
     current = state.role(role)
     # 1.
     metadata = parse_metadata(data, Targets, what="the release's metadata")
-    verify_delegated(state.targets, role, metadata, what="the release")
+    verify_delegated(state.targets, role, metadata, what="the release", hint=MORE_SIGNERS)
     verify_schemes(state.root, what="root", suites=suites)
     verify_schemes(state.targets, what="targets", suites=suites)
     verify_families(state.targets, role, metadata, what="the release", suites=suites)

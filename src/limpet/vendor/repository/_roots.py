@@ -13,7 +13,13 @@ from tuf.api.metadata import Root, Targets
 from limpet.crypto.suites import Suite
 from limpet.errors import Rejected
 
-from ._metadata import parse_metadata, verify_delegated, verify_families, verify_schemes
+from ._metadata import (
+    MORE_SIGNERS,
+    parse_metadata,
+    verify_delegated,
+    verify_families,
+    verify_schemes,
+)
 from ._state import RepositoryState
 
 __all__ = ["VerifiedRoots", "verify_resigned", "verify_roots"]
@@ -45,10 +51,10 @@ def verify_roots(
     next_root = parse_metadata(root, Root, what="the next root")
     next_targets = parse_metadata(targets, Targets, what="the next targets")
     for delegator in (state.root, next_root.signed):
-        verify_delegated(delegator, "root", next_root, what="the next root")
+        verify_delegated(delegator, "root", next_root, what="the next root", hint=MORE_SIGNERS)
         verify_families(delegator, "root", next_root, what="the next root", suites=suites)
     signer, what = next_root.signed, "the next targets"
-    verify_delegated(signer, "targets", next_targets, what=what)
+    verify_delegated(signer, "targets", next_targets, what=what, hint=MORE_SIGNERS)
     verify_families(signer, "targets", next_targets, what=what, suites=suites)
     # 3.
     pairs = ((next_root.signed, state.root), (next_targets.signed, state.targets))

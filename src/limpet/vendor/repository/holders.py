@@ -21,6 +21,7 @@ from limpet.wire.metadata import verify_size
 
 from ._lifetimes import SNAPSHOT, TIMESTAMP
 from ._metadata import (
+    MORE_SIGNERS,
     Metadata,
     load_role_signers,
     meta_file,
@@ -154,7 +155,7 @@ def _verify_online(root: Root, targets: Targets, state: RepositoryState) -> None
 def _verify(
     delegator: Root | Targets, role: str, metadata: Metadata[Targets], suites: Sequence[Suite]
 ) -> None:
-    verify_delegated(delegator, role, metadata, what=f"the next {role}")
+    verify_delegated(delegator, role, metadata, what=f"the next {role}", hint=MORE_SIGNERS)
     verify_families(delegator, role, metadata, what=f"the next {role}", suites=suites)
 
 
