@@ -2,8 +2,8 @@
 
 Owns what OpenSSL keeps of them: how many and how long. Kept in the server's memory and named by
 32 bytes, not sealed into a ticket under a key of its own: no such key exists that, once stolen,
-would open what it sealed, and a session is used once (RFC 8446, 8.1). Each resumption agrees on a
-new secret (psk_dhe_ke; RFC 8446, 4.2.9).
+would open what it sealed. Each resumption agrees on a new secret (psk_dhe_ke; RFC 8446, 4.2.9), and
+there are no early data, so a client that shows one twice gains nothing; ours shows each once.
 """
 
 import ctypes
