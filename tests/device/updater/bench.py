@@ -70,6 +70,7 @@ class Bench:
     health: list[m.Reply] = field(default_factory=list)
     ticks: float = 0.0
     pauses: list[float] = field(default_factory=list)
+    random: float = 0.5
 
     def __post_init__(self) -> None:
         slots = self.root / "slots"
@@ -127,7 +128,7 @@ class Bench:
                 wall=lambda: self.wall,
                 monotonic=lambda: self.ticks,
                 sleep=self._sleep,
-                random=lambda: 0.5,
+                random=lambda: self.random,
                 pause=self.pause,
             ),
         )

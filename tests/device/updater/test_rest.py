@@ -77,6 +77,19 @@ def test_whoever_wakes_an_updater_often_does_not_keep_it_from_checking(bench: Be
     assert bench.run(wake), "the check was put off"
 
 
+def test_whoever_wakes_an_updater_often_does_not_bring_its_check_nearer(bench: Bench) -> None:
+    """The least of many draws would be a check at once: of each device that somebody looks at."""
+    bench.certificate = True
+    left, _ = _rest(bench, check=False)
+    assert left is not None
+    bench.random = 0.01  # whoever drew again would check soon
+    for _ in range(9):
+        bench.ticks += left / 20
+        _rest(bench, check=False)
+    still, _ = _rest(bench, check=False)
+    assert still == pytest.approx(left * 11 / 20, abs=1.0)
+
+
 def test_a_restart_of_the_machine_does_not_put_the_check_off(bench: Bench) -> None:
     bench.certificate = True
     bench.ticks = 1e7

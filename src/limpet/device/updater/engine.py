@@ -155,7 +155,7 @@ class Engine:
         rested = take_rest(self._device.places.rest, version=self._device.description.version)
         if rested is not None:
             self._result = recall_check(rested, self._memory.floor)
-            self._timetable.recall(rested.check_at, rested.failures)
+            self._timetable.recall(rested.check_at, rested.failures, left=rested.left)
             self._teller.told_running = rested.told_running
         self._settle()
 
@@ -191,6 +191,7 @@ class Engine:
             self._result,
             version=self._device.description.version,
             check_at=self._timetable.check_at,
+            left=left,
             failures=self._timetable.failures,
             told_running=self._teller.told_running,
         )

@@ -34,6 +34,7 @@ class Rested(Message, frozen=True, kw_only=True):
     spec: Literal["limpet-rest-1"] = "limpet-rest-1"
     version: Version  # that ran
     check_at: float
+    left: Annotated[float, Meta(ge=0, le=7 * 86400)]  # seconds until then, when the rest began
     outcome: Literal["none", "nothing", "unavailable"]  # of the last check; none yet
     failures: Annotated[int, Meta(ge=0)] = 0  # in a row, up to now
     told_running: Moment | None = None  # when the vendor was last told that this runs
@@ -53,6 +54,7 @@ def keep_rest(
     *,
     version: str,
     check_at: float,
+    left: float,
     failures: int,
     told_running: datetime | None,
 ) -> None:
@@ -60,6 +62,7 @@ def keep_rest(
     record = Rested(
         version=version,
         check_at=check_at,
+        left=left,
         outcome=_outcome(result),
         failures=failures,
         told_running=told_running,

@@ -34,15 +34,20 @@ class Timetable:
         self.check_at = _NEVER
         self.next_check: datetime | None = None  # UTC, for the owner
         self.failures = 0  # in a row
+        self._recalled = False
 
     @property
     def left(self) -> float:
         """Seconds until the next check; infinite while none is waited for."""
         return self.check_at - self._monotonic()
 
-    def recall(self, check_at: float, failures: int) -> None:
-        """Go on where the process before a rest stopped."""
+    def recall(self, check_at: float, failures: int, *, left: float) -> None:
+        """Go on where the process before a rest stopped, `left` seconds before its next check.
+
+        With that check and no other, unless the clock began anew meanwhile.
+        """
         self.check_at, self.failures = check_at, failures
+        self._recalled = self.left <= left
 
     def count(self, *, failed: bool) -> None:
         """A check ended."""
@@ -84,9 +89,11 @@ class Timetable:
     ) -> None:
         """Return when the next check is due, or when a wake finds it `is_hurried`."""
         while True:
-            # What was due before a rest or a wake is due after it: who wakes us, or changes the
-            # policy often, shall not put the check off.
-            wait = min(draw(), max(self.left, 0.0))
+            # What was due before a wake is due after it: who changes the policy often shall not put
+            # the check off. After a rest nothing is drawn: the least of many draws would come soon.
+            left = max(self.left, 0.0)
+            wait = left if self._recalled else min(draw(), left)
+            self._recalled = False
             self.check_at = self._monotonic() + wait
             self.next_check = now() + timedelta(seconds=wait)
             self._wake.clear()
