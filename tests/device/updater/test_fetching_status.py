@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from tests.device.updater.bench import Bench
-from tests.device.updater.simulator import CHUNK, RepositorySimulator
+from tests.device.updater.simulator import CHUNK, RepositorySimulator, unreachable
 from tests.device.updater.test_deltas import offer
 
 from limpet.device.link import messages as m
@@ -13,7 +13,9 @@ from limpet.device.updater.engine import Engine
 from limpet.errors import Unavailable
 
 
-def watch(bench: Bench, repository: RepositorySimulator) -> list[m.UpdateStatus]:
+def watch(
+    bench: Bench, repository: RepositorySimulator, *, failing: bool = False
+) -> list[m.UpdateStatus]:
     """The status before each chunk of one check, and after it."""
     seen: list[m.UpdateStatus] = []
 
@@ -21,6 +23,11 @@ def watch(bench: Bench, repository: RepositorySimulator) -> list[m.UpdateStatus]
         def look(path: str, offset: int) -> None:
             seen.append(engine.status())
 
+        if failing:  # a check before that, which cannot be finished
+            repository.hooks.append(unreachable)
+            await engine.check()
+            assert engine.status().reason.startswith("unreachable: ")
+            repository.hooks.remove(unreachable)
         repository.chunk_hooks.append(look)
         result = await engine.check()
         seen.append(engine.status())
@@ -46,6 +53,15 @@ def test_a_whole_image_is_counted_chunk_by_chunk_and_not_on_the_disk(
     ]
     assert len(counted) == (size - 1) // CHUNK
     assert {s.state for s in seen if s.fetching is not None} == {"downloading"}
+
+
+def test_while_it_comes_no_reason_of_an_earlier_check_is_said(
+    bench: Bench, repository: RepositorySimulator, work: Path
+) -> None:
+    repository.offer(repository.add_release(work))
+    seen = watch(bench, repository, failing=True)
+    assert len(seen) > 3
+    assert {status.reason for status in seen[:-1]} == {""}
 
 
 def test_a_delta_is_named_with_its_own_size(

@@ -42,6 +42,7 @@ def describe_standing(
     waiting = progress.waiting if state in ("idle", "held") else None
     if result is not None and result.outcome is not Outcome.HELD:
         waiting = None
+    is_under_way = state not in ("idle", "held", "trial")  # the last reason may be none any more
     postponed = postponement.until if postponement is not None else None
     since = progress.waiting_since
     return m.UpdateStatus(
@@ -50,7 +51,7 @@ def describe_standing(
         slot=device.slot,
         available=result.available if result else waiting.version if waiting else "",
         state="held" if waiting else state,
-        reason=_reason(result, trial, boot)[:_REASON_CHARACTERS],
+        reason="" if is_under_way else _reason(result, trial, boot)[:_REASON_CHARACTERS],
         held=describe_waiting(waiting, result.hold if result else None) if waiting else None,
         fetching=fetching,
         postponed_until=postponed if postponed is not None and postponed > now else None,
