@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.device.updater.attack_tables import ELSEWHERE, TABLES
 from tests.device.updater.attacks import EVENTS, REPORTS, Attack
+from tests.device.updater.bad_input import KINDS, WAYS
 from tests.device.updater.compromise import HARMS, PAIRS, SINGLES, achieves
 from tests.device.updater.simulator import MODEL
 
@@ -36,6 +37,7 @@ def render() -> str:
             *(_attacks(section, attacks) for section, attacks in TABLES.items()),
             _keys(),
             *(_elsewhere(section) for section in ELSEWHERE),
+            _bad_input(),
         )
     )
 
@@ -112,6 +114,21 @@ def _role(role: str) -> str:
 def _elsewhere(section: str) -> str:
     rows = [(e.title, e.does, e.residual, f"`{e.test}`") for e in ELSEWHERE[section]]
     return f"## {section}\n\n" + _table(("Attack", "The device", "What remains", "Test"), rows)
+
+
+def _bad_input() -> str:
+    rows = [
+        (kind.name, *(f"`{reason}`" if reason else "installs" for reason in kind.answers))
+        for kind in KINDS
+    ]
+    head = ("", *(f"{way}: {how}" for way, how in WAYS.items()))
+    return (
+        "## Bad input, file by file\n\n"
+        "Each cell is the reason of the refusal or of the wait, as"
+        " `tests/device/updater/test_bad_input.py` finds it. A delta\n"
+        "is given up for the image; what comes behind a signed size is not read.\n\n"
+        + _table(head, rows)
+    )
 
 
 def main() -> None:

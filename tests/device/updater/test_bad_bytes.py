@@ -14,8 +14,15 @@ from urllib.parse import unquote
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from securesystemslib.formats import encode_canonical
 from tests.device.updater.bench import Bench
+from tests.device.updater.resigning import (
+    document_of,
+    paths,
+    published_anew,
+    replaced,
+    serving,
+    signed_anew,
+)
 from tests.device.updater.simulator import (
     MODEL,
     NOW,
@@ -66,8 +73,7 @@ FILES = dict(VENDOR.files)
 
 def look(files: dict[str, bytes], asked: list[str] | None = None) -> str:
     """What a new device finds in `files`: a decision's name, or the reason why not."""
-    source = RepositorySimulator.__new__(RepositorySimulator)
-    source.files, source.hooks, source.chunk_hooks = files, [], []
+    source = serving(files)
     source.asked = [] if asked is None else asked
     with tempfile.TemporaryDirectory() as place:
         client = Repository(
@@ -141,76 +147,15 @@ def test_changed_bytes_have_a_named_reason_or_change_nothing(
         assert found in ("bad-signature", "too-large"), "a target is its hash"
 
 
-def paths(value: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Every place in a JSON document."""
-    found = [here]
-    items = list(enumerate(value)) if isinstance(value, list) else []
-    for key, inner in value.items() if isinstance(value, dict) else items:
-        found += paths(inner, (*here, key))
-    return found
-
-
-def replaced(value: Any, path: tuple[Any, ...], new: Any) -> Any:
-    """The document with `new` at `path`; a `...` takes the field away."""
-    if not path:
-        return new
-    copy = dict(value) if isinstance(value, dict) else list(value)
-    if len(path) == 1 and new is ...:
-        del copy[path[0]]
-    else:
-        copy[path[0]] = replaced(value[path[0]], path[1:], new)
-    return copy
-
-
-def signed_anew(role: str, document: Any) -> bytes:
-    """Metadata with this `signed` part, by all true keys of the role; never checked before."""
-    try:
-        message = encode_canonical(document).encode()
-    except Exception:  # what cannot be signed (a float, say) goes out unsigned
-        message = b""
-    signatures = [signer.sign(message).to_dict() for signer in VENDOR.signers(role)]
-    return json.dumps({"signatures": signatures, "signed": document}).encode()
-
-
-def published_anew(role: str, data: bytes) -> dict[str, bytes]:
-    """All files with `data` for `role`, and snapshot and timestamp that name it."""
-    files = dict(FILES)
-    snapshot, timestamp = VENDOR.snapshot, VENDOR.timestamp
-    if role in ("root", "timestamp"):
-        return files | {f"metadata/{'2.root' if role == 'root' else role}.json": data}
-    name = f"metadata/{snapshot.version}.snapshot.json"
-    if role == "snapshot":
-        files[name] = data
-    else:
-        version = snapshot.meta[f"{role}.json"].version
-        files[f"metadata/{version}.{role}.json"] = data
-        meta = json.loads(FILES[name])["signed"]
-        entry = MetaFile.from_data(version, data, ["sha256"])
-        files[name] = signed_anew(
-            "snapshot", replaced(meta, ("meta", f"{role}.json"), entry.to_dict())
-        )
-    entry = MetaFile.from_data(snapshot.version, files[name], ["sha256"])
-    top = json.loads(FILES["metadata/timestamp.json"])["signed"]
-    pointed = replaced(top, ("meta", "snapshot.json"), entry.to_dict())
-    assert timestamp.version
-    return files | {"metadata/timestamp.json": signed_anew("timestamp", pointed)}
-
-
 ROLES = ("root", "timestamp", "snapshot", "targets", RELEASES, ROLLOUT)
-
-
-def document_of(role: str) -> Any:
-    if role == "root":
-        return replaced(json.loads(VENDOR.trusted_root)["signed"], ("version",), 2)
-    name = role if role == "timestamp" else f"{VENDOR.snapshot.version}.snapshot"
-    if role not in ("timestamp", "snapshot"):
-        name = f"{VENDOR.snapshot.meta[f'{role}.json'].version}.{role}"
-    return json.loads(FILES[f"metadata/{name}.json"])["signed"]
 
 
 @pytest.mark.parametrize("role", ROLES)
 def test_signing_anew_without_a_change_offers_the_release(role: str) -> None:
-    assert look(published_anew(role, signed_anew(role, document_of(role)))) == "Install"
+    assert (
+        look(published_anew(VENDOR, role, signed_anew(VENDOR, role, document_of(VENDOR, role))))
+        == "Install"
+    )
 
 
 @given(st.data(), st.sampled_from(ROLES))
@@ -219,10 +164,12 @@ def test_a_signed_field_of_another_type_has_a_named_reason_or_changes_nothing(
     data: st.DataObject, role: str
 ) -> None:
     """Whoever holds the role's keys may write anything at all into its metadata."""
-    document = document_of(role)
+    document = document_of(VENDOR, role)
     path = data.draw(st.sampled_from(paths(document)))
     odd = data.draw(st.sampled_from((*ODD, ...) if path else ODD))
-    found = look(published_anew(role, signed_anew(role, replaced(document, path, odd))))
+    found = look(
+        published_anew(VENDOR, role, signed_anew(VENDOR, role, replaced(document, path, odd)))
+    )
     assert found in NAMED | {"Install", "nothing"}
 
 
@@ -247,8 +194,8 @@ def test_a_signed_target_with_an_odd_field_has_a_named_reason_or_is_held(
     content = json.dumps(replaced(document, where, odd)).encode()
     digest = MetaFile.from_data(1, content, ["sha256"]).hashes["sha256"]  # type: ignore[index]
     entry = {"length": len(content), "hashes": {"sha256": digest}}
-    metadata = replaced(document_of(role), ("targets", path), entry)
-    files = published_anew(role, signed_anew(role, metadata))
+    metadata = replaced(document_of(VENDOR, role), ("targets", path), entry)
+    files = published_anew(VENDOR, role, signed_anew(VENDOR, role, metadata))
     found = look(files | {f"targets/{folder}/{digest}.{file}": content})
     assert found in NAMED | {"Install", "Hold", "Nothing", "nothing"}
     if kind == "manifest" and json.loads(content) != document:
