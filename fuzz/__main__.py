@@ -57,7 +57,7 @@ def _run_atheris(name: str, findings: Path, seconds: int) -> int:
     """libFuzzer ends the process by itself: 0 after the time, another status at a finding."""
     import atheris
 
-    with atheris.instrument_imports(include=["limpet", "h11", "tomllib"]):
+    with atheris.instrument_imports(include=["limpet", "h11", "tomllib", "tuf"]):
         from fuzz.targets import TARGETS
     options = (
         f"-max_total_time={seconds}",

@@ -15,6 +15,7 @@ TARGET_NAMES = (
     "json",
     "label",
     "link",
+    "metadata",
     "ownership",
     "packed",
     "product",

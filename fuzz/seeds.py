@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_pem_x509_csr
 
 from fuzz.delta import delta_seeds
+from fuzz.metadata import ROLES, seed
 from limpet.crypto.certificates import issue_operational, make_root
 from limpet.crypto.keys import generate_key
 from limpet.crypto.requests import Purpose, make_request, verify_request
@@ -85,6 +86,7 @@ def make_seeds() -> dict[str, dict[str, bytes]]:
         "label": {"sound": _label(), "start": b"limpet://claim?s=&c=&r="},
         "link": {"login": _frame(_messages()[0]), "two": _frame(*_messages()[:2])},
         "ownership": {name: _session(*steps) for name, steps in _SESSIONS.items()},
+        "metadata": {role.partition("/")[0]: seed(role) for role in ROLES},
         "packed": {type(one).__name__.lower(): encode_packed(one) for one in _messages()},
         "product": {
             "thermostat": (_ROOT / "examples" / "thermostat" / "product.toml").read_bytes(),

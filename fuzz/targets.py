@@ -14,6 +14,7 @@ from fuzz.delta import read_delta
 from fuzz.dns import answer_datagram
 from fuzz.http import serve_bytes
 from fuzz.link import feed_link
+from fuzz.metadata import read_metadata
 from fuzz.names import TARGET_NAMES
 from fuzz.ownership import run_session
 from limpet.crypto.chains import verify_chain
@@ -369,6 +370,7 @@ _RUN: Mapping[str, Callable[[bytes], None]] = {
     "json": _json,
     "label": _label,
     "link": feed_link,
+    "metadata": read_metadata,
     "ownership": run_session,
     "packed": _packed,
     "product": _product,
