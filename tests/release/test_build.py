@@ -134,6 +134,21 @@ def test_the_command_builds_signs_publishes_and_shows(
     words = ["--trust", str(home.trust), "--version", "2.0.0", "--out", out, "--without-packages"]
     assert run(["release", "build", str(product), *words, "--largest-step", "10"]) == 0
     drawer = ["--offline", str(home.offline), "--repository", str(home.repository)]
+    for wrong, advice in (
+        ({"--offline": str(tmp_path / "drawr")}, "no such directory"),
+        ({"--offline": str(home.trust)}, "no drawer"),
+    ):
+        words = [
+            wrong.get(before, word) for before, word in zip(["", *drawer[:-1]], drawer, strict=True)
+        ]
+        assert run(["release", "sign", out, *words]) == 3
+        assert advice in capsys.readouterr().err
+    for key in home.offline.glob("releases-thermostat*.pem"):  # the design's model is mistyped
+        key.rename(key.with_name(key.name.replace("thermostat", "thermostatt")))
+    assert run(["release", "sign", out, *drawer]) == 3
+    assert "it has keys of thermostatt:" in capsys.readouterr().err
+    for key in home.offline.glob("releases-thermostatt*.pem"):
+        key.rename(key.with_name(key.name.replace("thermostatt", "thermostat")))
     assert run(["release", "sign", out, *drawer]) == 0
     assert run(["release", "publish", out, "--vendor", str(home.root)]) == 0
     capsys.readouterr()

@@ -126,6 +126,8 @@ def test_rollouts_are_steered_beside_the_running_service(home: Home, tmp_path: P
         assert rollout("ring", "lab", "TH-IN-ITS-BOX", "--rank", "1") == [
             {"name": "lab", "serials": ["TH-IN-ITS-BOX"]}
         ]
+        joined = limpet("rollout", "ring", "lab", "TH-MISTYPED", "--vendor", home.root)
+        assert "TH-MISTYPED has never called" in joined.stderr
         assert rollout("ring", "lab", "--remove") == rollout("rings") == []
         bad = ("--tolerable", "3", "--intolerable", "2")
         refused = limpet("rollout", "start", "1.1.0", "--vendor", home.root, *bad)

@@ -182,6 +182,8 @@ def test_the_command_prints_draws_and_fails_where_a_limit_is_broken(tmp_path: Pa
     assert told["breaches"] == []
     assert told["forecast"]["bad"]["halted"] == 3
     assert picture.read_text().startswith("<svg ")
+    nowhere = simulated("--svg", str(tmp_path / "nowhere" / "forecast.svg"))
+    assert (nowhere.returncode, nowhere.stdout) == (3, b"")  # before it works, not after
     broken = simulated("--at-most-broken", "0")
     assert broken.returncode == 1
     assert msgspec.json.decode(broken.stdout)["breaches"][0]["limit"] == "broken"

@@ -42,7 +42,12 @@ def show(
     emit(client.update(), json=json, human=_print_update)
 
 
-@app.command(epilog=show_examples("limpet owner update policy --manual"))
+@app.command(
+    epilog=show_examples(
+        "limpet owner update policy --window 02:00-05:00 --days sat,sun --zone Europe/Berlin",
+        "limpet owner update policy --manual",
+    )
+)
 @on_device
 def policy(
     client: DeviceClient,

@@ -53,7 +53,7 @@ class Signer:
             raise typer.BadParameter("say --offline DIR, or --key KEY", param_hint="--offline")
         if not keys:
             raise Unavailable(
-                f"no release key of {model} in {self.offline}", hint="name one: --key FILE"
+                f"no release key of {model} in {self.offline}", hint=_advise(self.offline)
             )
         files = tuple(key for key in keys if not is_token_uri(str(key)))
         return dataclasses.replace(
@@ -85,6 +85,18 @@ class SignedShown(msgspec.Struct, frozen=True, kw_only=True):
     signatures: int
     threshold: int
     missing: tuple[str, ...]
+
+
+def _advise(offline: Path | None) -> str:
+    """What a person does who named this drawer, which has no key of the model."""
+    if offline is None or not offline.is_dir():
+        return "there is no such directory; or name a key: --key FILE"
+    others = {file.stem for file in offline.glob("releases-*.pem") if ".pub" not in file.suffixes}
+    models = sorted({name.removeprefix("releases-").removesuffix("-ml-dsa-65") for name in others})
+    if not models:
+        return "it is no drawer of release keys; or name a key: --key FILE"
+    known = ", ".join(models[:8])
+    return f"it has keys of {known}: is the model's name in product.toml right?"
 
 
 def _passphrase(keys: tuple[Path, ...], variable: str | None) -> bytes | None:

@@ -10,6 +10,7 @@ import typer
 
 from limpet.cli._frame import emit, progress
 from limpet.cli._shares import make_test, ppm, share
+from limpet.errors import Unavailable
 
 if TYPE_CHECKING:
     from limpet.vendor.rollout import Breach, Fleet, Forecast, HealthTest, Outlook, Schedule
@@ -115,6 +116,8 @@ def _forecast(
     from limpet.vendor import rollout
 
     bad, good = rates
+    if svg is not None and not svg.parent.is_dir():  # known before minutes of work, not after
+        raise Unavailable(f"there is no directory {svg.parent}", hint="make it, then try again")
     with progress("simulating", total=2 * runs) as shown:
         told, worse, better = rollout.forecast(
             fleet,

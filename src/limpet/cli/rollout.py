@@ -155,6 +155,8 @@ def ring(
         found = rollout.set_ring(
             opened.database, opened.model, name, join=serials or (), leave=leave, rank=rank
         )
+        for stranger in rollout.find_strangers(opened.database, serials or ()):
+            typer.echo(f"limpet: {stranger} has never called: not sold yet, or mistyped?", err=True)
     emit(found, json=json, human=_print_rings)
 
 

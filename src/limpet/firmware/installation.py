@@ -105,7 +105,9 @@ def install_image(
             writer.discard()
         why = (error.strerror or "failed").lower()
         raise Unavailable(
-            f"cannot write {slot.name}: {why}", hint=advice_for(error), reason=reason_for(error)
+            f"cannot write slot {slot.name}: {why}",
+            hint=advice_for(error),
+            reason=reason_for(error),
         ) from error
 
 

@@ -19,7 +19,7 @@ from limpet.errors import Rejected, Unavailable
 from limpet.firmware.description import DESCRIPTION_FILE, FirmwareDescription
 from limpet.firmware.tree import verify_name
 from limpet.product import PRODUCT_FILE
-from limpet.storage import write_atomic
+from limpet.storage import advice_for, write_atomic
 from limpet.wire.attestation import GATE_KEYS_FILE
 from limpet.wire.codec import encode_json
 
@@ -110,4 +110,6 @@ def _copy_file(source: Path, target: Path) -> None:
         target.chmod(0o755 if source.stat().st_mode & 0o100 else 0o644)
     except OSError as error:
         why = (error.strerror or "failed").lower()
-        raise Unavailable(f"cannot copy {source}: {why}") from error
+        raise Unavailable(
+            f"cannot copy {source} into {target.parent}: {why}", hint=advice_for(error)
+        ) from error

@@ -22,7 +22,7 @@ from .evidence import Evidence, weigh
 from .forecast import Breach, Forecast, Limits, Outlook, Spread, find_breaches, forecast
 from .health import DEFAULT_TEST, HealthTest, Verdict, expected_reports, run_test
 from .picture import draw_forecast
-from .rings import list_rings, make_room, remove_ring, set_ring
+from .rings import find_strangers, list_rings, make_room, remove_ring, set_ring
 from .simulation import Course, Fleet, Run, Schedule, simulate
 from .status import RolloutStatus, status
 
@@ -52,6 +52,7 @@ __all__ = [
     "draw_forecast",
     "expected_reports",
     "find_breaches",
+    "find_strangers",
     "forecast",
     "list_rings",
     "make_room",

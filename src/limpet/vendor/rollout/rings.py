@@ -14,7 +14,15 @@ from limpet.errors import Rejected
 from limpet.vendor.store import Database, Devices, Ring, Rings
 from limpet.wire.rollout import MAX_NAMED
 
-__all__ = ["CANARIES", "choose_rings", "list_rings", "make_room", "remove_ring", "set_ring"]
+__all__ = [
+    "CANARIES",
+    "choose_rings",
+    "find_strangers",
+    "list_rings",
+    "make_room",
+    "remove_ring",
+    "set_ring",
+]
 
 CANARIES = "canaries"
 """The ring of devices that were named one by one when a rollout was started."""
@@ -63,6 +71,13 @@ def set_ring(
         if any(len(ring.serials) > MAX_NAMED for ring in found):
             raise Rejected("bad-ring", f"a ring has at most {MAX_NAMED} devices")
     return found
+
+
+def find_strangers(database: Database, serials: Sequence[str]) -> tuple[str, ...]:
+    """Those of `serials` that have never called: made and not sold yet, or mistyped."""
+    with database.transaction() as connection:
+        devices = Devices(connection)
+        return tuple(serial for serial in serials if devices.find(serial) is None)
 
 
 def make_room(database: Database, model: str, name: str, *, count: int) -> None:
