@@ -20,7 +20,7 @@ SECONDS: Mapping[str, int] = {
     "tests/cuts/test_life.py": 215,
     "tests/end_to_end/test_demo_ended.py": 170,
     "tests/end_to_end/test_transfer.py": 150,
-    "tests/device/announcer/test_network.py": 150,
+    "tests/device/announcer/test_network.py": 80,
     "tests/end_to_end/test_runtime_updates.py": 120,
     "tests/end_to_end/test_wrong_clocks.py": 120,
     "tests/end_to_end/test_migrations.py": 115,

@@ -8,6 +8,7 @@ import contextlib
 import ctypes
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,12 +20,14 @@ from tests.device.gateway.conftest import make_slot
 from tests.needs import need
 
 from limpet.crypto.certificates import make_root
+from limpet.device.link.bus import IDLE_SECONDS
 
 NAMES = ("device", "peer")
 EVERYWHERE = "0.0.0.0"  # noqa: S104
 DEVICE_4, PEER_4, FAR_4 = "10.98.0.1", "10.98.0.2", "192.0.2.7"
 DEVICE_6, PEER_6, FAR_6 = "fd98::1", "fd98::2", "2001:db8::7"
-TOOL_SECONDS = 30
+TOOL_SECONDS = 60
+SHORT_IDLE_SECONDS = 5.0
 _CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -136,6 +139,19 @@ def device(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_slot(root / "slots" / "a", make_root("r", now=datetime.now(UTC)).certificate_pem())
     (root / "announcer").mkdir(mode=0o700)
     return root
+
+
+@pytest.fixture
+def soon_at_rest(cable: Cable, device: Path, tmp_path: Path) -> Iterator[Announcing]:
+    """One whose own code has another number: half a minute is long for a test."""
+    root = shutil.copytree(device, tmp_path / "device")
+    bus = root / "slots" / "a" / "runtime" / "limpet" / "device" / "link" / "bus.py"
+    patient = f"IDLE_SECONDS = {IDLE_SECONDS}"
+    assert bus.read_text().count(patient) == 1
+    bus.write_text(bus.read_text().replace(patient, f"IDLE_SECONDS = {SHORT_IDLE_SECONDS}"))
+    running = Announcing(cable, root)
+    yield running
+    running.close()
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from tests.device.announcer.conftest import (
     FAR_4,
     PEER_4,
     PEER_6,
+    SHORT_IDLE_SECONDS,
     Announcing,
     Cable,
 )
@@ -31,7 +32,6 @@ from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZerocon
 
 from limpet.device.announcer.messages import Kind, encode_name, name_of
 from limpet.device.announcer.network import Voice
-from limpet.device.link.bus import IDLE_SECONDS
 
 GROUP_4, GROUP_6 = "224.0.0.251", "ff02::fb"
 ALL_FRAMES, IPV4, UDP = 0x0003, 0x0800, 17
@@ -186,16 +186,22 @@ def test_when_it_is_off_nothing_is_sent_at_all(announcing: Announcing, wire: Wir
         assert wire.seen(4) == []
 
 
-def test_who_is_to_say_nothing_ends_and_who_speaks_stays(announcing: Announcing) -> None:
+def test_who_is_to_say_nothing_ends_and_who_speaks_stays(soon_at_rest: Announcing) -> None:
+    announcing = soon_at_rest
     announcing.say()
-    time.sleep(IDLE_SECONDS + 3)
+    time.sleep(SHORT_IDLE_SECONDS + 3)
     announcing.say(on=False)
     assert announcing.log == []  # it has not asked to rest
     announcing.wait_rest()
     end = time.monotonic() + PATIENCE
-    while time.monotonic() < end and "State:\tZ" not in _status(announcing.pid):
+    while not _is_gone(announcing.pid):
+        assert time.monotonic() < end
         time.sleep(0.05)
-    assert _status(announcing.pid) == "" or "State:\tZ" in _status(announcing.pid)
+
+
+def _is_gone(pid: int) -> bool:
+    status = _status(pid)
+    return not status or "State:\tZ" in status
 
 
 def _status(pid: int) -> str:
