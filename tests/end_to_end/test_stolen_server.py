@@ -16,6 +16,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from tests.commands import limpet
 from tests.device.workshop import Running, example_product, running, until
 from tests.end_to_end.test_update import HASTE, NOW, now, order
 
@@ -63,8 +64,7 @@ class Theft:
         until(lambda: reason in self._fleet(), f"{reason} was not reported", self.device)
 
     def _fleet(self) -> str:
-        command = [sys.executable, "-m", "limpet", "vendor", "fleet", str(self.stolen), "--json"]
-        return subprocess.run(command, capture_output=True, text=True, timeout=30).stdout
+        return limpet("vendor", "fleet", self.stolen, "--json").stdout
 
 
 def release(home: Home, product: Path, version: str, **bounds: Bounds) -> Path:
