@@ -2,9 +2,13 @@
 
 Owns Hypothesis' profile: no deadline per example, nor for the making of examples, because a
 loaded machine would turn it into a test of the machine. The order, so that no long file is the
-tail of a run that several workers share (`tests.order`). And what a test needs of the machine
-(`tests.needs`).
+tail of a run that several workers share (`tests.order`). What a test needs of the machine
+(`tests.needs`). And that Ctrl-C is not ignored: a shell's background job ignores it, its children
+would, and it is what some of them are sent.
 """
+
+import signal
+import threading
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -15,6 +19,12 @@ settings.register_profile(
     "limpet", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("limpet")
+
+
+def pytest_configure() -> None:
+    in_main = threading.current_thread() is threading.main_thread()
+    if in_main and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
