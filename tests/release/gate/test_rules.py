@@ -291,7 +291,7 @@ def test_the_result_says_how_old_the_advisories_are_and_which(sound: Bench) -> N
 
 
 def test_names_of_examples_are_noted_by_line_and_refuse_nothing(
-    bench: Bench, capsys: pytest.CaptureFixture[str]
+    bench: Bench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The bench's product is the thermostat, whose maker does not exist."""
     finding = bench.finding("design-whole")
@@ -306,9 +306,11 @@ def test_names_of_examples_are_noted_by_line_and_refuse_nothing(
         "security_contact.policy_url",
     }
     assert all("example.com" in line for line in noted.values())
+    rules = tuple(rule for rule in RULES if rule.id == "design-whole")
+    monkeypatch.setattr("limpet.cli._release_check.RULES", rules)
     status = run(["release", "check", str(bench.product), "--release", str(bench.release)])
     out = capsys.readouterr().out
-    assert status == 3  # nothing but the design was given to look at
+    assert status == 0
     assert f"note: product.toml:{finding.notes[0].line}: maker.url: " in out
     assert "6 noted: mend that before a customer gets a device" in out
 
@@ -330,3 +332,15 @@ def test_a_note_is_a_warning_in_sarif_beside_the_rule_that_passed(bench: Bench) 
     place = results[1]["locations"][0]["physicalLocation"]
     assert place["artifactLocation"] == {"uri": "product.toml", "uriBaseId": "PRODUCT"}
     assert report.exit_code == 0
+
+
+def test_a_directory_without_a_product_is_told_before_anything_is_judged(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The rules that need only the image would pass there."""
+    elsewhere = bench.product / "app"
+    assert run(["release", "check", str(elsewhere), "--release", str(bench.release)]) == 3
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert f"{elsewhere} is no product's directory" in err
+    assert not (bench.release / "gate.json").exists()

@@ -80,7 +80,9 @@ def choose_versions(wanted: str, released: Sequence[str]) -> tuple[str, ...]:
             found = [one.strip() for one in wanted.split(",") if one.strip()]
             found.sort(key=version_key)
     except ValueError as error:
-        raise Rejected("no-version", f"{wanted!a} are no versions, as 1.0.0,1.1.0") from error
+        raise Rejected(
+            "no-version", f"{wanted!a} are no versions", hint="as <1.2.0, or as 1.0.0,1.1.0"
+        ) from error
     if not found:
         hint = "say them: --affected 1.0.0,1.1.0; or --vendor DIR, which knows what was released"
         raise Rejected("no-version", f"no released version is {wanted}", hint=hint)

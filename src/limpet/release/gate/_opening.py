@@ -13,6 +13,7 @@ from pathlib import Path
 
 from limpet.errors import Unavailable
 from limpet.firmware.tree import digest_tree
+from limpet.product import PRODUCT_FILE
 from limpet.release._build import Built, load_built
 from limpet.release._current import load_current
 from limpet.release._interface import newest_before
@@ -47,8 +48,13 @@ def open_subject(
 
     The release before it comes from `repository`, verified from `root`.
     Raises `Rejected` for an image that is not the manifest's, `Unavailable` for one that the gate
-    cannot look into whole, and as `load_current`.
+    cannot look into whole and for a directory that holds no product, and as `load_current`.
     """
+    if not (product / PRODUCT_FILE).is_file():
+        raise Unavailable(
+            f"{product} is no product's directory: there is no {product / PRODUCT_FILE}",
+            hint="give the directory that the release was built from",
+        )
     built = load_built(release)
     with tempfile.TemporaryDirectory(prefix="limpet-gate-") as work:
         yield Subject(

@@ -215,6 +215,12 @@ def _algorithms(bill: Bill) -> Table:
     )
 
 
+def _counted(count: int) -> str:
+    if count == 1:
+        return "One was published; it is a CSAF document, too."
+    return f"{count} were published, newest first; each is a CSAF document, too."
+
+
 def advisories_page(dossier: Dossier) -> Document:
     """Every published advisory, newest first."""
     title = f"Security advisories on {dossier.product.model.display_name}"
@@ -232,7 +238,7 @@ def advisories_page(dossier: Dossier) -> Document:
         ]
         heading = f"{one.id}: {one.title}"
         entries.append(Entry(f"advisory-{number}", heading, (Facts(tuple(pairs)),)))
-    lead = paragraph(f"{len(entries)}, newest first, each as a CSAF document too.", tone=Tone.LEAD)
+    lead = paragraph(_counted(len(entries)), tone=Tone.LEAD)
     return Document(
         title=title,
         opening=(lead,),
