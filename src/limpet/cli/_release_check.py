@@ -14,6 +14,7 @@ from rich.text import Text
 
 from limpet.cli._frame import PIPE_COLUMNS, progress, show_examples
 from limpet.errors import Unavailable
+from limpet.release import load_built, verify_anchors
 from limpet.release.gate import (
     RULES,
     Fault,
@@ -91,6 +92,13 @@ def check(
     if vendor is not None:
         repository = repository or vendor / "public" / "repository"
         key = key or _gate_key(vendor)
+        built = load_built(release)
+        verify_anchors(  # before anybody is asked to sign: `publish` would refuse it in the end
+            built.manifest.image,
+            built.image,
+            trust=vendor / "trust",
+            metadata=repository / "metadata",
+        )
     signer = load_gate_key(key) if key is not None else None
     subject_opened = open_subject(
         product,

@@ -5,6 +5,7 @@ the offline role `releases/<model>`. Never holds an online key, and publishes on
 by handing files to the vendor's repository, which verifies them again.
 """
 
+from ._anchors import verify_anchors
 from ._build import METADATA_FILE, BuildOrder, Built, build_release, load_built, load_manifest
 from ._committed import find_committed
 from ._delta import OldRelease
@@ -61,4 +62,5 @@ __all__ = [
     "sign_release",
     "sign_revocation",
     "sign_support",
+    "verify_anchors",
 ]

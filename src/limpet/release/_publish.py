@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from limpet.errors import Unavailable
+from limpet.release._anchors import verify_anchors
 from limpet.release._build import MANIFEST_FILE, METADATA_FILE, SUPPORT_FILE, load_built
 from limpet.release._gated import ATTESTATION_FILE
 from limpet.release._signing import REVOCATION_FILE, Revocation
@@ -51,6 +52,12 @@ def publish(out: Path, vendor: Path, *, clock: Callable[[], datetime]) -> str:
     built = load_built(out)
     manifest = read_bounded(out / MANIFEST_FILE, max_bytes=MANIFEST_BYTES)
     repository = Repository(home.of(built.manifest.model), clock)
+    verify_anchors(
+        built.manifest.image,
+        built.image,
+        trust=home.trust,
+        metadata=home.repository / "metadata",
+    )
     attestation = b""
     if (out / ATTESTATION_FILE).is_file():
         attestation = read_bounded(out / ATTESTATION_FILE, max_bytes=ATTESTATION_BYTES)

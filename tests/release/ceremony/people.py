@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 from securesystemslib.signer import Signer
 from tests.release.workshop import EXAMPLE
 from tests.vendor.workshop import ANY_STEP, make_manifest
@@ -199,11 +200,13 @@ def release(
     model: str = "thermostat",
     image: bytes = b"an image",
 ) -> Path:
-    """A release that is built, small: nobody here unpacks it."""
+    """A release that is built, small: a bundle, which nobody unpacks here."""
     out.mkdir()
     (out / "image.img").write_bytes(image)
     manifest = make_manifest(image, version, counter=counter, bounds=bounds, model=model)
-    (out / "manifest.json").write_bytes(encode_json(manifest))
+    bundle = msgspec.structs.replace(manifest.image, kind="bundle")
+    packed = msgspec.structs.replace(manifest, image=bundle)
+    (out / "manifest.json").write_bytes(encode_json(packed))
     return out
 
 
