@@ -55,6 +55,7 @@ class Timetable:
 
     def wake(self) -> None:
         """Something changed: check at once, or draw another wait."""
+        self._recalled = False
         self._wake.set()
 
     def draw(self, policy: m.UpdatePolicy, result: CheckResult | None, *, now: datetime) -> float:
