@@ -198,3 +198,19 @@ def test_a_support_statement_is_signed_and_published_like_a_release(
     sign_support(statement, tmp_path / "support", signing(home), now=NOW)
     publish(tmp_path / "support", home.root, clock=now)
     assert Repository(home, now).support() == statement
+
+
+def test_an_end_of_support_that_is_past_is_a_slip_and_not_signed(
+    home: Home, tmp_path: Path
+) -> None:
+    statement = SupportStatement(
+        model="thermostat",
+        until=NOW - timedelta(seconds=1),
+        after=AfterSupport.STOPS_REMOTE_FUNCTIONS,
+        text="Updates until then.",
+        issued_at=NOW,
+    )
+    with pytest.raises(Rejected) as refused:
+        sign_support(statement, tmp_path / "support", signing(home), now=NOW)
+    assert refused.value.reason == "bad-date"
+    assert not (tmp_path / "support").exists()

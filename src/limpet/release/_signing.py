@@ -173,7 +173,16 @@ def draft_release(out: Path, order: SigningOrder, *, now: datetime) -> Draft:
 def draft_support(
     statement: SupportStatement, out: Path, order: SigningOrder, *, now: datetime
 ) -> Draft:
-    """Write `out/support.json`; the next metadata that holds it. Raises as `load_current`."""
+    """Write `out/support.json`; the next metadata that holds it.
+
+    Raises `Rejected("bad-date")` for an end that is past, and as `load_current`.
+    """
+    if statement.until <= now:  # a slip: it would end support on every device at its next check
+        raise Rejected(
+            "bad-date",
+            f"{statement.until:%Y-%m-%d} is past",
+            hint="name the last day of updates; today's date ends them today",
+        )
     current = _current(order, statement.model)
     make_directory(out)
     data = encode_json(statement)
