@@ -58,17 +58,6 @@ def wait_for_devices(demo: subprocess.Popen[str], directory: Path) -> None:
     _wait(demo, lambda: len(list(directory.glob(listening))) >= 3)
 
 
-def wait_for_services(demo: subprocess.Popen[str], directory: Path) -> None:
-    """Until the vendor serves, and a release is made behind the scenes."""
-    said = directory / "vendor.out"
-
-    def looks() -> bool:
-        serves = said.is_file() and "listening on" in said.read_text()
-        return serves and any("limpet.demo.backstage" in line for line in processes_in(directory))
-
-    _wait(demo, looks)
-
-
 def wait_for_trial(demo: subprocess.Popen[str], directory: Path) -> None:
     """Until the gate has started a device of the firmware that it judges."""
     trial = str(directory.with_name("temporary") / "limpet-trial-")

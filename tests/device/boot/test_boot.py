@@ -41,7 +41,7 @@ def _gone(device: Running) -> bool:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stopped_device_leaves_no_process_within_five_seconds(
+def test_a_stopped_device_leaves_no_process_within_seconds(
     number: signal.Signals, tmp_path: Path
 ) -> None:
     with running(make_device(tmp_path / "d")) as device:
