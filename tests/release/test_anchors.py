@@ -45,6 +45,8 @@ def test_a_release_that_trusts_another_vendor_is_not_published(
 ) -> None:
     """Every device would try it, not reach the vendor, and fall back."""
     built = build_release(replace(order(product, home), trust=other.trust), tmp_path / "foreign")
+    (home.root / "gate").mkdir(exist_ok=True)
+    (home.root / "gate" / "gate.pem").touch()  # it comes to no judgement that could be signed
     words = ["--release", str(built.directory), "--vendor", str(home.root)]
     assert run(["release", "check", str(product), *words]) == 1
     assert "another vendor" in capsys.readouterr().err
