@@ -8,6 +8,7 @@ from tests.audit.specimens import THERMOSTAT, design_with_updates_off
 
 from limpet.audit import Target, Verdict, audit, load_checks
 from limpet.crypto.keys import generate_key
+from limpet.errors import Unavailable
 from limpet.requirements import load_statements
 
 STATEMENTS = {one.id: one for one in load_statements()}
@@ -80,6 +81,18 @@ def test_a_device_that_works_before_it_is_claimed_fails() -> None:
     with little_device() as device, little_device(flaws, claimed=False) as fresh:
         verdict, evidence = run("R2.2.5b", device.target(fresh=fresh.endpoint))
     assert verdict is Verdict.FAIL, evidence
+
+
+def test_a_device_that_nobody_has_claimed_is_not_blamed_for_passwords_that_it_does_not_have() -> (
+    None
+):
+    with (
+        little_device(Flaws(no_throttle=True), claimed=False) as device,
+        pytest.raises(Unavailable, match="nobody has claimed"),
+    ):
+        run("R2.2.1", device.target())
+    with little_device(Flaws(no_throttle=True, no_identity=True)) as device:
+        assert run("R2.2.1", device.target())[0] is Verdict.FAIL  # silence is no excuse
 
 
 def test_two_devices_with_one_key_fail_and_with_two_keys_pass() -> None:

@@ -7,8 +7,10 @@ audit take many addresses), and with the credentials that everybody knows.
 import secrets
 from dataclasses import dataclass
 
+from limpet.audit.instruments.device import read_identity
 from limpet.audit.instruments.http import Answer, Conversation, converse
 from limpet.audit.target import Endpoint, Target
+from limpet.errors import LimpetError, Unavailable
 
 __all__ = [
     "KNOWN_CREDENTIALS",
@@ -57,8 +59,13 @@ class Guesses:
 
 
 def guess_passwords(target: Target) -> Guesses:
-    """Different random passwords for `target.account`."""
+    """Random passwords for `target.account`. Raises `Unavailable` where nobody has claimed it."""
     endpoint = target.need(target.device, "device URL")
+    if _is_unclaimed(target):
+        raise Unavailable(
+            "nobody has claimed this device, so it has no password to guess",
+            hint="claim it first; a second, unclaimed one is for --fresh",
+        )
     one = tuple(_guess_many(target, endpoint, ONE_SOURCE, source=_loopback(endpoint, 66)))
     others: list[Guess] = []
     if _loopback(endpoint, 1):
@@ -89,6 +96,14 @@ def try_known_credentials(target: Target, endpoint: Endpoint) -> tuple[tuple[str
             answer = conversation.ask("POST", "/v1/login", {"name": name, "password": password})
             answers.append((f"{name}/{password}", answer.status))
     return tuple(answers)
+
+
+def _is_unclaimed(target: Target) -> bool:
+    """Whether the device says so itself; one that has no such answer is taken for claimed."""
+    try:
+        return target.observe(read_identity).get("claimed") is False
+    except LimpetError:
+        return False
 
 
 def _guess_many(target: Target, endpoint: Endpoint, count: int, *, source: str) -> list[Guess]:
