@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from importlib.util import source_hash
 from pathlib import Path
 from typing import Any
 
@@ -115,8 +116,15 @@ def make_device(root: Path) -> Path:
     return root
 
 
-def seal(root: Path) -> None:
-    """Make what a test changed in slot a what boot expects there."""
+def seal(root: Path, *, stale: bool = False) -> None:
+    """Make what a test changed in slot a what boot expects there.
+
+    Byte code of a changed source goes (Python would run it all the same), unless `stale`.
+    """
+    for code in () if stale else (root / "slots" / "a").rglob("*.pyc"):
+        source = code.parents[1] / f"{code.name.partition('.')[0]}.py"
+        if code.read_bytes()[8:16] != source_hash(source.read_bytes()):  # PEP 552
+            code.unlink()
     path = root / "slots" / BOOT_FILE
     state = load_boot_state(path)
     assert state.a is not None

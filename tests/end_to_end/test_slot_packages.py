@@ -11,16 +11,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.device.workshop import PATIENCE, missing_in, processes_of, running, until
+from tests.device.workshop import PATIENCE, missing_in, processes_of, running, seal, until
 from tests.end_to_end.living_device import ROLES, Living, Owner, living_device
 from tests.release.packages.real import fast_packing, real_packages
 
 from limpet.device.confine import missing_mechanisms
 from limpet.device.link.launch import role_command
+from limpet.firmware.tree import digest_tree
 
 pytestmark = pytest.mark.end_to_end
 
 INSTALLED = sysconfig.get_path("purelib")
+POISONED = "a source of the slot was compiled"
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +119,48 @@ def test_a_slot_whose_packages_are_not_the_signed_ones_is_never_started(
     assert done.returncode == 1
     assert "no slot holds firmware that may run" in done.stderr
     assert processes_of(root) == []
+
+
+@pytest.mark.parametrize("packages", ["of the slot", "installed"])
+def test_all_that_the_roles_load_of_a_slot_is_its_byte_code(
+    living: Living, tmp_path: Path, packages: str
+) -> None:
+    """Every source is replaced by one that ends whoever compiles it."""
+    slot = copy_with_poisoned_sources(living, tmp_path / "device")
+    if packages == "installed":
+        shutil.rmtree(slot / "packages")
+    seal(tmp_path / "device", stale=True)
+    before = digest_tree(slot)
+    with running(tmp_path / "device", "--listen", "127.0.0.1:0", wait=False) as device:
+        other = Living(device, living.home, living.code)
+        until(lambda: set(other.running_roles()) == set(ROLES), "roles do not run", device)
+        listening = device.root / "run" / "listening.json"
+        until(listening.exists, "nobody listens", device)
+        assert Owner(other).ask("GET", "/v1/identity")[0] == 200
+        assert not device.has_logged("crash")
+    assert digest_tree(slot) == before  # and nothing was written there
+
+
+def test_a_slot_without_byte_code_is_compiled_and_thus_dies_of_such_sources(
+    living: Living, tmp_path: Path
+) -> None:
+    """What the test before this one has to be compared with."""
+    slot = copy_with_poisoned_sources(living, tmp_path / "device")
+    for cache in list(slot.rglob("__pycache__")):
+        shutil.rmtree(cache)
+    seal(tmp_path / "device")
+    with running(tmp_path / "device", "--listen", "127.0.0.1:0", wait=False) as device:
+        said = tmp_path / "device" / "stderr"
+        until(lambda: POISONED in said.read_text(), "it was not compiled", device)
+        assert not device.has_logged("running")
+
+
+def copy_with_poisoned_sources(living: Living, root: Path) -> Path:
+    shutil.copytree(living.device.root, root, ignore=shutil.ignore_patterns("run", "log"))
+    slot = root / "slots" / "a"
+    for source in slot.rglob("*.py"):
+        source.write_text(f"raise SystemExit({POISONED!r})\n")
+    return slot
 
 
 def test_a_copy_that_nobody_changed_starts(living: Living, tmp_path: Path) -> None:

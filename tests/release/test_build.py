@@ -21,6 +21,7 @@ from limpet.release import (
     build_release,
     load_built,
 )
+from limpet.release._bytecode import PYTHON_TAG
 from limpet.vendor.home import Home
 from limpet.vendor.repository import Repository
 
@@ -44,13 +45,12 @@ def test_a_firmware_holds_the_app_the_roots_and_only_the_code_that_a_device_need
     ]  # fmt: skip
     packages = {path.name for path in (slot / "runtime" / "limpet").iterdir()}
     assert packages == {
-        "__init__.py", "py.typed", "errors.py", "storage.py",
+        "__init__.py", "__pycache__", "py.typed", "errors.py", "storage.py",
         "crypto", "https", "product", "wire", "firmware", "device",
     }  # fmt: skip
     assert sorted(path.name for path in (slot / "trust").iterdir()) == [
         "device-root.pem", "root.json", "service-root.pem",
     ]  # fmt: skip
-    assert not list(slot.rglob("*.pyc"))
 
 
 def test_the_code_in_a_firmware_runs_without_the_installed_limpet(
@@ -82,8 +82,11 @@ def test_two_builds_with_the_same_time_are_equal(
 def test_what_editors_and_python_leave_behind_does_not_go_into_firmware(
     product: Path, home: Home, built: Built, tmp_path: Path
 ) -> None:
-    (product / "app" / "__pycache__").mkdir()
-    (product / "app" / "__pycache__" / "x.pyc").write_bytes(b"x")
+    for place in (product / "app", product / "app" / "thermostat"):
+        (place / "__pycache__").mkdir()
+        for name in ("x.pyc", "functions.cpython-312.pyc", f"__init__.{PYTHON_TAG}.pyc"):
+            (place / "__pycache__" / name).write_bytes(b"x")
+    (product / "app" / "functions.pyc").write_bytes(b"x")
     (product / "app" / ".secret").write_text("x")
     again = build_release(order(product, home), tmp_path / "again")
     assert again.manifest.image == built.manifest.image

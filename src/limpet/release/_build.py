@@ -22,12 +22,13 @@ from limpet.firmware.description import FirmwareDescription
 from limpet.firmware.interface import pack_interface
 from limpet.product import PRODUCT_FILE, Product, load_product
 from limpet.release._bill import add_bill, sbom_file, verify_bill
+from limpet.release._bytecode import add_byte_code
 from limpet.release._delta import OldRelease, Progress, delta_file, make_delta
 from limpet.release._forms import Form, make_image
 from limpet.release._interface import describe_interface
 from limpet.release._record import digest_record, record_file, verify_record
 from limpet.release._tree import assemble_tree
-from limpet.release.packages import PackageOrder, add_packages
+from limpet.release.packages import THIS_PYTHON, PackageOrder, add_packages
 from limpet.storage import make_directory, read_bounded, write_atomic
 from limpet.wire.codec import decode_json, encode_json
 from limpet.wire.release import (
@@ -147,7 +148,7 @@ def build_release(order: BuildOrder, out: Path, progress: Progress = _silent) ->
     work = Path(tempfile.mkdtemp(prefix=".build-", dir=out))
     try:
         assemble_tree(order.product, order.trust, description, work / "tree", suite=suite_file)
-        document = _add_packages(order, design, work / "tree", record_file(out), progress)
+        document = _complete(order, design, work / "tree", record_file(out), progress)
         image = _make_image(order, work / "tree", out)
         bill = add_bill(work / "tree", image, out, packed=order.packer is not None)
     except OSError as error:
@@ -170,15 +171,21 @@ def _make_image(order: BuildOrder, tree: Path, out: Path) -> Image:
     return make_image(tree, file, form=order.form, packer=order.packer, built_at=at)
 
 
-def _add_packages(
+def _complete(
     order: BuildOrder, design: Product, tree: Path, rights: Path, progress: Progress
 ) -> bytes:
-    """What the order wants of them; then the tree is whole, and says what its interface is."""
-    if order.packages is None:
+    """The packages that the order wants, and byte code for all; then the tree says what its
+    interface is. For devices of another Python, whose byte code is another, there is none."""
+    packages = order.packages
+    if packages is not None:
+        requires = design.app.requires
+        add_packages(packages, order.product, tree, app_requires=requires, note=progress)
+    if packages is None or packages.target.python == THIS_PYTHON:
+        progress("compiling")
+        add_byte_code(tree)
+    if packages is None:
         return describe_interface(tree, rights)
-    requires = design.app.requires
-    add_packages(order.packages, order.product, tree, app_requires=requires, note=progress)
-    return describe_interface(tree, rights, runs_here=order.packages.target.is_this_machine)
+    return describe_interface(tree, rights, runs_here=packages.target.is_this_machine)
 
 
 def make_deltas(

@@ -1,8 +1,8 @@
 """What goes into a firmware tree, file by file.
 
 Owns the list of limpet's packages that a device carries, and the normal form of
-what is copied: regular files only, nothing hidden, no byte code, two modes. Never copies a private
-key: a file that looks like one stops the build.
+what is copied: regular files only, nothing hidden, no byte code (`_bytecode` makes it anew), two
+modes. Never copies a private key: a file that looks like one stops the build.
 
     firmware.json      product.toml
     runtime/limpet/    the packages of `RUNTIME`, with one suite in crypto/suites/

@@ -21,10 +21,13 @@ from tests.release.advisories.records import Record, record, write_directory
 from tests.release.packages.wheels import device_wheels
 from tests.release.workshop import BOUNDS, EXAMPLE, NOW, signing
 
-from limpet.release import BuildOrder, build_release, publish, sign_release
+from limpet.firmware.image import build_image
+from limpet.release import BuildOrder, build_release, load_built, publish, sign_release
+from limpet.release._bill import add_bill
 from limpet.release.advisories import AdvisoryStore
 from limpet.release.gate import RULES, Before, Finding, Report, Rule, open_subject, run_gate
 from limpet.release.packages import THIS_PYTHON, PackageOrder, Target
+from limpet.release.sbom import unpack_image
 from limpet.vendor.home import Home
 from limpet.wire.codec import encode_json
 from limpet.wire.release import ReleaseManifest
@@ -219,6 +222,16 @@ class Bench:
         change(bill)
         path.write_text(json.dumps(bill))
         self.restamp(sbom=hashlib.sha256(path.read_bytes()).hexdigest())
+
+    def spoil_image(self, change: Callable[[Path], None]) -> None:
+        """Make the image of a tree that `change` has changed; bill and manifest are of it."""
+        work = self.work / "spoiled"
+        work.mkdir()
+        manifest = load_built(self.release).manifest
+        tree = unpack_image(self.release / "image.img", manifest.image, work).tree
+        change(tree)
+        image = build_image(tree, self.release / "image.img", level=1)
+        self.restamp(image=image, sbom=add_bill(tree, image, self.release, packed=False))
 
     def rebuild(self, message: str, **options: Any) -> None:
         """Commit, build and test anew: a whole release of what was changed."""

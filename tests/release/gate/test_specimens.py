@@ -1,7 +1,7 @@
 """Each rule refuses what it is for, and nothing else."""
 
 import pytest
-from tests.release.gate import component_specimens, source_specimens
+from tests.release.gate import bytecode_specimens, component_specimens, source_specimens
 from tests.release.gate.bench import STARTS_A_DEVICE, Bench
 from tests.release.gate.table import SPECIMENS, Specimen
 
@@ -16,7 +16,7 @@ NOT_KNOWN = {  # nothing is known against these, and nothing for them
 }
 
 
-BOTH = (source_specimens, component_specimens)  # what fills the table
+ALL = (source_specimens, component_specimens, bytecode_specimens)  # what fills the table
 
 
 def test_there_are_twenty_specimens_and_every_rule_has_one() -> None:

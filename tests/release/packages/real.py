@@ -22,7 +22,8 @@ def real_packages() -> PackageOrder:
 
 @contextmanager
 def fast_packing() -> Iterator[None]:
-    """Images are packed less tightly: half a minute of CPU less for each with real packages."""
+    """Images are packed less tightly: half a minute of CPU less for each with real packages, and
+    3 s for each without."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(image, "pack_group", lambda data, level: codec.pack_group(data, level=1))
         yield

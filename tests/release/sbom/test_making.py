@@ -203,6 +203,20 @@ def test_what_no_package_claims_is_in_the_bill_all_the_same(tree: Path, tmp_path
     assert one.content_sha256
 
 
+def test_the_byte_code_of_a_single_module_is_of_its_package(maker: Home, tmp_path: Path) -> None:
+    bare = make_tree(maker, tmp_path / "tree", "h11")
+    before = component_of(make_sbom(bare, any_image()), "h11").content_sha256
+    cache = bare / "packages" / "__pycache__"
+    cache.mkdir()
+    for name in ("h11", "smuggled"):
+        (cache / f"{name}.cpython-311.pyc").write_bytes(b"x")
+    after = make_sbom(bare, any_image())
+    assert component_of(after, "h11").content_sha256 != before
+    names = [one.name for one in read_sbom(after, "sbom").components]
+    smuggled = "packages/__pycache__/smuggled.cpython-311.pyc"
+    assert [name for name in names if "__pycache__" in name] == [smuggled]
+
+
 def test_a_tree_without_packages_says_so(maker: Home, tmp_path: Path) -> None:
     bare = make_tree(maker, tmp_path / "bare")
     data = make_sbom(bare, any_image())

@@ -27,6 +27,7 @@ from limpet.storage import read_bounded
 __all__ = ["Inventory", "Part", "list_parts"]
 
 APP, RUNTIME = "app", "runtime"
+_BYTE_CODE = "__pycache__"
 _VERSION = re.compile(r'^__version__ = "([0-9A-Za-z.+]{1,40})"$', re.MULTILINE)
 _SOURCE_BYTES = 1 << 20
 _RUNTIME_LICENCE = "Apache-2.0"
@@ -141,10 +142,10 @@ def _own(
 
 def _owners(files: Files, packages: Iterable[Distribution]) -> Mapping[str, Distribution | None]:
     """Whose each entry directly below `packages/` is; None if no one package claims it."""
-    tops = {name.split("/")[1] for name in files.below(PACKAGES)} - {"packages.json"}
+    tops = {_top(name) for name in files.below(PACKAGES)} - {"packages.json"}
     owners: dict[str, Distribution | None] = {}
     for top in sorted(tops):
-        stem = top.split(".")[0]
+        stem = top.rpartition("/")[2].split(".")[0]
         claiming = [
             one
             for one in packages
@@ -152,6 +153,13 @@ def _owners(files: Files, packages: Iterable[Distribution]) -> Mapping[str, Dist
         ]
         owners[f"{PACKAGES}/{top}"] = claiming[0] if len(claiming) == 1 else None
     return owners
+
+
+def _top(name: str) -> str:
+    """The entry below `packages/` that the file `name` is of. One module's byte code is its own."""
+    inside = name.removeprefix(f"{PACKAGES}/")
+    top = inside.split("/")[0]
+    return inside if top == _BYTE_CODE else top
 
 
 def _package(

@@ -7,6 +7,7 @@ from limpet.release.gate._rule import Rule
 
 from . import (
     advisories_tested,
+    byte_code_matches,
     commits_signed,
     components_locked,
     crypto_standard,
@@ -27,6 +28,7 @@ __all__ = ["RULES"]
 RULES: tuple[Rule, ...] = (
     design_whole.RULE,
     source_committed.RULE,
+    byte_code_matches.RULE,
     commits_signed.RULE,
     tracker_named.RULE,
     tests_ran.RULE,

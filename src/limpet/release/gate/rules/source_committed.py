@@ -5,6 +5,7 @@ from pathlib import Path
 
 from limpet.errors import Unavailable
 from limpet.product import PRODUCT_FILE
+from limpet.release._bytecode import is_byte_code
 from limpet.release.gate._rule import Fault, Finding, Rule, judged
 from limpet.release.gate._subject import Subject
 from limpet.source import (
@@ -23,7 +24,6 @@ __all__ = ["RULE", "judge"]
 
 MAX_FILE = 256 << 20
 _APP = "app"
-_NOT_SHIPPED = (".pyc", ".pyo")
 
 
 def judge(subject: Subject) -> Finding:
@@ -66,9 +66,11 @@ def _tree_faults(product: Path) -> Iterator[Fault]:
 
 
 def _image_faults(tree: Path, blobs: dict[str, str]) -> Iterator[Fault]:
-    """What is in the image must be in the commit, byte by byte; an ignored file is not."""
+    """What is in the image must be in the commit, byte by byte; an ignored file is not. Of byte
+    code the rule byte-code-matches says whether it is that of these files."""
     shipped = [tree / PRODUCT_FILE, *(p for p in sorted((tree / _APP).rglob("*")) if p.is_file())]
-    names = {path.relative_to(tree).as_posix(): path for path in shipped}
+    named = {path.relative_to(tree).as_posix(): path for path in shipped}
+    names = {name: path for name, path in named.items() if not is_byte_code(name)}
     for name, path in names.items():
         if name not in blobs:
             yield Fault("is in the image and in no commit", name, hint="commit it, or move it away")
@@ -81,9 +83,7 @@ def _image_faults(tree: Path, blobs: dict[str, str]) -> Iterator[Fault]:
 
 def _is_left_out(name: str) -> bool:
     """As `limpet.release._tree` leaves it out."""
-    parts = name.split("/")
-    hidden = any(part.startswith(".") or part == "__pycache__" for part in parts)
-    return hidden or name.endswith(_NOT_SHIPPED)
+    return is_byte_code(name) or any(part.startswith(".") for part in name.split("/"))
 
 
 def _identity_faults(commits: tuple[Commit, ...]) -> Iterator[Fault]:
