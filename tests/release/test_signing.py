@@ -200,6 +200,33 @@ def test_a_support_statement_is_signed_and_published_like_a_release(
     assert Repository(home, now).support() == statement
 
 
+def test_a_published_end_of_support_comes_nearer_only_for_who_says_so(
+    home: Home, tmp_path: Path
+) -> None:
+    def promise(days: int, *, shorten: bool = False) -> None:
+        statement = SupportStatement(
+            model="thermostat",
+            until=NOW + timedelta(days=days),
+            after=AfterSupport.KEEPS_WORKING_LOCALLY,
+            text="Updates until then.",
+            issued_at=NOW,
+        )
+        out = tmp_path / f"{days}"
+        sign_support(statement, out, signing(home), now=NOW, shorten=shorten)
+        publish(out, home.root, clock=now)
+
+    promise(900)
+    with pytest.raises(Rejected, match="was promised") as refused:
+        promise(899)
+    assert refused.value.reason == "bad-date"
+    assert not (tmp_path / "899").exists()
+    promise(901)
+    promise(899, shorten=True)
+    published = Repository(home, now).support()
+    assert published is not None
+    assert published.until == NOW + timedelta(days=899)
+
+
 def test_an_end_of_support_that_is_past_is_a_slip_and_not_signed(
     home: Home, tmp_path: Path
 ) -> None:

@@ -261,6 +261,9 @@ def support(
     ),
     request: Path | None = _request,
     *,
+    shorten: bool = typer.Option(
+        False, "--shorten", help="Sign an end before the published one: it breaks a promise."
+    ),
     signer: Signer,
     json: bool = _json,
 ) -> None:
@@ -271,10 +274,10 @@ def support(
         model=model, until=end.replace(tzinfo=UTC), after=after, text=text, issued_at=now
     )
     if request is not None:
-        draft = draft_support(statement, out, signer.draft_order(), now=now)
+        draft = draft_support(statement, out, signer.draft_order(), now=now, shorten=shorten)
         _release_ceremony.request_for(draft, request, signer, json=json)
         return
-    signed = sign_support(statement, out, signer.order(model), now=now)
+    signed = sign_support(statement, out, signer.order(model), now=now, shorten=shorten)
     emit(show_signed(signed), json=json, human=print_signed)
 
 

@@ -6,6 +6,7 @@ last, and not what a taken server shows. Writes nothing outside a temporary
 directory.
 """
 
+import hashlib
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from limpet.firmware.signatures import verify_all_keys, verify_role_keys
 from limpet.storage import read_bounded
 from limpet.wire.release import manifest_path
 
-__all__ = ["CurrentReleases", "load_current", "releases_role"]
+__all__ = ["CurrentReleases", "load_current", "read_target", "releases_role"]
 
 _ROOT_BYTES = 1 << 20
 _METADATA_BYTES = 8 << 20
@@ -79,6 +80,17 @@ def load_current(
     verify_all_keys(top.signed, what="root", suite=suite)
     verify_role_keys(parent.signed, name, what=name, suite=suite)
     return CurrentReleases(role, current.signed, parent.signed)
+
+
+def read_target(repository: Path, path: str, sha256: str, *, max_bytes: int) -> bytes:
+    """What lies in `repository` for the TUF target `path`. Raises `Unavailable`, and
+    `Rejected("bad-repository")` for a file that is not the signed one."""
+    folder, _, name = path.rpartition("/")
+    file = repository / "targets" / folder / f"{sha256}.{name}"
+    data = read_bounded(file, max_bytes=max_bytes)
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise Rejected("bad-repository", f"{file} is not what was signed")
+    return data
 
 
 class _Files(FetcherInterface):

@@ -4,7 +4,6 @@ Owns the gate: what breaks the interface is not signed as if it did not. The des
 made by the firmware's own code in a process of its own, which imports the product's app.
 """
 
-import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -18,8 +17,9 @@ from limpet.firmware.interface import (
     read_interface,
     unpack_interface,
 )
+from limpet.release._current import read_target
 from limpet.release.packages import PACKAGES
-from limpet.storage import read_bounded, write_atomic
+from limpet.storage import write_atomic
 from limpet.wire.codec import decode_json
 from limpet.wire.release import MANIFEST_BYTES, ReleaseManifest, manifest_path, version_key
 
@@ -113,9 +113,5 @@ def newest_before(
     if not older:
         return None
     path = manifest_path(model, max(older, key=version_key))
-    folder, _, name = path.rpartition("/")
-    file = repository / "targets" / folder / f"{targets[path]}.{name}"
-    data = read_bounded(file, max_bytes=MANIFEST_BYTES)
-    if hashlib.sha256(data).hexdigest() != targets[path]:
-        raise Rejected("bad-repository", f"{file} is not what was signed")
+    data = read_target(repository, path, targets[path], max_bytes=MANIFEST_BYTES)
     return decode_json(data, ReleaseManifest, max_bytes=MANIFEST_BYTES)

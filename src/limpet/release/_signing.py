@@ -20,14 +20,14 @@ from limpet.crypto.suites import Suite, load_suite, suite_file_in
 from limpet.errors import Rejected
 from limpet.firmware.signatures import families_of, missing_signatures
 from limpet.release._build import MANIFEST_FILE, METADATA_FILE, SUPPORT_FILE, Built, load_built
-from limpet.release._current import CurrentReleases, load_current
+from limpet.release._current import CurrentReleases, load_current, read_target
 from limpet.release._gated import load_attestation
 from limpet.release._interface import newest_before, verify_interface
 from limpet.release._keys import Secret, open_signer
 from limpet.storage import make_directory, read_bounded, write_atomic
-from limpet.wire.codec import Message, encode_json
+from limpet.wire.codec import Message, decode_json, encode_json
 from limpet.wire.release import MANIFEST_BYTES, ModelName, ReleaseManifest, Version, manifest_path
-from limpet.wire.support import SupportStatement, support_path
+from limpet.wire.support import SUPPORT_BYTES, SupportStatement, support_path
 
 __all__ = [
     "LIFETIME",
@@ -171,11 +171,17 @@ def draft_release(out: Path, order: SigningOrder, *, now: datetime) -> Draft:
 
 
 def draft_support(
-    statement: SupportStatement, out: Path, order: SigningOrder, *, now: datetime
+    statement: SupportStatement,
+    out: Path,
+    order: SigningOrder,
+    *,
+    now: datetime,
+    shorten: bool = False,
 ) -> Draft:
     """Write `out/support.json`; the next metadata that holds it.
 
-    Raises `Rejected("bad-date")` for an end that is past, and as `load_current`.
+    Raises `Rejected("bad-date")` for an end that is past, and for one before the published one
+    unless it is to `shorten` that; and as `load_current`.
     """
     if statement.until <= now:  # a slip: it would end support on every device at its next check
         raise Rejected(
@@ -184,6 +190,13 @@ def draft_support(
             hint="name the last day of updates; today's date ends them today",
         )
     current = _current(order, statement.model)
+    promised = _promised(order.repository, current, statement.model)
+    if promised is not None and statement.until < promised.until and not shorten:
+        raise Rejected(
+            "bad-date",
+            f"until {promised.until:%Y-%m-%d} was promised, {statement.until:%Y-%m-%d} is before",
+            hint="name the promised day or a later one; --shorten breaks the promise knowingly",
+        )
     make_directory(out)
     data = encode_json(statement)
     write_atomic(out / SUPPORT_FILE, data, mode=0o644)
@@ -217,10 +230,18 @@ def sign_release(out: Path, order: SigningOrder, *, now: datetime) -> Signed:
 
 
 def sign_support(
-    statement: SupportStatement, out: Path, order: SigningOrder, *, now: datetime
+    statement: SupportStatement,
+    out: Path,
+    order: SigningOrder,
+    *,
+    now: datetime,
+    shorten: bool = False,
 ) -> Signed:
-    """Write `out/support.json` and the next metadata that holds it. Raises as `sign_release`."""
-    return _sign(draft_support(statement, out, order, now=now), order)
+    """Write `out/support.json` and the next metadata that holds it.
+
+    Raises as `draft_support` and `sign_release`.
+    """
+    return _sign(draft_support(statement, out, order, now=now, shorten=shorten), order)
 
 
 def sign_revocation(
@@ -235,6 +256,16 @@ def sign_revocation(
 
 def _current(order: SigningOrder, model: str) -> CurrentReleases:
     return load_current(order.repository, root=order.root, model=model, suite=order.suite)
+
+
+def _promised(repository: Path, current: CurrentReleases, model: str) -> SupportStatement | None:
+    """The statement that is published, or None."""
+    path = support_path(model)
+    if path not in current.targets.targets:
+        return None
+    sha256 = current.targets.targets[path].hashes["sha256"]
+    data = read_target(repository, path, sha256, max_bytes=SUPPORT_BYTES)
+    return decode_json(data, SupportStatement, max_bytes=SUPPORT_BYTES)
 
 
 def _draft(
