@@ -191,7 +191,7 @@ def test_a_delta_that_saves_little_is_left_out(
     changed: Path, home: Home, built: Built, tmp_path: Path
 ) -> None:
     """From an old image that has nothing in common with the new one."""
-    (changed / "app" / "noise.bin").write_bytes(random.Random(4).randbytes(8 << 20))  # noqa: S311
+    (changed / "app" / "noise.bin").write_bytes(random.Random(4).randbytes(16 << 20))  # noqa: S311
     olds = olds_in([built.directory], below="1.1.0")
     new = build_release(replace(order(changed, home, "1.1.0"), delta_from=olds), tmp_path / "new")
     assert new.manifest.deltas == ()
