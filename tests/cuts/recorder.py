@@ -170,7 +170,7 @@ class _Recorder:
             assert path.startswith("/") or ":[" in path, f"a relative path: {path}"
             return None
         parts = path[len(self._root) + 1 :].split("/")
-        if parts[0] in LEFT_OUT or "__pycache__" in parts:
+        if parts[0] in LEFT_OUT:
             return None
         directory = ROOT_INODE
         for part in parts[:-1]:

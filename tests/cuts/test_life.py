@@ -54,7 +54,7 @@ def _assert_same(node: Node, path: Path, *, top: bool = False) -> None:
         found = os.fsencode(path.readlink()) if node.is_link else path.read_bytes()
         assert found == node.data, path
         return
-    left_out = {*LEFT_OUT, "log"} if top else {"__pycache__"}
+    left_out = {*LEFT_OUT, "log"} if top else set()
     assert {one.name for one in path.iterdir()} - left_out == set(node.entries), path
     for name, child in node.entries.items():
         _assert_same(child, path / name)

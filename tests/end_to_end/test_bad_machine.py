@@ -25,7 +25,7 @@ from tests.end_to_end.bad_input import (
 )
 
 pytestmark = pytest.mark.end_to_end
-SMALL_DISK = "6m"
+SMALL_DISK = "24m"  # room for a vendor or a device, and soon full
 ALL_ROLES = "6 roles"  # the factory's run, with two, is in the same log
 JUNK = bytes(range(256)) * 4
 

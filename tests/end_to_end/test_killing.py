@@ -77,9 +77,10 @@ class Ledger:
     def _change_target(self) -> None:
         wanted = float(self.dice.randint(10, 29))
         done = self._ask("POST", "/v1/functions/set_target", {"celsius": wanted})
-        self.target = (
-            {wanted} if done is not None or self.target is None else {*self.target, wanted}
-        )
+        if done is not None:
+            self.target = {wanted}
+        elif self.target is not None:  # before the first answer anything may be there
+            self.target = {*self.target, wanted}
 
     def _change_token(self) -> None:
         body = {"label": "hub", "access": "viewer", "lifetime_seconds": 86400}

@@ -39,6 +39,7 @@ MIB = 1 << 20
 PROXY = "proxy.internal:3128"
 LARGE_MIB = 64
 MOST_KIB = 24 << 10
+SETTLED_SECONDS = 3.0  # of no growth: a check takes less
 """What the updater may need more for it than for looking: see docs/updates.md."""
 
 
@@ -155,6 +156,23 @@ def _peak(pid: int) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
 
+def _settled(device: Running) -> tuple[int, int]:
+    """The updater that has loaded what a check needs, and its most memory until then."""
+    found = (0, 0)
+
+    def grows_no_more() -> bool:
+        nonlocal found
+        with suppress(OSError, StopIteration, LookupError):
+            pid = device.pid_of("updater")
+            last, found = found, (pid, _peak(pid))
+            time.sleep(SETTLED_SECONDS)
+            return found == last
+        return False
+
+    _wait("the updater's memory grows on", grows_no_more, device)
+    return found
+
+
 def _is_confirmed(device: Running, version: str) -> bool:
     record = device.state.record_of(device.state.good)
     return device.state.trial is None and record is not None and record.version == version
@@ -263,8 +281,7 @@ def test_a_large_image_over_a_line_that_breaks_is_fetched_once_within_the_update
             _wait("it did not enroll", lambda: _enrolled(device), device)
             world = World(home, device, product, product)
             release = _release(world, "1.2.0", _swell(product, LARGE_MIB))
-            pid = device.pid_of("updater")
-            before = _peak(pid)
+            pid, before = _settled(device)
             line.allowance, line.brought = 9 * MIB, 0
             world.offer(release)
             peak, spooled = before, 0
