@@ -15,16 +15,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 import pytest
 from tests.device.confine import hostile
-from tests.device.workshop import PATIENCE, Running, lacking_here, running, until
+from tests.device.workshop import PATIENCE, Running, lacking_here, running, seal, until
 from tests.end_to_end.living import make_device, make_home, serving
 from tests.end_to_end.new_products import NEWS, Household, household, new_product
 from tests.needs import needs
 
-from limpet.firmware.slots import BOOT_FILE, load_boot_state, save_boot_state
-from limpet.firmware.tree import digest_tree
 from limpet.scaffold import Template
 from limpet.wire.keystore import parse_key_store
 
@@ -108,11 +105,7 @@ def let_in(root: Path) -> None:
         code.write(LET_IN)
     replace_once(confine / "_profiles.py", KEEPS_NOTHING, "write = [start.private]")
     replace_once(confine.parent / "link" / "bus.py", RESTS, "IDLE_SECONDS = 900.0")
-    path = root / "slots" / BOOT_FILE
-    state = load_boot_state(path)
-    assert state.a is not None
-    record = msgspec.structs.replace(state.a, tree_sha256=digest_tree(root / "slots" / "a"))
-    save_boot_state(path, msgspec.structs.replace(state, a=record))
+    seal(root)
 
 
 def replace_once(file: Path, old: str, new: str) -> None:

@@ -145,7 +145,7 @@ def test_a_port_that_a_changed_runtime_opens_is_refused_by_the_name_of_its_proce
 ) -> None:
     with open_subject(bare.product, bare.release, now=datetime.now(UTC)) as subject:
         gateway = subject.tree / "runtime" / "limpet" / "device" / "gateway" / "role.py"
-        gateway.write_text(gateway.read_text() + LISTENS)
+        _rewrite(gateway, gateway.read_text() + LISTENS)
         (judgement,) = run_gate(subject, STARTING).judgements
     assert judgement.finding.verdict is Verdict.REFUSED
     assert [one.text for one in judgement.finding.faults] == [
@@ -159,7 +159,7 @@ def test_a_firmware_whose_gateway_cannot_start_is_inconclusive_in_the_devices_ow
     monkeypatch.setattr(_trial, "ANSWER_SECONDS", 15.0)
     with open_subject(bare.product, bare.release, now=datetime.now(UTC)) as subject:
         gateway = subject.tree / "runtime" / "limpet" / "device" / "gateway" / "role.py"
-        gateway.write_text(f'{gateway.read_text()}\nraise RuntimeError("no gateway today")\n')
+        _rewrite(gateway, f'{gateway.read_text()}\nraise RuntimeError("no gateway today")\n')
         (judgement,) = run_gate(subject, STARTING).judgements
     assert judgement.finding.verdict is Verdict.INCONCLUSIVE
     said = judgement.finding.faults[0].text
@@ -170,7 +170,7 @@ def test_a_firmware_whose_gateway_cannot_start_is_inconclusive_in_the_devices_ow
 def test_a_firmware_that_no_factory_can_make_a_device_of_is_inconclusive(bare: Bench) -> None:
     with open_subject(bare.product, bare.release, now=datetime.now(UTC)) as subject:
         supervisor = subject.tree / "runtime" / "limpet" / "device" / "supervisor" / "__main__.py"
-        supervisor.write_text('raise RuntimeError("no supervisor today")\n')
+        _rewrite(supervisor, 'raise RuntimeError("no supervisor today")\n')
         (judgement,) = run_gate(subject, STARTING).judgements
     assert judgement.finding.verdict is Verdict.INCONCLUSIVE
     assert "the device" in judgement.finding.faults[0].text
@@ -226,3 +226,10 @@ def until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < end, "it did not come to pass"
         time.sleep(0.05)
+
+
+def _rewrite(source: Path, text: str) -> None:
+    """Another source, and no byte code of the one before, which Python would run."""
+    source.write_text(text)
+    for code in source.parent.glob(f"__pycache__/{source.stem}.*.pyc"):
+        code.unlink()
