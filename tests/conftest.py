@@ -28,7 +28,7 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    longest_first(items)
+    items.sort(key=lambda item: longest_first(item.nodeid))
 
 
 @pytest.hookimpl(tryfirst=True)
