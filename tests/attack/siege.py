@@ -1,9 +1,9 @@
 """A flood against a whole device, and what its owner feels: measured in turns with idle time.
 
-Owns the measuring. The device, all roles, runs on one core; the flood and the owner share
-the other, the owner first, as if they were other machines. Idle and flooded windows take
-turns, so that what else this machine does falls on both. A capacity is counted in CPU
-seconds of the device, so that no other program is measured with it.
+Owns the measuring. The device, all roles, runs on one core, before all else there; the flood and
+the owner share the other, the owner first, as if they were other machines. Idle and flooded windows
+take turns, so that what else this machine does falls on both. A capacity is counted in CPU seconds
+of the device, so that no other program is measured with it.
 """
 
 import contextlib
@@ -43,6 +43,7 @@ __all__ = [
 
 FLOODER = Path(__file__).with_name("flooder.py")
 GIVE_UP_SECONDS = 30.0
+FIRST = -20  # the device's core is its own: what else this machine does there waits
 SLOW = {"slow-headers": "-H", "slow-body": "-B", "slow-read": "-X"}
 """Modes of slowhttptest: a thousand connections of one address."""
 KINDS = ("connect", "hello", "silent", "requests", "logins")
@@ -110,6 +111,7 @@ def settled(living: Living) -> Iterator[None]:
         for pid in processes_of(living.device.root):
             for thread in os.listdir(f"/proc/{pid}/task"):
                 os.sched_setaffinity(int(thread), {min(cores)})
+                os.setpriority(os.PRIO_PROCESS, int(thread), FIRST)
         os.sched_setaffinity(0, {max(cores)})
     os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
     try:

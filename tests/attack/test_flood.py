@@ -27,11 +27,11 @@ from limpet.https.admission import DEVICE
 
 WINDOWS, SECONDS = 3, 4.0
 LATENCY_FACTOR = 3
-LATENCY_FLOOR = 0.1  # seconds: less is "at once" to a person; the benchmark holds the factor
-LOGIN_SECONDS = 3.0
-RECOVERY_SECONDS = 15.0
+LATENCY_FLOOR = 0.02  # seconds: on a busy machine the factor alone measures the machine
+LOGIN_SECONDS = 1.0
+RECOVERY_SECONDS = 5.0
 MEMORY_MIB = 64.0  # more than idle, over all roles; one Argon2id hash takes 19
-GATEWAY_SHARE = 0.8  # of a core; undefended, a flood takes 0.95 and more
+GATEWAY_SHARE = 0.6  # of a core; undefended, a flood takes all of it
 
 pytestmark = [pytest.mark.slow, pytest.mark.end_to_end, pytest.mark.timeout(900)]
 

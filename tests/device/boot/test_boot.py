@@ -41,15 +41,15 @@ def _gone(device: Running) -> bool:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stopped_device_leaves_no_process_within_seconds(
+def test_a_stopped_device_leaves_no_process_within_five_seconds(
     number: signal.Signals, tmp_path: Path
 ) -> None:
     with running(make_device(tmp_path / "d")) as device:
         assert len(device.processes()) == len(ROLES) + 2
         since = time.monotonic()
         device.boot.send_signal(number)
-        assert device.boot.wait(30) == 0
-        assert time.monotonic() - since < 9  # killed after 4.5, and gone
+        assert device.boot.wait(10) == 0
+        assert time.monotonic() - since < 5
         assert _gone(device)
 
 
@@ -80,8 +80,8 @@ def test_a_supervisor_that_hangs_does_not_hold_a_stop_up(tmp_path: Path) -> None
         os.kill(device.pid_of("supervisor"), signal.SIGSTOP)
         since = time.monotonic()
         device.boot.terminate()
-        device.boot.wait(30)
-        assert time.monotonic() - since < 15
+        device.boot.wait(10)
+        assert time.monotonic() - since < 6
         assert _gone(device)
 
 
@@ -110,7 +110,7 @@ def test_a_choice_that_hangs_does_not_hold_a_stop_up(tmp_path: Path) -> None:
         for pid in _choosing(device.root):
             os.kill(pid, signal.SIGSTOP)
         device.boot.terminate()
-        assert device.boot.wait(30) == 0
+        assert device.boot.wait(5) == 0
         assert _gone(device)
 
 
@@ -119,7 +119,7 @@ def test_a_choice_that_was_killed_starts_nothing(tmp_path: Path) -> None:
         until(lambda: bool(_choosing(device.root)), "nothing is chosen", device)
         for pid in _choosing(device.root):
             os.kill(pid, signal.SIGKILL)
-        assert device.boot.wait(30) == 1
+        assert device.boot.wait(5) == 1
         assert not device.has_logged("starting")
         assert _gone(device)
 
@@ -146,7 +146,7 @@ def test_boot_that_waits_holds_its_locks_and_nothing_else_that_its_starter_had_o
     finally:
         os.close(stray)
         boot.terminate()
-        boot.wait(30)
+        boot.wait(10)
 
 
 def test_boot_ends_with_its_parent_also_when_it_has_become_the_program_that_waits(
@@ -198,7 +198,7 @@ def test_one_device_is_never_run_twice(tmp_path: Path) -> None:
 def _run_boot(root: Path, *options: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "limpet.device.boot", str(root), *options]
     environment = {**os.environ, "PYTHONPATH": str(SRC.parent)}
-    return subprocess.run(command, capture_output=True, text=True, timeout=150, env=environment)
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, env=environment)
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from tests.device.gateway.conftest import PASSWORD, SERIAL, Person, Stand
 from limpet.crypto.tls import client_context
 from limpet.device.link.permits import Role
 
-OWNER_SECONDS = 1.5  # the median answer of the owner's session during the flood
-LOGIN_SECONDS = 10.0
+OWNER_SECONDS = 0.5  # the median answer of the owner's session during the flood
+LOGIN_SECONDS = 3.0
 
 
 class Guesser(threading.Thread):

@@ -29,8 +29,8 @@ from limpet.https.client import HttpsClient, Timeouts
 
 ATTACK_SECONDS = 8
 LATENCY_FACTOR = 3
-LATENCY_FLOOR = 0.1  # seconds: below it, a factor of a few milliseconds measures the machine
-RECOVERY_SECONDS = 15
+LATENCY_FLOOR = 0.05  # seconds: below it, a factor of a few milliseconds measures the machine
+RECOVERY_SECONDS = 5
 
 pytestmark = [pytest.mark.slow]
 

@@ -38,7 +38,7 @@ class Listener:
         self.tls.sendall(f"{head}authorization: Bearer {token}\r\n\r\n".encode())
         self.heard = b""
 
-    def hear(self, word: bytes, seconds: float = 40) -> bool:
+    def hear(self, word: bytes, seconds: float = 10) -> bool:
         end = time.monotonic() + seconds
         while word not in self.heard and time.monotonic() < end:
             if not (data := self.tls.recv(65536)):
@@ -46,7 +46,7 @@ class Listener:
             self.heard += data
         return word in self.heard
 
-    def ends(self, seconds: float = 40) -> bool:
+    def ends(self, seconds: float = 10) -> bool:
         self.tls.settimeout(seconds)
         while True:
             try:
@@ -80,7 +80,7 @@ def test_a_revoked_token_hears_nothing_more(owner: Person) -> None:
     assert owner.ask("DELETE", f"/v1/tokens/{made['token_id']}")[0] == 204
     begun = time.monotonic()
     assert listener.ends()
-    assert time.monotonic() - begun < 5 * TICK
+    assert time.monotonic() - begun < TICK + 2
 
 
 def test_a_third_stream_ends_the_first_of_its_token(owner: Person) -> None:
