@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import struct
+import threading
 import time
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from tests.https.conftest import Running, Start, echo, read_all, read_answer
 from limpet.crypto.tls import client_context, server_context
 from limpet.errors import Rejected, Unavailable
 from limpet.https._parse import parse_head
+from limpet.https.admission import Admission, Drop
 from limpet.https.limits import Limits
 from limpet.https.message import FileBody, Request, Response
 from limpet.https.server import serve, shrink_tls_buffers
@@ -305,6 +308,32 @@ def test_closing_the_server_ends_idle_and_half_open_connections(start: Start) ->
         assert read_all(idle) == b""
         with pytest.raises(OSError):  # noqa: PT011
             socket.create_connection(("127.0.0.1", running.port), timeout=1)
+
+
+@pytest.mark.parametrize("way", ["reset", "closed"])
+def test_who_has_left_before_the_accept_costs_no_decision(
+    start: Start, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running, stays = start(), threading.Event()
+    asked, decide = [], Admission.open
+
+    def count(admission: Admission, address: str) -> int | Drop:
+        asked.append(address)
+        return decide(admission, address)
+
+    monkeypatch.setattr(Admission, "open", count)
+    running.loop.call_soon_threadsafe(stays.wait, 30)  # nothing is accepted meanwhile
+    for _ in range(50):
+        gone = running.plain()
+        if way == "reset":
+            gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        gone.close()
+    waiting = running.plain()
+    stays.set()
+    with running.context().wrap_socket(waiting, server_hostname="localhost") as tls:
+        tls.sendall(GET)
+        assert status_of(read_answer(tls)) == 200
+    assert len(asked) == 1, "the one that is still there, behind fifty that are not"
 
 
 def test_many_aborted_handshakes_leave_the_server_as_it_was(start: Start) -> None:

@@ -148,7 +148,12 @@ class Lanes:
 
 
 def source_of(address: str) -> str:
-    """The unit that limits count: an IPv4 address, or the /64 of an IPv6 address (RFC 4291)."""
+    """The unit that limits count: an IPv4 address, or the /64 of an IPv6 address (RFC 4291).
+
+    `address` is as the kernel writes it, of a connection.
+    """
+    if ":" not in address:
+        return address  # no parsing: a flood pays less for each connection than the device does
     parsed = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(parsed, ipaddress.IPv6Address):
         if parsed.ipv4_mapped is None:

@@ -1,7 +1,7 @@
 """The HTTPS server: accepts, admits, hands over to TLS and to one `Connection` each.
 
 Owns the listening socket and the set of open connections. Order for a new one:
-admission (before anything is spent on it), first byte must be TLS's, handshake
+still there, admission (before anything is spent on it), first byte must be TLS's, handshake
 under a deadline, requests. Plain HTTP gets a bare 400 and is closed: nothing of
 a request in the clear is read, let alone answered.
 """
@@ -31,6 +31,7 @@ PLAIN_REPLY = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length:
 _ACCEPT_AT_ONCE = 16
 _ACCEPT_PAUSE_SECONDS = 0.2  # when the process is out of descriptors
 _RESET = struct.pack("ii", 1, 0)  # struct linger of socket(7): on, 0 seconds
+_LOOK = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)
 _TLS_BUFFER_BYTES = 16384  # one TLS record
 _ADDRESS_ADVICE = "give an address of this machine, as 127.0.0.1 or 0.0.0.0"
 _LISTEN_ADVICE: Mapping[int | None, str] = {
@@ -111,6 +112,9 @@ class Server:
             except OSError as error:
                 self._pause(error)
                 return
+            if _has_left(sock):
+                sock.close()
+                continue
             verdict = self.admission.open(address[0])
             if isinstance(verdict, Drop):
                 with sock:  # reset, so that a dropped connection does not linger in the kernel
@@ -217,6 +221,19 @@ class Server:
             self._loop.remove_reader(sock.fileno())
         peeked = sock.recv(1, socket.MSG_PEEK)
         return peeked[0] if peeked else None
+
+
+def _has_left(sock: socket.socket) -> bool:
+    """Whether the client has closed or reset already, saying nothing: it is worth no decision.
+
+    What a flood of such connections costs is then accepting them, and little more.
+    """
+    try:
+        return not sock.recv(1, _LOOK)
+    except BlockingIOError:
+        return False  # it has said nothing yet
+    except OSError:
+        return True
 
 
 def _wake(ready: asyncio.Future[None]) -> None:
