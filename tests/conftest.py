@@ -2,16 +2,20 @@
 
 Owns Hypothesis' profile: no deadline per example, nor for the making of examples, because a
 loaded machine would turn it into a test of the machine. The order, so that no long file is the
-tail of a run that several workers share (`tests.order`). What a test needs of the machine
-(`tests.needs`). And that Ctrl-C is not ignored: a shell's background job ignores it, its children
-would, and it is what some of them are sent.
+tail of a run that several workers share (`tests.order`), and that what measures runs alone, at its
+end (`tests.alone`). What a test needs of the machine (`tests.needs`). And that Ctrl-C is not
+ignored: a shell's background job ignores it, its children would, and it is what some of them are
+sent.
 """
 
 import signal
 import threading
+from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from tests.alone import is_alone, place
 from tests.needs import judge
 from tests.order import longest_first
 
@@ -28,7 +32,13 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: longest_first(item.nodeid))
+    items.sort(key=lambda item: (is_alone(item), longest_first(item.nodeid)))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # outside of the time that a test has
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    with place(Path(__file__).parent, alone=is_alone(item)):
+        return (yield)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -33,7 +33,7 @@ RECOVERY_SECONDS = 5.0
 MEMORY_MIB = 64.0  # more than idle, over all roles; one Argon2id hash takes 19
 GATEWAY_SHARE = 0.6  # of a core; undefended, a flood takes all of it
 
-pytestmark = [pytest.mark.slow, pytest.mark.end_to_end, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.alone, pytest.mark.slow, pytest.mark.end_to_end, pytest.mark.timeout(900)]
 
 
 @dataclass

@@ -32,7 +32,7 @@ LATENCY_FACTOR = 3
 LATENCY_FLOOR = 0.05  # seconds: below it, a factor of a few milliseconds measures the machine
 RECOVERY_SECONDS = 5
 
-pytestmark = [pytest.mark.slow]
+pytestmark = [pytest.mark.alone, pytest.mark.slow]
 
 
 @pytest.fixture
