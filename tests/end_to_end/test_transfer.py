@@ -22,7 +22,7 @@ import msgspec
 import pytest
 from tests.device.workshop import Running, running
 from tests.end_to_end.living_device import Owner, living_device
-from tests.end_to_end.test_update import EXAMPLE, HASTE, NOW, World, order
+from tests.end_to_end.test_update import EXAMPLE, HASTE, World, now, order
 from tests.https.test_proxy import tinyproxy
 from tests.product.namespaces import need_namespaces
 
@@ -30,7 +30,7 @@ from limpet.device.updater.ledger import load_ledger
 from limpet.firmware.image import build_image
 from limpet.release import build_release
 from limpet.vendor.factory.station import Station, load_factory_image
-from limpet.vendor.home import Home, create
+from limpet.vendor.home import Home, create, open_home
 from limpet.wire.rollout import PlannedRelease
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(900)]
@@ -135,17 +135,24 @@ def _serving(home: Home, listen: str = "127.0.0.1:0") -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, Path]:
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
     base = tmp_path_factory.mktemp("transfer")
     product = _product(base)
-    home = create(base / "vendor", product, now=NOW, unsafe_without_gate=True)
+    home = create(base / "vendor", product, now=now(), unsafe_without_gate=True)
     build_release(order(home, product, "1.0.0"), base / "release-1.0.0")
-    return home, product
+    return base
+
+
+@pytest.fixture
+def made(fresh: Path, tmp_path: Path) -> tuple[Home, Path]:
+    """A vendor of the test's own: a device takes no release that another test offered."""
+    base = shutil.copytree(fresh, tmp_path / "made")
+    return open_home(base / "vendor"), base / "product"
 
 
 def _device(home: Home) -> Path:
     image = load_factory_image(home.root.parent / "release-1.0.0")
-    station = Station(home, clock=lambda: NOW)
+    station = Station(home, clock=now)
     place = home.root.parent / "devices"
     return Path(next(iter(station.make(image, place, count=1))).directory)
 
