@@ -1,6 +1,7 @@
 """Every fuzz target for a short time, by the driver that this machine has."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,15 +24,60 @@ SECONDS = 5
 SPECIMENS = Path(__file__).with_name("specimens")
 
 
-@pytest.mark.parametrize("name", TARGET_NAMES)
-def test_nothing_breaks_a_target_in_a_few_seconds(name: str, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "fuzz", name, "--seconds", str(SECONDS)]
+@pytest.fixture(scope="module")
+def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What the run of each target said; one command for all, which instruments the code once."""
+    findings = tmp_path_factory.mktemp("findings")
+    command = [sys.executable, "-m", "fuzz", *TARGET_NAMES, "--seconds", str(SECONDS)]
     done = subprocess.run(
-        [*command, "--findings", str(tmp_path)], cwd=ROOT, capture_output=True, text=True
-    )
-    said = done.stdout + done.stderr
-    assert done.returncode == 0, said[-4000:]
-    assert "Done " in said, said[-4000:]  # both drivers say how many runs they made
+        [*command, "--findings", str(findings)],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    begun = re.split(r"^(\S+): driver .*$", done.stdout, flags=re.MULTILINE)
+    assert len(begun) > 1, done.stdout[-4000:]
+    return dict(zip(begun[1::2], begun[2::2], strict=True))
+
+
+@pytest.mark.parametrize("name", TARGET_NAMES)
+def test_nothing_breaks_a_target_in_a_few_seconds(name: str, said: dict[str, str]) -> None:
+    assert f"{name}: ended with status 0\n" in said[name], said[name][-4000:]
+    assert "Done " in said[name], said[name][-4000:]  # both drivers say how many runs they made
+
+
+# The longer end lasts longer than the clock of one input.
+PLANTED = """
+import atexit, sys, time
+import fuzz.__main__, fuzz.targets
+
+def planted(data):
+    if b"\\xff" in data:
+        if "atheris" in sys.argv:
+            atexit.register(time.sleep, fuzz.__main__.INPUT_SECONDS + 2)
+        raise KeyError("planted")
+
+fuzz.targets.TARGETS["label"] = planted
+sys.exit(fuzz.__main__.main())
+"""
+
+
+@pytest.mark.parametrize("driver", ["mutations", "atheris"])
+def test_the_command_keeps_what_breaks_a_target_and_goes_on_with_the_next(
+    driver: str, tmp_path: Path
+) -> None:
+    if driver == "atheris":
+        pytest.importorskip("atheris")
+    options = ["--seconds", "2", "--driver", driver, "--findings", str(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, "-c", PLANTED, "label", "query", *options],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stdout[-4000:]
+    assert re.search(r"^label: ended with status [^0]", done.stdout, re.MULTILINE)
+    assert "\nquery: ended with status 0\n" in done.stdout
+    assert done.stdout.endswith("found something in: label\n")
+    kept = [file.read_bytes() for file in tmp_path.iterdir() if file.is_file()]
+    assert len(kept) == 1, done.stdout[-4000:]
+    assert b"\xff" in kept[0]
 
 
 @pytest.mark.parametrize("specimen", sorted(SPECIMENS.iterdir()), ids=lambda path: path.name)
