@@ -6,9 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.nesting import nest
 
 from limpet.errors import Rejected, Unavailable
-from limpet.storage import make_directory, read_bounded, remove_durably, write_atomic
+from limpet.storage import (
+    empty_directory,
+    make_directory,
+    read_bounded,
+    remove_durably,
+    remove_tree,
+    write_atomic,
+)
 
 
 def test_a_write_replaces_the_content_and_sets_the_mode(tmp_path: Path) -> None:
@@ -90,3 +98,63 @@ def test_a_file_over_the_bound_is_refused_without_reading_it_whole(tmp_path: Pat
 
 def test_removing_what_is_not_there_is_no_error(tmp_path: Path) -> None:
     remove_durably(tmp_path / "absent")
+
+
+def test_a_tree_that_is_deeper_than_any_stack_goes_whole(tmp_path: Path) -> None:
+    place = tmp_path / "tree"
+    nest(place, depth=1000)
+    (place / "beside").mkdir()
+    (place / "beside" / "file").write_bytes(b"x")
+    remove_tree(place)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_removal_follows_no_link_and_takes_what_stands_in_a_trees_place(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    (kept / "inner").mkdir(parents=True)
+    (kept / "inner" / "file").write_bytes(b"x")
+    place = tmp_path / "tree"
+    (place / "inner").mkdir(parents=True)
+    (place / "inner" / "link").symlink_to(kept)
+    os.mkfifo(place / "pipe")
+    remove_tree(place)
+    place.symlink_to(kept)
+    remove_tree(place)
+    place.write_bytes(b"a file")
+    remove_tree(place)
+    remove_tree(place)  # nothing there
+    assert (kept / "inner" / "file").read_bytes() == b"x"
+    assert list(tmp_path.iterdir()) == [kept]
+
+
+def test_a_directory_is_emptied_however_many_names_it_has_and_stays(tmp_path: Path) -> None:
+    for number in range(3000):
+        (tmp_path / f"{number}").touch()
+    directory = os.open(tmp_path, os.O_RDONLY)
+    try:
+        empty_directory(directory)
+    finally:
+        os.close(directory)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_root_takes_a_directory_over_before_it_empties_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root takes over what another user owns")
+    place = tmp_path / "tree"
+    (place / "inner" / "deeper").mkdir(parents=True)
+    for one in (place, place / "inner", place / "inner" / "deeper"):
+        os.chown(one, 54321, 54321)
+    owners: list[int] = []
+    unlink = os.unlink
+
+    def record(name: str, *, dir_fd: int) -> None:
+        owners.append(os.fstat(dir_fd).st_uid)
+        unlink(name, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "unlink", record)
+    remove_tree(place)
+    assert owners == [0, 0]  # who else had it open may put nothing into it any more
+    assert not place.exists()

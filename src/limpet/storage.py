@@ -1,4 +1,4 @@
-"""Files that survive a power cut: bounded reads, atomic durable writes.
+"""Files that survive a power cut: bounded reads, atomic durable writes; and trees that go whole.
 
 Owns the one way in which limpet puts a file on disk. Never leaves a half
 written file under its final name, and never reads more than the caller's bound.
@@ -11,8 +11,10 @@ fsynced directory makes it durable).
 import contextlib
 import errno
 import os
+import secrets
 import stat
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 
 from limpet.errors import Rejected, Unavailable
@@ -21,10 +23,12 @@ __all__ = [
     "DAMAGED_STORAGE",
     "STORAGE_REASONS",
     "advice_for",
+    "empty_directory",
     "make_directory",
     "read_bounded",
     "reason_for",
     "remove_durably",
+    "remove_tree",
     "sync_directory",
     "write_atomic",
 ]
@@ -51,6 +55,10 @@ _REASONS: Mapping[int, str] = {
     errno.EPERM: "not-permitted",
     errno.EROFS: "read-only",
 }
+
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NAMES_AT_ONCE = 1024  # in memory, of a directory that anybody may have filled
 
 
 def advice_for(error: OSError) -> str:
@@ -124,6 +132,77 @@ def remove_durably(path: Path) -> None:
         sync_directory(path.parent)
     except OSError as error:
         raise _unavailable(error, path, "remove") from error
+
+
+def remove_tree(path: Path) -> None:
+    """Remove the directory `path` as `empty_directory` does, or a link or file that stands in its
+    place, if it is there. Raises `OSError`."""
+    try:
+        directory = os.open(path, _DIRECTORY)
+    except FileNotFoundError:
+        return
+    except NotADirectoryError:
+        path.unlink(missing_ok=True)
+        return
+    try:
+        _take_over(directory)
+        empty_directory(directory)
+    finally:
+        os.close(directory)
+    path.rmdir()
+
+
+def empty_directory(directory: int) -> None:
+    """Remove all that lies below the open `directory`, however much and however deep it is.
+
+    Whoever filled it may have nested it so deep that a recursive removal ends for want of stack or
+    of descriptors. So a directory that is not empty is moved up to the top, and emptied there. No
+    link is followed, and for root what another user owned is taken over before it is looked at: it
+    cannot be filled meanwhile. Raises `OSError`.
+    """
+    while names := _some_names(directory):
+        for name in names:
+            if not _is_removed(name, directory):
+                inner = os.open(name, _DIRECTORY, dir_fd=directory)
+                try:
+                    _move_up(inner, directory)
+                finally:
+                    os.close(inner)
+                os.rmdir(name, dir_fd=directory)
+
+
+def _move_up(inner: int, top: int) -> None:
+    """Empty `inner`: what cannot be removed at once goes to `top`, under a name that is free."""
+    _take_over(inner)
+    while names := _some_names(inner):
+        for name in names:
+            if not _is_removed(name, inner):
+                os.rename(name, secrets.token_hex(16), src_dir_fd=inner, dst_dir_fd=top)
+
+
+def _take_over(directory: int) -> None:
+    if os.geteuid() == 0 and os.fstat(directory).st_uid != 0:
+        os.fchown(directory, 0, 0)
+        os.fchmod(directory, 0o700)
+
+
+def _some_names(directory: int) -> list[str]:
+    with os.scandir(directory) as entries:
+        return [entry.name for entry in islice(entries, _NAMES_AT_ONCE)]
+
+
+def _is_removed(name: str, directory: int) -> bool:
+    """Remove a file, a link or an empty directory; False for a directory with something in it."""
+    try:
+        os.unlink(name, dir_fd=directory)
+    except IsADirectoryError:
+        try:
+            os.rmdir(name, dir_fd=directory)
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY:
+                raise
+            return False
+    return True
 
 
 def read_bounded(path: Path, *, max_bytes: int) -> bytes:

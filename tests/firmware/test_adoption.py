@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from tests.nesting import nest
 
 from limpet.errors import Rejected, Unavailable
 from limpet.firmware.adoption import adopt_tree
@@ -67,6 +68,17 @@ def test_what_an_earlier_cut_left_behind_is_no_obstacle(left: str, device: Path)
     digest = make_tree(device / "updater" / "staging" / "b", "new")
     adopt_tree(device / "updater" / "staging", device / "slots" / "b", tree_sha256=digest)
     assert (device / "slots" / "b" / "file").read_text() == "new"
+    assert sorted(entry.name for entry in (device / "slots").iterdir()) == ["a", "b"]
+
+
+def test_a_staged_tree_of_any_depth_is_refused_and_the_next_one_is_taken(device: Path) -> None:
+    staging = device / "updater" / "staging"
+    nest(staging / "b", depth=1000)
+    with pytest.raises(Rejected) as refusal:
+        adopt_tree(staging, device / "slots" / "b", tree_sha256="0" * 64)
+    assert refusal.value.reason == "tampered-tree"
+    digest = make_tree(staging / "b", "new")
+    adopt_tree(staging, device / "slots" / "b", tree_sha256=digest)
     assert sorted(entry.name for entry in (device / "slots").iterdir()) == ["a", "b"]
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from limpet.errors import LimpetError, Rejected, Unavailable
-from limpet.firmware.placing import InstalledTree, is_tree, put_in_place, remove_tree
+from limpet.firmware.placing import InstalledTree, is_tree, put_in_place
 from limpet.firmware.tree import Kind, walk_tree
-from limpet.storage import advice_for, reason_for, sync_directory
+from limpet.storage import advice_for, reason_for, remove_tree, sync_directory
 
 __all__ = ["adopt_tree"]
 

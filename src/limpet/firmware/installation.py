@@ -13,7 +13,6 @@ installation begins again from nothing, once.
 import errno
 import hashlib
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -24,13 +23,14 @@ from msgspec import Meta
 from limpet.errors import LimpetError, Rejected, Unavailable
 from limpet.firmware.archive import ArchiveReader, Begin, ReaderState
 from limpet.firmware.image import PACKED_BYTES, ReadGroup, ReadRange, group_reader
-from limpet.firmware.placing import InstalledTree, is_tree, put_in_place, remove_tree
+from limpet.firmware.placing import InstalledTree, is_tree, put_in_place
 from limpet.firmware.tree import MAX_TREE_BYTES, Entry, Kind, digest_tree
 from limpet.storage import (
     advice_for,
     read_bounded,
     reason_for,
     remove_durably,
+    remove_tree,
     sync_directory,
     write_atomic,
 )
@@ -44,7 +44,6 @@ __all__ = [
     "install_image",
     "is_tree",
     "put_in_place",
-    "remove_tree",
     "verify_description",
 ]
 
@@ -145,9 +144,7 @@ def _part_of(slot: Path) -> Path:
 def _clear(part: Path, journal: Path) -> None:
     remove_durably(journal)  # first: a journal without its tree would lie
     try:
-        shutil.rmtree(part)
-    except FileNotFoundError:
-        pass
+        remove_tree(part)
     except OSError as error:
         raise Unavailable(
             f"cannot remove {part}: {(error.strerror or 'failed').lower()}",

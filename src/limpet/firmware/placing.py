@@ -4,15 +4,14 @@ Owns the swap by rename. Knows no image and unpacks nothing: the supervisor has 
 """
 
 import contextlib
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from limpet.errors import LimpetError
 from limpet.firmware.tree import digest_tree
-from limpet.storage import sync_directory
+from limpet.storage import remove_tree, sync_directory
 
-__all__ = ["InstalledTree", "is_tree", "put_in_place", "remove_tree"]
+__all__ = ["InstalledTree", "is_tree", "put_in_place"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +39,3 @@ def put_in_place(new: Path, slot: Path) -> None:
     new.rename(slot)
     sync_directory(slot.parent)
     remove_tree(old)
-
-
-def remove_tree(path: Path) -> None:
-    """Remove a directory, or a link or file that stands in its place, if it is there."""
-    with contextlib.suppress(FileNotFoundError):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()

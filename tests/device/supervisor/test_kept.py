@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.nesting import nest
 
 from limpet.device.app import State
 from limpet.device.link.permits import Role
@@ -252,6 +253,16 @@ def test_a_factory_reset_erases_the_copies_too(tmp_path: Path) -> None:
     assert settle_state(tmp_path, OLD, on_trial=False) in (Kept.NOTHING, Kept.BROUGHT_BACK)
     assert not (tmp_path / "before").exists()
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_an_app_that_nests_directories_without_end_does_not_stop_a_factory_reset(
+    tmp_path: Path,
+) -> None:
+    make_app(tmp_path)
+    nest(tmp_path / "app" / "nested", depth=1000)
+    begin_erasing(tmp_path)
+    assert finish_erasing(tmp_path)
+    assert list((tmp_path / "app").iterdir()) == []
 
 
 @pytest.fixture

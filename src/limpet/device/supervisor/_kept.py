@@ -17,12 +17,11 @@ import enum
 import errno
 import os
 import re
-import shutil
 import stat
 from pathlib import Path
 
 from limpet.errors import LimpetError, Unavailable
-from limpet.storage import read_bounded, sync_directory, write_atomic
+from limpet.storage import read_bounded, remove_tree, sync_directory, write_atomic
 
 __all__ = ["KEPT_NAMES", "LEFT_BEHIND", "Kept", "let_go", "settle_state"]
 
@@ -55,13 +54,15 @@ def settle_state(root: Path, manifest_sha256: str, *, on_trial: bool) -> Kept:
     the next start goes on.
     """
     try:
-        _remove(root / "before.part")
+        remove_tree(root / "before.part")
         kept_for = _kept_for(root)
         if on_trial:
             if kept_for == manifest_sha256:
                 return Kept.NOTHING  # the second try: what the owner set in the first stays
             let_go(root)
-            _remove(root / "app" / LEFT_BEHIND)  # of an earlier trial, and taken over long since
+            remove_tree(
+                root / "app" / LEFT_BEHIND
+            )  # of an earlier trial, and taken over long since
             _keep(root, manifest_sha256)
             return Kept.KEPT
         if kept_for == manifest_sha256:
@@ -83,7 +84,7 @@ def let_go(root: Path) -> None:
         if (root / "before").is_dir():
             (root / "before" / _MANIFEST).unlink(missing_ok=True)  # first: half a copy is none
             sync_directory(root / "before")
-        _remove(root / "before")
+        remove_tree(root / "before")
         sync_directory(root)
     except OSError as error:
         why = (error.strerror or "failed").lower()
@@ -113,7 +114,7 @@ def _keep(root: Path, manifest_sha256: str) -> None:
         sync_directory(root)
     except (OSError, LimpetError):
         with contextlib.suppress(OSError):
-            _remove(part)
+            remove_tree(part)
         raise
 
 
@@ -124,13 +125,13 @@ def _bring_back(root: Path) -> None:
             app.rename(trial)
             sync_directory(root)
         # What made another directory meanwhile (an older supervisor) had nothing in it to lose.
-        _remove(app)
+        remove_tree(app)
         (before / "app").rename(app)
         sync_directory(root)
         sync_directory(before)
     if trial.is_dir():
         _take_along(trial, app)
-        _remove(trial)
+        remove_tree(trial)
     let_go(root)
 
 
@@ -190,10 +191,3 @@ def _copy_file(source: Path, target: Path) -> None:
             written.write(block)
         written.flush()
         os.fsync(written.fileno())
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

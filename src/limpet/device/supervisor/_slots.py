@@ -6,8 +6,6 @@ durable. Never starts or stops anything; the outcome says whether to restart.
 
 import contextlib
 import os
-import shutil
-import stat
 from pathlib import Path
 
 from limpet.device.enclosure.users import Users
@@ -25,7 +23,7 @@ from limpet.firmware.slots import (
     record_rejection,
     save_boot_state,
 )
-from limpet.storage import remove_durably, write_atomic
+from limpet.storage import empty_directory, remove_durably, write_atomic
 
 __all__ = ["SlotKeeper", "begin_erasing", "finish_erasing"]
 
@@ -159,11 +157,7 @@ def _empty(directory: Path) -> None:
         remove_durably(directory)
         return
     try:
-        for name in os.listdir(top):
-            if stat.S_ISDIR(os.stat(name, dir_fd=top, follow_symlinks=False).st_mode):
-                shutil.rmtree(name, dir_fd=top)
-            else:
-                os.unlink(name, dir_fd=top)
+        empty_directory(top)
         os.fsync(top)
     finally:
         os.close(top)

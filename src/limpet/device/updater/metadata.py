@@ -12,7 +12,6 @@ rules of the roles that sign it.
 import hashlib
 import io
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,7 +29,7 @@ from limpet.device.updater.floor import SeenRole
 from limpet.device.updater.schemes import verify_delegations, verify_roots, verify_targets
 from limpet.device.updater.source import NotFound, Source
 from limpet.errors import LimpetError, Rejected, Unavailable
-from limpet.storage import advice_for, make_directory, read_bounded, reason_for
+from limpet.storage import advice_for, make_directory, read_bounded, reason_for, remove_tree
 from limpet.wire.metadata import ROLE_BYTES, ROOT_BYTES, SNAPSHOT_BYTES, TIMESTAMP_BYTES
 
 __all__ = ["MetadataClient", "View"]
@@ -113,10 +112,7 @@ class MetadataClient:
         """Empty the cache, whatever lies in its place. Raises `Unavailable`."""
         for directory in (self.cache, self.targets):
             try:
-                if directory.is_dir():
-                    shutil.rmtree(directory)
-                else:
-                    directory.unlink(missing_ok=True)
+                remove_tree(directory)
             except OSError as error:
                 raise _cannot_keep(error) from error
 
