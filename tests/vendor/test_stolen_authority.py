@@ -28,6 +28,7 @@ REPORTS, JSON = "/api/v1/reports", {"content-type": "application/json"}
 @pytest.fixture
 def bench(home: Home, tmp_path: Path) -> Bench:
     made = make_bench(home, tmp_path)
+    made.clock.now = datetime.now(UTC)  # as the service's, which dates the reports
     long = {"wait_seconds": 3600, "silent_seconds": 7200}
     rollouts.start(made.rollout, "1.1.0", shares_ppm=SHARES, canaries=(), test=TEST, **long)
     made.tick()

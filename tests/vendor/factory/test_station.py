@@ -98,7 +98,7 @@ def test_the_identity_is_signed_by_the_factory_for_the_key_on_the_device(
         keeper = Path(device.directory) / "keeper"
         chain = (keeper / "idevid.pem").read_bytes()
         root = (home.trust / "device-root.pem").read_bytes()
-        verified = verify_chain(chain, root, now=NOW, purpose=Purpose.CLIENT)
+        verified = verify_chain(chain, root, now=datetime.now(UTC), purpose=Purpose.CLIENT)
         assert (verified.model, verified.serial) == ("thermostat", device.serial)
         key = tls_key_from_pem((keeper / "idevid.key").read_bytes())
         assert verified.leaf.public_key() == key.public_key()
