@@ -20,7 +20,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from socketserver import ThreadingMixIn
 
 from limpet.audit import Endpoint, Target
-from limpet.crypto.certificates import Issuer, issue_operational, make_root
+from limpet.crypto.certificates import Issuer, issue_operational, make_root, self_made_name
 from limpet.crypto.keys import TlsKey, generate_key, key_to_pem
 from limpet.crypto.requests import Purpose, make_request, verify_request
 
@@ -59,6 +59,9 @@ class Flaws:
     slow_passwords: bool = False  # a check of a password keeps everybody else out
     no_challenge: bool = False  # 401 without WWW-Authenticate
     forgets_support: bool = False
+    self_made: bool = False  # a certificate that no vendor has signed
+    self_made_elsewhere: bool = False  # ... but by an authority of another device's
+    self_made_chain: bool = False  # ... with the authority beside it
 
 
 @dataclass
@@ -318,7 +321,7 @@ def little_device(
 ) -> Iterator[LittleDevice]:
     """Run one on a free port of the loopback."""
     flaws = flaws or Flaws()
-    root = make_root("Example Device Root", now=datetime.now(UTC))
+    root = make_root(_authority(flaws), now=datetime.now(UTC))
     server = (_Server if flaws.one_at_a_time else _Threaded)(
         ("127.0.0.1", 0), _Handler, bind_and_activate=True
     )
@@ -338,6 +341,12 @@ def little_device(
         server.server_close()
 
 
+def _authority(flaws: Flaws) -> str:
+    if flaws.self_made_elsewhere:
+        return self_made_name("TH-FFFFFFFF")
+    return self_made_name(SERIAL) if flaws.self_made else "Example Device Root"
+
+
 def _context(flaws: Flaws, root: Issuer, key: TlsKey) -> ssl.SSLContext:
     request = make_request(key, serial=SERIAL, model="thermostat", purpose=Purpose.SERVER)
     chain = issue_operational(
@@ -347,6 +356,8 @@ def _context(flaws: Flaws, root: Issuer, key: TlsKey) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with tempfile.NamedTemporaryFile(suffix=".pem") as file:
         file.write(key_to_pem(key) + chain)
+        if flaws.self_made_chain:
+            file.write(root.certificate_pem())
         file.flush()
         context.load_cert_chain(file.name)
     context.minimum_version = ssl.TLSVersion.TLSv1_3

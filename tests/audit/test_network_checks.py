@@ -1,6 +1,7 @@
 """Each network check against a real little device: sound, and with the flaw it is there for."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from tests.audit.little_device import Flaws, little_device
@@ -107,6 +108,55 @@ def test_a_device_that_another_root_signed_fails() -> None:
     with little_device() as device, little_device() as other:
         verdict, evidence = run("R2.5a", device.target(device_root_pem=other.root_pem))
     assert verdict is Verdict.FAIL, evidence
+
+
+OWN = Flaws(self_made=True)
+
+
+@pytest.mark.parametrize("statement", ["R2.3.4", "R2.5a"])
+def test_an_unclaimed_device_that_no_vendor_has_signed_yet_is_not_blamed_for_it(
+    statement: str,
+) -> None:
+    with little_device() as vendor, little_device(OWN, claimed=False) as device:
+        verdict, evidence = run(statement, device.target(device_root_pem=vendor.root_pem))
+    assert verdict is Verdict.COULD_NOT_DETERMINE, evidence
+    assert "of its own making" in evidence
+    assert "let it reach its vendor" in evidence
+
+
+@pytest.mark.parametrize("statement", ["R2.3.4", "R2.5a"])
+@pytest.mark.parametrize(
+    ("flaws", "claimed"),
+    [
+        (OWN, True),
+        (Flaws(), False),
+        (replace(OWN, no_identity=True), False),
+        (replace(OWN, wrong_serial=True), False),
+        (Flaws(self_made_elsewhere=True), False),
+        (replace(OWN, self_made_chain=True), False),
+    ],
+    ids=["claimed", "another vendor's", "silent", "another serial", "not its own", "as a chain"],
+)
+def test_a_device_whose_certificate_is_at_fault_fails_though_nobody_has_claimed_it(
+    statement: str, flaws: Flaws, claimed: bool
+) -> None:
+    with little_device() as vendor, little_device(flaws, claimed=claimed) as device:
+        verdict, evidence = run(statement, device.target(device_root_pem=vendor.root_pem))
+    assert verdict is Verdict.FAIL, evidence
+    assert "refuses" in evidence
+
+
+def test_two_unclaimed_devices_with_one_key_fail_whoever_signed_it() -> None:
+    key = generate_key()
+    with (
+        little_device() as vendor,
+        little_device(OWN, claimed=False, key=key) as one,
+        little_device(OWN, claimed=False, key=key) as clone,
+    ):
+        target = one.target(device_root_pem=vendor.root_pem, siblings=(clone.endpoint,))
+        verdict, evidence = run("R2.5a", target)
+    assert verdict is Verdict.FAIL, evidence
+    assert "1 different keys" in evidence
 
 
 def test_the_policy_is_put_back_after_the_check() -> None:

@@ -35,6 +35,7 @@ __all__ = [
     "make_household",
     "make_intermediate",
     "make_root",
+    "self_made_name",
 ]
 
 BACKDATE = timedelta(hours=1)  # a device's clock may be a little behind
@@ -64,6 +65,11 @@ def make_root(
     builder = _builder(name, name, key.public_key(), now, now + timedelta(days=days))
     certificate = _as_authority(builder, key, path_length=1).sign(key, certificate_hash(suite))
     return Issuer(certificate=certificate, key=key, chain_pem=b"")
+
+
+def self_made_name(serial: str) -> str:
+    """What a device names the authority that it makes up until its vendor's has signed."""
+    return f"{serial} (self-signed)"
 
 
 def make_intermediate(

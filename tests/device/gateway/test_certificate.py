@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from tests.device.gateway.conftest import Person, Stand
+from tests.device.gateway.conftest import SERIAL, Person, Stand
 
+from limpet.audit import Endpoint
+from limpet.audit.instruments.tls import show_chain
+from limpet.crypto.certificates import self_made_name
 from limpet.crypto.keys import spki_sha256
 from limpet.device.gateway.certificate import (
     CHAIN_FILE,
@@ -66,6 +69,9 @@ def test_a_device_without_its_vendor_still_starts_with_a_self_signed_one(tmp_pat
         with pytest.raises(Rejected) as caught:
             Person(stand).ask("GET", "/v1/identity")
         assert caught.value.reason == "untrusted-server"
+        (shown,) = show_chain(Endpoint("127.0.0.1", stand.port))
+        assert shown.issuer == f"CN={self_made_name(SERIAL)}"  # by which an audit knows it
+        assert shown.serial == SERIAL
         end = time.monotonic() + 120
         while not any(event.event == "enrollment-failed" for event in stand.log):
             assert time.monotonic() < end

@@ -1,10 +1,11 @@
 """R2.3.4: encryption resists a man in the middle, in both directions."""
 
 from limpet.audit.check import Check, Input, Means
+from limpet.audit.checks._trust import judge_device
 from limpet.audit.finding import Finding, attempt, combine_all
 from limpet.audit.instruments.device import read_identity
 from limpet.audit.instruments.impostor import meet_impostor
-from limpet.audit.instruments.tls import survey_device, trust_device, trust_vendor
+from limpet.audit.instruments.tls import survey_device, trust_vendor
 from limpet.audit.judgements.devices import judge_impostor
 from limpet.audit.judgements.tls import judge_serial, judge_trust
 from limpet.audit.target import Target
@@ -15,7 +16,7 @@ __all__ = ["CHECK", "run"]
 def run(target: Target) -> Finding:
     """Clients with the right root and with others; a device that meets a false vendor."""
     return combine_all(
-        attempt("clients", lambda: judge_trust(target.observe(trust_device))),
+        attempt("clients", lambda: judge_device(target)),
         attempt("identity", lambda: _judge_serial(target)),
         attempt("service", lambda: judge_trust(target.observe(trust_vendor))),
         attempt("device", lambda: judge_impostor(target.observe(meet_impostor))),

@@ -5,7 +5,7 @@ Pure. The bounds are named here with their source; raising one is an edit of a l
 
 from collections.abc import Mapping, Sequence
 
-from limpet.audit.finding import Finding, failed, passed, undetermined
+from limpet.audit.finding import Finding, Verdict, failed, passed, undetermined
 from limpet.audit.instruments.certificates import Shown
 from limpet.audit.instruments.hello import (
     GROUPS,
@@ -15,10 +15,12 @@ from limpet.audit.instruments.hello import (
     Version,
 )
 from limpet.audit.instruments.tls import PlainAnswer, TlsSurvey, Trust
+from limpet.crypto.certificates import self_made_name
 
 __all__ = [
     "judge_agility",
     "judge_algorithms",
+    "judge_device_trust",
     "judge_encryption",
     "judge_plain_text",
     "judge_randoms",
@@ -131,6 +133,31 @@ def judge_trust(trust: Trust) -> Finding:
     if trust.by_public_roots:
         return passed("verified by the product's root, and by a public authority too")
     return passed("a client with the product's root accepts, one with other roots refuses")
+
+
+def judge_device_trust(
+    trust: Trust, chain: Sequence[Shown], identity: Mapping[str, object]
+) -> Finding:
+    """`judge_trust`, but for a device that nobody has claimed and its vendor has not signed yet.
+
+    Such a one makes its certificate itself, and says so in it: alone in the chain, for the device's
+    own serial number, by an authority of that number's. Whatever else a client refuses is a fault.
+    """
+    found = judge_trust(trust)
+    serial = str(identity.get("serial", ""))
+    own = (
+        identity.get("claimed") is False
+        and len(chain) == 1
+        and serial != ""
+        and chain[0].serial == serial
+        and chain[0].issuer == f"CN={self_made_name(serial)}"
+    )
+    if found.verdict is Verdict.FAIL and own:
+        return undetermined(
+            "nobody has claimed this device, and the certificate that it shows is of its own"
+            " making: its vendor has not signed one yet (let it reach its vendor, then audit again)"
+        )
+    return found
 
 
 def judge_serial(chain: Sequence[Shown], identity: Mapping[str, object]) -> Finding:

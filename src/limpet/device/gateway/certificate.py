@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from limpet.crypto.certificates import issue_operational, make_root
+from limpet.crypto.certificates import issue_operational, make_root, self_made_name
 from limpet.crypto.chains import load_certificates, possible_moment, verify_chain
 from limpet.crypto.keys import TlsKey, generate_key, key_to_pem, tls_key_from_pem
 from limpet.crypto.policy import verify_key
@@ -133,7 +133,7 @@ class Enrollment:
     def _self_signed(self, key: TlsKey) -> Identity:
         """A leaf under an authority that is forgotten at once: encryption, no authentication."""
         now = self._now()
-        nobody = make_root(f"{self.serial} (self-signed)", now=now, days=366)
+        nobody = make_root(self_made_name(self.serial), now=now, days=366)
         chain = issue_operational(
             nobody,
             verify_request(self._request(key)),
