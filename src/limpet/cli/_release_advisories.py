@@ -6,7 +6,7 @@ Owns options and printing. Reads nothing by itself: `limpet.release.advisories` 
 import os
 import ssl
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -17,8 +17,10 @@ from limpet.errors import Unavailable
 from limpet.release.advisories import (
     AdvisoryStore,
     ImportReport,
+    Policy,
     RemoteDump,
     StoreFacts,
+    find_staleness,
     make_remote_dump,
 )
 from limpet.storage import read_bounded
@@ -28,6 +30,7 @@ __all__ = ["add_commands", "default_advisories", "find_source", "load_roots"]
 VARIABLE = "LIMPET_ADVISORIES"
 _SHOWN = 10
 _PEM_BYTES = 1 << 20
+_HINT = "import a dump of today: limpet release advisories --import DIR|ZIP|URL"
 _SYSTEM_ROOTS = "/etc/ssl/certs/ca-certificates.crt"
 
 
@@ -38,6 +41,9 @@ class EcosystemShown(msgspec.Struct, frozen=True, kw_only=True):
     advisories: int
     newest: datetime
     imported_at: datetime
+    age_days: float  # since the import
+    silent_days: float  # since its newest advisory
+    stale: str = ""  # why the gate does not believe it; empty: it does
 
 
 class RefusedShown(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +76,10 @@ class AdvisoriesShown(msgspec.Struct, frozen=True, kw_only=True):
     ecosystems: tuple[EcosystemShown, ...]
     refused_count: int
     refused: tuple[str, ...]
+    stale: bool  # of any ecosystem: the gate is inconclusive
+    max_age_days: float  # the gate's own bounds
+    max_silent_days: float
+    hint: str = ""
     imported: ImportShown | None = None
 
 
@@ -140,39 +150,56 @@ def advisories(
     if source is None:
         with progress("verifying"), AdvisoryStore.open(path) as opened:
             facts = opened.facts
-        emit(_show(path, facts, None), json=json, human=_print)
+        emit(_show(path, facts, None, datetime.now(UTC)), json=json, human=_print)
         return
+    now = datetime.now(UTC)
     with progress("importing") as shown:
         report = AdvisoryStore.import_osv(
             path,
             find_source(source, import_roots),
-            now=datetime.now(UTC),
+            now=now,
             progress=shown.note,
             ecosystems=tuple(ecosystem or ()),
         )
-    emit(_show(path, report.facts, report), json=json, human=_print)
+    emit(_show(path, report.facts, report, now), json=json, human=_print)
     if report.refused_count:
         raise typer.Exit(1)
 
 
-def _show(path: Path, facts: StoreFacts, report: ImportReport | None) -> AdvisoriesShown:
+def _show(
+    path: Path, facts: StoreFacts, report: ImportReport | None, now: datetime
+) -> AdvisoriesShown:
+    policy = Policy()
+    ecosystems = tuple(
+        EcosystemShown(
+            ecosystem=name,
+            advisories=one.advisories,
+            newest=one.newest,
+            imported_at=one.imported_at,
+            age_days=_days(now - one.imported_at),
+            silent_days=_days(now - one.newest),
+            stale=find_staleness(name, one, now, policy),
+        )
+        for name, one in sorted(facts.ecosystems.items())
+    )
+    stale = any(one.stale for one in ecosystems)
     return AdvisoriesShown(
         file=str(path),
         advisories=facts.advisories,
         digest=facts.digest,
-        ecosystems=tuple(
-            EcosystemShown(
-                ecosystem=name,
-                advisories=one.advisories,
-                newest=one.newest,
-                imported_at=one.imported_at,
-            )
-            for name, one in sorted(facts.ecosystems.items())
-        ),
+        ecosystems=ecosystems,
+        stale=stale,
+        max_age_days=_days(policy.max_age),
+        max_silent_days=_days(policy.max_silence),
+        hint=_HINT if stale else "",
         refused_count=facts.refused_count,
         refused=facts.refused,
         imported=_show_import(report) if report else None,
     )
+
+
+def _days(time: timedelta) -> float:
+    return round(time / timedelta(days=1), 1)
 
 
 def _show_import(report: ImportReport) -> ImportShown:
@@ -204,12 +231,23 @@ def _print(shown: AdvisoriesShown) -> None:
             one.ecosystem,
             f"{one.advisories:,}",
             f"{one.newest:%Y-%m-%d}",
-            f"{one.imported_at:%Y-%m-%d %H:%M} UTC",
+            f"{one.imported_at:%Y-%m-%d %H:%M} UTC, {one.age_days:.1f} days ago",
+            "stale" if one.stale else "fresh",
         )
         for one in shown.ecosystems
     ]
-    print_table(("ecosystem", "advisories", "newest", "imported"), rows)
+    print_table(("ecosystem", "advisories", "newest", "imported", "for the gate"), rows)
     print(f"\n{shown.file}\nsha256 {shown.digest}")
+    if shown.stale:
+        print(
+            f"\nStale, so the gate is inconclusive (it wants an import of the last"
+            f" {shown.max_age_days:.0f} days, with an advisory of the last"
+            f" {shown.max_silent_days:.0f}):"
+        )
+        for one in shown.ecosystems:
+            if one.stale:
+                print(f"  {one.stale}")
+        print(f"  hint: {shown.hint}")
     if shown.refused_count:
         some = f"{shown.refused_count} record{'s' * (shown.refused_count != 1)}"
         print(f"\n{some} could not be read, so the gate is inconclusive:")

@@ -2,14 +2,16 @@
 
 import json
 import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tests.release.advisories.records import DUMP, HOSTILE
+from tests.release.advisories.records import DUMP, HOSTILE, record, write_directory
 
 from limpet.cli._release_advisories import default_advisories
 from limpet.cli.main import run
 from limpet.errors import Unavailable
+from limpet.release.advisories import AdvisoryStore, Triage, judge_vulnerabilities, look_up
 
 COMMAND = ("release", "advisories")
 
@@ -42,6 +44,49 @@ def test_an_import_shows_what_came_and_how_old_it_is(capsys: pytest.CaptureFixtu
     assert shown["advisories"] == 10
     assert shown["digest"] in told
     assert [one["ecosystem"] for one in shown["ecosystems"]] == ["Debian", "PyPI"]
+
+
+@pytest.mark.parametrize(
+    ("age", "silence", "why"),
+    [
+        (timedelta(days=6.9), timedelta(days=29.9), ""),
+        (timedelta(days=7.1), timedelta(days=8), "was imported on"),
+        (timedelta(hours=1), timedelta(days=30.1), "the newest advisory of PyPI is of"),
+        (-timedelta(days=1), timedelta(hours=1), "in the future: a clock is wrong"),
+    ],
+    ids=["fresh", "imported long ago", "an old dump", "a wrong clock"],
+)
+def test_data_that_the_gate_does_not_believe_are_said_to_be_stale_and_what_to_do(
+    store: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    age: timedelta,
+    silence: timedelta,
+    why: str,
+) -> None:
+    now = datetime.now(UTC)
+    newest = record("PYSEC-2026-9", "made-up", modified=f"{now - silence:%Y-%m-%dT%H:%M:%SZ}")
+    dump = write_directory(tmp_path / "PyPI", newest)
+    AdvisoryStore.import_osv(store, dump, now=now - age)
+
+    assert run(COMMAND) == 0
+    told = capsys.readouterr().out
+    assert f"{age / timedelta(days=1):.1f} days ago" in told
+    assert run([*COMMAND, "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    (one,) = shown["ecosystems"]
+    assert one["age_days"] == pytest.approx(age / timedelta(days=1), abs=0.1)
+    assert one["silent_days"] == pytest.approx(silence / timedelta(days=1), abs=0.1)
+    assert (shown["max_age_days"], shown["max_silent_days"]) == (7.0, 30.0)
+    # Never another word than the gate's.
+    judged = judge_vulnerabilities(look_up(store, ()), (), Triage(), now)
+    assert [found.reason for found in judged] == ([one["stale"]] if why else [])
+    assert shown["stale"] is bool(why)
+    assert why in one["stale"]
+    assert ("the gate is inconclusive" in told) is bool(why)
+    assert one["stale"] in told
+    assert ("import a dump of today" in told) is bool(why)
+    assert bool(shown["hint"]) is bool(why)
 
 
 def test_records_that_could_not_be_read_give_status_1_and_cannot_drive_the_terminal(

@@ -5,7 +5,7 @@ statements may excuse, and the decision. Never says "no issues" where data is mi
 damaged or cannot be compared: that is inconclusive, and names why.
 """
 
-from ._judge import Judged, Outcome, Policy, judge_vulnerabilities
+from ._judge import Judged, Outcome, Policy, find_staleness, judge_vulnerabilities
 from ._match import look_up, match
 from ._remote import RemoteDump, make_remote_dump
 from ._source import Bounds
@@ -45,6 +45,7 @@ __all__ = [
     "VexStatement",
     "VexStatus",
     "Why",
+    "find_staleness",
     "judge_vulnerabilities",
     "load_triage",
     "load_vex",

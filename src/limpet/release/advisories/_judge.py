@@ -26,7 +26,7 @@ from ._triage import Owned, OwnedComponent, Triage
 from ._types import EcosystemFacts, Hit, Lookup, StoreFacts, Unmatched, Why
 from ._vex import VexStatement, VexStatus, find_fault, is_about, is_same_package
 
-__all__ = ["Judged", "Outcome", "Policy", "judge_vulnerabilities"]
+__all__ = ["Judged", "Outcome", "Policy", "find_staleness", "judge_vulnerabilities"]
 
 _Entry = TypeVar("_Entry", Owned, OwnedComponent)
 _SKEW = timedelta(hours=1)
@@ -109,7 +109,7 @@ def _judge_data(lookup: Lookup, now: datetime, policy: Policy) -> Iterable[Judge
     if facts.refused_count:
         yield Judged(outcome=Outcome.INCONCLUSIVE, reason=_tell_refused(facts), fix=how)
     for name, one in sorted(facts.ecosystems.items()):
-        if reason := _find_age(name, one, now, policy):
+        if reason := find_staleness(name, one, now, policy):
             yield Judged(outcome=Outcome.INCONCLUSIVE, reason=reason, fix=how)
 
 
@@ -121,7 +121,8 @@ def _tell_refused(facts: StoreFacts) -> str:
     )
 
 
-def _find_age(name: str, one: EcosystemFacts, now: datetime, policy: Policy) -> str:
+def find_staleness(name: str, one: EcosystemFacts, now: datetime, policy: Policy) -> str:
+    """Why the gate does not believe the data of the ecosystem `name`; empty if it does."""
     if one.imported_at - now > _SKEW:
         return f"{name} was imported on {one.imported_at.date()}, in the future: a clock is wrong"
     if now - one.imported_at > policy.max_age:
