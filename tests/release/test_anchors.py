@@ -5,17 +5,22 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-import msgspec
 import pytest
+from tests.needs import needs
+from tests.release.gate.bundles import PROGRAMS, Bundles
 from tests.release.workshop import EXAMPLE, NOW, now, order, signing
 
 from limpet.cli.main import run
 from limpet.crypto.attesting import new_attesting_key, public_pem
-from limpet.errors import Rejected
-from limpet.release import Built, build_release, publish, sign_release
+from limpet.errors import Rejected, Unavailable
+from limpet.release import Built, Form, build_release, publish, sign_release
 from limpet.release._anchors import verify_anchors
 from limpet.vendor.home import Home, create
 from limpet.vendor.repository.renewal import renew
+
+pytestmark = needs(
+    *PROGRAMS, package="rauc squashfs-tools openssl", untried="no roots of an image were compared"
+)
 
 FILES = {
     "root.json": "root.json is none",
@@ -58,7 +63,15 @@ def test_a_release_that_trusts_another_vendor_is_not_published(
     assert sorted(home.repository.rglob("*")) == before
 
 
-def test_each_root_that_is_anothers_is_named(built: Built, home: Home, other: Home) -> None:
+@pytest.mark.parametrize("form", list(Form))
+def test_each_root_that_is_anothers_is_named(
+    product: Path, home: Home, other: Home, tmp_path: Path, form: Form
+) -> None:
+    packer = None
+    if form is Form.BUNDLE:
+        packer = Bundles.found(tmp_path / "rauc").packer("foreign")  # whoever signs it
+    wanted = replace(order(product, home), form=form, packer=packer)
+    built = build_release(wanted, tmp_path / "built")
     judge(built, home)
     for name, said in FILES.items():
         place = home.trust if name != "root.json" else home.repository / "metadata"
@@ -73,8 +86,36 @@ def test_each_root_that_is_anothers_is_named(built: Built, home: Home, other: Ho
     (home.trust / "gate.pem").write_bytes(public_pem(new_attesting_key().public_key()))
     with pytest.raises(Rejected, match="gate"):
         judge(built, home)
-    block = msgspec.structs.replace(built.manifest.image, kind="block")  # is left to its trial
-    verify_anchors(block, built.image, trust=home.root, metadata=home.root)
+
+
+def test_a_block_image_and_a_bundle_that_trust_another_vendor_are_not_published(
+    product: Path, home: Home, other: Home, tmp_path: Path
+) -> None:
+    bundles = Bundles.found(tmp_path / "rauc")
+    for form, packer in ((Form.BLOCK, None), (Form.BUNDLE, bundles.packer())):
+        foreign = replace(order(product, home), trust=other.trust, form=form, packer=packer)
+        built = build_release(foreign, tmp_path / form.value)
+        sign_release(built.directory, signing(home), now=NOW)
+        with pytest.raises(Rejected) as refused:
+            publish(built.directory, home.root, clock=now)
+        assert refused.value.reason == "wrong-vendor"
+    assert not list(home.repository.glob("images/*"))
+
+
+def test_an_image_that_nobody_here_can_look_into_is_left_to_its_trial(
+    product: Path, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packer = tmp_path / "packer"
+    packer.write_text('#!/bin/sh\nhead -c 65536 /dev/zero > "$2"\n')
+    packer.chmod(0o755)
+    wanted = replace(order(product, home), form=Form.BLOCK, packer=packer)
+    judge(build_release(wanted, tmp_path / "zeros"), home)
+    sound = build_release(replace(order(product, home), form=Form.BLOCK), tmp_path / "sound")
+    judge(sound, home)
+    # But not one that could be looked into, if only the program were there.
+    monkeypatch.setattr("limpet.release._squashfs.shutil.which", lambda name: None)
+    with pytest.raises(Unavailable, match="unsquashfs"):
+        judge(sound, home)
 
 
 def test_a_release_from_before_the_root_was_renewed_is_still_the_vendors(

@@ -71,10 +71,15 @@ def build_image(tree: Path, out: Path, *, level: int = LEVEL) -> Image:
 
 
 def pack_file(
-    source: Path, out: Path, *, kind: Literal["block", "bundle"], verity: Verity | None = None
+    source: Path,
+    out: Path,
+    *,
+    kind: Literal["block", "bundle"],
+    verity: Verity | None = None,
+    level: int = LEVEL,
 ) -> Image:
     """Pack the bytes of `source` as they are: a block image with its hash tree, or the bundle of
-    another updater. Raises `Unavailable`."""
+    another updater. `level` as for `build_image`. Raises `Unavailable`."""
     whole = hashlib.sha256()
 
     def read() -> Iterator[bytes]:
@@ -83,7 +88,7 @@ def pack_file(
                 whole.update(block)
                 yield block
 
-    path, size, groups = _pack(read(), out)
+    path, size, groups = _pack(read(), out, level)
     return Image(
         path=path,
         packed=sum(group.packed for group in groups),

@@ -9,6 +9,7 @@ clock, or know the statements by heart: today's date and the statement ids are
 parameters.
 """
 
+from ._development import Development, RaucBundles
 from ._loading import (
     MAX_PRODUCT_BYTES,
     PRODUCT_FILE,
@@ -30,7 +31,6 @@ from ._types import (
     Credential,
     Decision,
     Decisions,
-    Development,
     Deviation,
     Direction,
     HealthCheck,
@@ -87,6 +87,7 @@ __all__ = [
     "Peers",
     "Problem",
     "Product",
+    "RaucBundles",
     "SecurityContact",
     "Severity",
     "Support",

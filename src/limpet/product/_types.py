@@ -7,8 +7,8 @@ say about each other is in `_rules`.
 from datetime import date
 from enum import StrEnum
 
-import msgspec
-
+from ._development import Development
+from ._part import Part
 from ._words import (
     AnswerSeconds,
     Bandwidth,
@@ -28,10 +28,8 @@ from ._words import (
     ModelName,
     ModuleName,
     PackageName,
-    PackageType,
     Port,
     Prose,
-    RelativePath,
     Revision,
     StatementId,
     TakeoverWait,
@@ -48,7 +46,6 @@ __all__ = [
     "Credential",
     "Decision",
     "Decisions",
-    "Development",
     "Deviation",
     "Direction",
     "HealthCheck",
@@ -69,10 +66,6 @@ __all__ = [
     "VendorServices",
     "Window",
 ]
-
-
-class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A table of the design file: immutable, every key known."""
 
 
 class Direction(StrEnum):
@@ -152,14 +145,14 @@ class Confinement(StrEnum):
     LANDLOCK_SIGNALS = "landlock-signals"
 
 
-class Maker(_Part, frozen=True):
+class Maker(Part, frozen=True):
     """Who makes the product, as printed on the label (draft-moore, 5.3)."""
 
     name: Line
     url: Url | None = None
 
 
-class Model(_Part, frozen=True):
+class Model(Part, frozen=True):
     """What the product is: `name` for machines, `display_name` for people."""
 
     name: ModelName
@@ -168,7 +161,7 @@ class Model(_Part, frozen=True):
     description: Prose | None = None
 
 
-class AppModule(_Part, frozen=True):
+class AppModule(Part, frozen=True):
     """The product's function: a module below `app/` with an attribute `app`.
 
     `requires` names the packages of others that it imports, which `device.lock` pins.
@@ -178,13 +171,13 @@ class AppModule(_Part, frozen=True):
     requires: tuple[PackageName, ...] = ()
 
 
-class VendorServices(_Part, frozen=True):
+class VendorServices(Part, frozen=True):
     """The only hosts that a device calls; the egress policy is made from it (draft-moore, 2.1)."""
 
     hosts: tuple[Host, ...]
 
 
-class Interface(_Part, frozen=True):
+class Interface(Part, frozen=True):
     """One way into or out of the device: a port, a flow, a button, a wire.
 
     An outbound flow names its `hosts`, or in words its `peers` where these have no
@@ -204,7 +197,7 @@ class Interface(_Part, frozen=True):
     used_by: User = User.PLATFORM
 
 
-class Credential(_Part, frozen=True):
+class Credential(Part, frozen=True):
     """A secret that opens the device, or that the device opens others with.
 
     `entropy_bits` is what a generator guarantees; a secret that a person
@@ -221,7 +214,7 @@ class Credential(_Part, frozen=True):
     measures: tuple[Id, ...] = ()
 
 
-class Acceptance(_Part, frozen=True):
+class Acceptance(Part, frozen=True):
     """A threat that is knowingly left: by which role, why, until which review."""
 
     owner: Line
@@ -229,7 +222,7 @@ class Acceptance(_Part, frozen=True):
     review_by: date
 
 
-class Threat(_Part, frozen=True):
+class Threat(Part, frozen=True):
     """A specific threat considered, and what is done about it (draft-moore, 2.1.1)."""
 
     id: Id
@@ -239,7 +232,7 @@ class Threat(_Part, frozen=True):
     acceptance: Acceptance | None = None
 
 
-class Measure(_Part, frozen=True):
+class Measure(Part, frozen=True):
     """What is done: statements served, code that does it, checks that attack it."""
 
     id: Id
@@ -249,14 +242,14 @@ class Measure(_Part, frozen=True):
     checks: tuple[StatementId, ...] = ()
 
 
-class Decision(_Part, frozen=True):
+class Decision(Part, frozen=True):
     """A design choice and why it was taken."""
 
     choice: Prose
     rationale: Prose
 
 
-class Deviation(_Part, frozen=True):
+class Deviation(Part, frozen=True):
     """A statement that the product does not meet, or meets otherwise, and why."""
 
     statement: StatementId
@@ -264,7 +257,7 @@ class Deviation(_Part, frozen=True):
     rationale: Prose
 
 
-class Decisions(_Part, frozen=True):
+class Decisions(Part, frozen=True):
     """The choices that the standard asks to be explicit (draft-moore, 1, 2.2.3, 2.6.1)."""
 
     memory_protection: Decision
@@ -273,14 +266,14 @@ class Decisions(_Part, frozen=True):
     deviations: tuple[Deviation, ...] = ()
 
 
-class Window(_Part, frozen=True):
+class Window(Part, frozen=True):
     """When updates may be installed, in UTC until the owner sets a zone; may pass midnight."""
 
     start: ClockTime
     end: ClockTime
 
 
-class HealthCheck(_Part, frozen=True):
+class HealthCheck(Part, frozen=True):
     """What a new firmware must show before it is kept (draft-moore, 2.4.4).
 
     The app's own word and the vendor's answer are always asked for; `functions` are readings of
@@ -291,7 +284,7 @@ class HealthCheck(_Part, frozen=True):
     answer_seconds: AnswerSeconds = 2
 
 
-class Update(_Part, frozen=True):
+class Update(Part, frozen=True):
     """How a device of this product keeps itself up to date, until its owner says otherwise.
 
     An interval between two checks is drawn from `check_interval_min_seconds` to
@@ -312,7 +305,7 @@ class Update(_Part, frozen=True):
     health: HealthCheck = HealthCheck()
 
 
-class Ownership(_Part, frozen=True):
+class Ownership(Part, frozen=True):
     """How a device of this product changes hands when its owner cannot help.
 
     `button`: the board tells limpet when a button is pressed that only a hand at the device
@@ -323,7 +316,7 @@ class Ownership(_Part, frozen=True):
     takeover_wait_hours: TakeoverWait = 72
 
 
-class Support(_Part, frozen=True):
+class Support(Part, frozen=True):
     """The commitment made before selling (draft-moore, 5.1)."""
 
     until: date
@@ -331,7 +324,7 @@ class Support(_Part, frozen=True):
     text: Prose
 
 
-class SecurityContact(_Part, frozen=True):
+class SecurityContact(Part, frozen=True):
     """How to report a security bug, free of charge (draft-moore, 5.2; RFC 9116)."""
 
     contacts: tuple[ContactUri, ...]
@@ -340,28 +333,14 @@ class SecurityContact(_Part, frozen=True):
     expires: date
 
 
-class Development(_Part, frozen=True):
-    """How the product is developed, as the gate before a release holds it to (draft-moore, 4).
-
-    `allowed_signers` (ssh-keygen(1)) is a file of the product's directory, whose keys sign its
-    commits if `signed_commits`. A component is of one of `component_sources`, or is not shipped.
-    """
-
-    issue_tracker: Url
-    source: Url | None = None
-    component_sources: tuple[PackageType, ...] = ()
-    signed_commits: bool = False
-    allowed_signers: RelativePath | None = None
-
-
-class ConfinementGap(_Part, frozen=True):
+class ConfinementGap(Part, frozen=True):
     """A mechanism that hardware or kernel lacks, and why that is borne (draft-moore, 2.6.1)."""
 
     mechanism: Confinement
     rationale: Prose
 
 
-class Product(_Part, frozen=True):
+class Product(Part, frozen=True):
     """A whole design file that met every rule (only the loader makes one)."""
 
     maker: Maker

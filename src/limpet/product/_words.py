@@ -147,6 +147,20 @@ RelativePath = Annotated[
         description="the path of a file below the product's directory",
     ),
 ]
+RaucText = Annotated[
+    str,
+    Meta(
+        pattern=r"\A(?=.{1,100}\Z)[!-\[\]-~]([ -\[\]-~]*[!-\[\]-~])?\Z",
+        description="what RAUC's system.conf says, in plain letters",
+    ),
+]
+RaucSlotClass = Annotated[
+    str,
+    Meta(
+        pattern=r"\A[a-z][a-z0-9-]{0,31}\Z",
+        description='a class of RAUC\'s slots, without number, such as "rootfs"',
+    ),
+]
 Port = Annotated[int, Meta(ge=1, le=65535, description="a port from 1 to 65535")]
 Bits = Annotated[int, Meta(ge=0, le=4096, description="bits of entropy from 0 to 4096")]
 Length = Annotated[int, Meta(ge=1, le=256, description="a number of characters from 1 to 256")]

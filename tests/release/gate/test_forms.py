@@ -1,4 +1,4 @@
-"""The forms of a release that the gate looks into, and those that it says it cannot."""
+"""Block images that the gate looks into, and those that it says it cannot."""
 
 import shutil
 from pathlib import Path
@@ -47,12 +47,17 @@ def test_what_lies_in_a_block_image_is_refused_by_the_rule_that_it_breaks(bench:
 @pytest.mark.parametrize(
     ("form", "script", "kind", "words"),
     [
-        (Form.BUNDLE, 'cp "$1" "$2"\n', Unavailable, "a bundle is made by a packer"),
         (
             Form.BLOCK,
             f'mkdir -p "$1/etc/init.d" "$1/usr"\n{_SQUASH}rm -r "$1/etc" "$1/usr"\n',
             Unavailable,
             "a system lies around the firmware in this image (etc, usr)",
+        ),
+        (
+            Form.BLOCK,
+            f'{_SQUASH}head -c 8192 /dev/zero >> "$2"\nprintf more >> "$2"\n',
+            Unavailable,
+            "something lies behind the file system",
         ),
         (
             Form.BLOCK,
@@ -67,7 +72,7 @@ def test_what_lies_in_a_block_image_is_refused_by_the_rule_that_it_breaks(bench:
             "more.py",
         ),
     ],
-    ids=["bundle", "system", "another file system", "link"],
+    ids=["system", "behind it", "another file system", "link"],
 )
 def test_what_the_gate_cannot_look_into_whole_is_said_plainly_and_passes_nothing(
     bench: Bench,

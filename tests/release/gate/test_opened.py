@@ -18,6 +18,7 @@ import pytest
 from tests.device.workshop import lacking_here
 from tests.needs import need
 from tests.release.gate.bench import STARTS_A_DEVICE, Bench
+from tests.release.gate.bundles import PROGRAMS, Bundles
 
 from limpet.demo.world import bear_gaps
 from limpet.release import Form
@@ -138,6 +139,23 @@ def test_a_port_that_the_app_opens_and_one_that_it_only_promises_are_refused_by_
         f' {len(source.splitlines())}: MAINTENANCE = socket.create_server(("", 2323))',
         "maintenance: it declares tcp port 2324, which nothing opens",
     ]
+
+
+def test_a_port_that_the_app_in_a_bundle_opens_is_refused_by_this_rule_alone(
+    bare: Bench, tmp_path: Path
+) -> None:
+    need(*PROGRAMS, package="rauc squashfs-tools openssl", untried="no bundle was tried")
+    bench = bare.copy(tmp_path / "bench")
+    bundles = Bundles.found(tmp_path / "rauc")
+    bundles.introduce(bench)
+    functions = bench.product / "app" / "thermostat" / "functions.py"
+    functions.write_text(functions.read_text() + LISTENS)
+    bench.rebuild("Listen", form=Form.BUNDLE, packer=bundles.packer(), packages=None)
+    judged = {one.rule: one.finding for one in bench.judge(BARE).judgements}
+    refused = {rule for rule, one in judged.items() if one.verdict is not Verdict.PASSED}
+    assert refused == {STARTS_A_DEVICE}, judged
+    (fault,) = judged[STARTS_A_DEVICE].faults
+    assert "the product opens a network while it is loaded" in fault.text
 
 
 def test_a_port_that_a_changed_runtime_opens_is_refused_by_the_name_of_its_process(

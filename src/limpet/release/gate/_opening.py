@@ -1,8 +1,8 @@
 """Opening a release for the gate: its image unpacked and verified, the release before it found.
 
-Owns the temporary directory, and which images the gate can look into: a tree, and a block image
-that holds the tree and nothing else. Leaves nothing behind, and touches no file of product or
-release.
+Owns the temporary directory, and which images the gate can look into: a tree, a block image that
+holds the tree and nothing else, and a bundle that holds such a block image and nothing else.
+Leaves nothing behind, and touches no file of product or release.
 """
 
 import contextlib
@@ -17,6 +17,7 @@ from limpet.product import PRODUCT_FILE
 from limpet.release._build import Built, load_built
 from limpet.release._current import load_current
 from limpet.release._interface import newest_before
+from limpet.release.gate._rauc import load_believed
 from limpet.release.gate._subject import Before, Subject
 from limpet.release.sbom import unpack_image
 
@@ -24,8 +25,8 @@ __all__ = ["AGE", "open_subject"]
 
 _SHOWN = 6
 _FORMS = (
-    "build it with --form tree, or with --form block and no packer; devices that ask for the gate's"
-    " word take no other"
+    "build it with --form tree, with --form block and no packer, or as a bundle of RAUC's with one"
+    " image; devices that ask for the gate's word take no other"
 )
 
 AGE = timedelta(days=7)
@@ -60,7 +61,7 @@ def open_subject(
         yield Subject(
             product=product,
             release=release,
-            tree=_unpack(built, Path(work)),
+            tree=_unpack(built, product, Path(work)),
             now=now,
             before=_before(built, repository, root),
             advisories=advisories,
@@ -69,14 +70,15 @@ def open_subject(
         )
 
 
-def _unpack(built: Built, work: Path) -> Path:
+def _unpack(built: Built, product: Path, work: Path) -> Path:
     """The whole of what a device gets, as a tree: what the gate does not see, it has not judged."""
-    if built.manifest.image.kind == "bundle":
-        raise Unavailable(
-            "inconclusive: a bundle is made by a packer, and the gate cannot look into it",
-            hint=_FORMS,
-        )
-    unpacked = unpack_image(built.image, built.manifest.image, work)
+    image = built.manifest.image
+    if image.kind == "bundle":
+        believed = load_believed(product)
+        unpacked = unpack_image(built.image, image, work, unpack_bundle=believed.unpack)
+        believed.verify(unpacked.bundle)
+    else:
+        unpacked = unpack_image(built.image, image, work)
     if unpacked.around:
         shown = ", ".join(ascii(name)[1:-1] for name in unpacked.around[:_SHOWN])
         more = ", …" if len(unpacked.around) > _SHOWN else ""
