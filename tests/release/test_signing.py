@@ -27,6 +27,7 @@ from limpet.release import (
 from limpet.vendor.home import Home, create
 from limpet.vendor.repository import Repository
 from limpet.wire.support import AfterSupport, SupportStatement
+from limpet.wire.times import CLOCKS_DIFFER
 
 
 def test_a_changed_image_is_noticed_before_it_is_signed(built: Built, home: Home) -> None:
@@ -35,6 +36,21 @@ def test_a_changed_image_is_noticed_before_it_is_signed(built: Built, home: Home
     with pytest.raises(Rejected) as refused:
         sign_release(built.directory, signing(home), now=NOW)
     assert refused.value.reason == "tampered-image"
+
+
+def test_a_release_that_was_built_in_the_future_is_neither_signed_nor_published(
+    built: Built, home: Home
+) -> None:
+    before = built.manifest.built_at - CLOCKS_DIFFER - timedelta(seconds=1)
+    with pytest.raises(Rejected) as refused:
+        sign_release(built.directory, signing(home), now=before)
+    assert refused.value.reason == "bad-date"
+    sign_release(built.directory, signing(home), now=NOW)
+    with pytest.raises(Rejected) as refused:
+        publish(built.directory, home.root, clock=lambda: before)
+    assert refused.value.reason == "bad-date"
+    assert Repository(home, now).releases() == ()
+    assert publish(built.directory, home.root, clock=now), "the control: at its own time it is"
 
 
 def test_a_signed_release_is_published_and_found_by_its_hash(built: Built, home: Home) -> None:

@@ -17,10 +17,10 @@ __all__ = ["DEVICES_FILE", "RaucSlots", "SlotDevices", "load_devices"]
 
 DEVICES_FILE = "devices.json"
 _FILE_BYTES = 4 << 10
-Absolute = Annotated[str, Meta(pattern=r"^/[A-Za-z0-9_./+:-]{1,200}$")]
-RaucName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,31}\.[0-9]{1,2}$")]
+Absolute = Annotated[str, Meta(pattern=r"^/[A-Za-z0-9_./+:-]{1,200}\Z")]
+RaucName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,31}\.[0-9]{1,2}\Z")]
 
-BusAddress = Annotated[str, Meta(pattern=r"^(unix:[A-Za-z0-9_=/.,-]{1,200})?$")]
+BusAddress = Annotated[str, Meta(pattern=r"^(unix:[A-Za-z0-9_=/.,-]{1,200})?\Z")]
 
 
 class RaucSlots(Message, frozen=True, kw_only=True):

@@ -28,6 +28,7 @@ from limpet.storage import make_directory, read_bounded, write_atomic
 from limpet.wire.codec import Message, decode_json, encode_json
 from limpet.wire.release import MANIFEST_BYTES, ModelName, ReleaseManifest, Version, manifest_path
 from limpet.wire.support import SUPPORT_BYTES, SupportStatement, support_path
+from limpet.wire.times import CLOCKS_DIFFER, verify_made_by
 
 __all__ = [
     "LIFETIME",
@@ -153,10 +154,12 @@ VERIFICATIONS: Sequence[Callable[[Candidate], None]] = (verify_unpublished, veri
 def draft_release(out: Path, order: SigningOrder, *, now: datetime) -> Draft:
     """The next metadata with the release in `out`, which has passed `VERIFICATIONS`.
 
-    Raises as they do, as `load_built` and `load_current`, and `Rejected("ungated")` for one that no
-    gate has passed.
+    Raises as they do, as `load_built` and `load_current`, `Rejected("ungated")` for one that no
+    gate has passed, and `Rejected("bad-date")` for one that was built after `now`.
     """
     built = load_built(out)
+    made = built.manifest.built_at
+    verify_made_by(made, now + CLOCKS_DIFFER, what="the build time of the release")
     model, version = built.manifest.model, built.manifest.version
     data = read_bounded(out / MANIFEST_FILE, max_bytes=MANIFEST_BYTES)
     current = _current(order, model)

@@ -28,8 +28,8 @@ __all__ = [
 
 LINE_BYTES = 64 << 10
 
-KeyId = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
-Serial = Annotated[str, Meta(pattern="^[A-Z0-9][A-Z0-9-]{3,31}$")]
+KeyId = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+Serial = Annotated[str, Meta(pattern=r"^[A-Z0-9][A-Z0-9-]{3,31}\Z")]
 
 
 class SeenVersion(Message, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from limpet.crypto.suites import SuiteId
 from limpet.wire.codec import Message, Moment
+from limpet.wire.times import verify_plausible
 
 __all__ = [
     "DELTA_INDEX_BYTES",
@@ -50,11 +51,11 @@ SBOM_BYTES = 64 << 20
 MAX_DELTAS = 16
 """Old versions that one release can name."""
 
-Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 """SHA-256 (FIPS 180-4) in lower-case hexadecimal."""
 
-ModelName = Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9-]{0,62}$")]
-Version = Annotated[str, Meta(pattern=r"^(0|[1-9][0-9]{0,8})(\.(0|[1-9][0-9]{0,8})){2}$")]
+ModelName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}\Z")]
+Version = Annotated[str, Meta(pattern=r"^(0|[1-9][0-9]{0,8})(\.(0|[1-9][0-9]{0,8})){2}\Z")]
 Count = Annotated[int, Meta(ge=0)]
 Issue = Annotated[str, Meta(pattern=r"\A[!-~]{1,200}\Z")]
 """An issue of the product's tracker: its address, or a number after "#"."""
@@ -81,7 +82,7 @@ class Verity(Message, frozen=True, kw_only=True):
 class Image(Message, frozen=True, kw_only=True, omit_defaults=True):
     """Where the image lies and what it must be."""
 
-    path: Annotated[str, Meta(pattern="^images/[0-9a-f]{64}\\.img$")]  # below the repository's URL
+    path: Annotated[str, Meta(pattern=r"^images/[0-9a-f]{64}\.img\Z")]  # below the repository's URL
     packed: Count  # bytes of the whole file in transport
     size: Count  # bytes unpacked
     codec: Literal["zlib", "zstd"]  # of each group
@@ -93,7 +94,10 @@ class Image(Message, frozen=True, kw_only=True, omit_defaults=True):
 
 MAX_AHEAD = 256
 
-AheadTag = Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]
+MAX_DURATION_SECONDS = 10 * 366 * 86_400
+"""Longest ramp: ten years."""
+
+AheadTag = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}\Z")]
 
 
 class Delta(Message, frozen=True, kw_only=True):
@@ -102,7 +106,7 @@ class Delta(Message, frozen=True, kw_only=True):
     base_version: Version  # for people; `base_tree_sha256` decides
     base_tree_sha256: Digest  # of the old image
     base_size: Count  # bytes of the old image, unpacked
-    path: Annotated[str, Meta(pattern="^deltas/[0-9a-f]{64}\\.delta$")]  # as `Image.path`
+    path: Annotated[str, Meta(pattern=r"^deltas/[0-9a-f]{64}\.delta\Z")]  # as `Image.path`
     size: Count  # bytes of the file
     index_bytes: Annotated[int, Meta(gt=0, le=DELTA_INDEX_BYTES)]  # of its beginning
     index_sha256: Digest  # of these bytes, which hold the hashes of all others
@@ -112,10 +116,14 @@ class Bounds(Message, frozen=True, kw_only=True):
     """The offline limits of a rollout; an online plan can only stay within them."""
 
     not_before: Moment  # UTC
-    minimum_duration_seconds: Count  # from the first device to the last, at the fastest
+    minimum_duration_seconds: Annotated[int, Meta(ge=0, le=MAX_DURATION_SECONDS)]
+    """From the first device to the last, at the fastest."""
     largest_step_ppm: PartsPerMillion  # share that one step of the plan may add
     ahead: Annotated[tuple[AheadTag, ...], Meta(max_length=MAX_AHEAD)] = ()  # need not queue
     report_ppm: Annotated[int, Meta(ge=1, le=1_000_000)] = 1_000_000  # of the fleet, at least
+
+    def __post_init__(self) -> None:
+        verify_plausible(self.not_before)
 
 
 FIRST_SUITE = SuiteId(name="limpet-2026", version=1)
@@ -148,6 +156,9 @@ class ReleaseManifest(Message, frozen=True, kw_only=True):
     """SHA-256 of the bill of materials, see `sbom_path`; absent where none was made."""
     rights: Digest | UnsetType = UNSET
     """SHA-256 of the record of its processes, see `limpet.wire.rights`; absent: there is none."""
+
+    def __post_init__(self) -> None:
+        verify_plausible(self.built_at)
 
 
 def firmware_pattern(model: str) -> str:

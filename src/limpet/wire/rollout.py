@@ -58,7 +58,7 @@ class PlanState(enum.Enum):
     WITHDRAWN = "withdrawn"  # the release is refused from now on
 
 
-Tag = Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]
+Tag = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}\Z")]
 """A device in the rings of one release, see `device_tag`."""
 
 
@@ -162,5 +162,5 @@ def earliest_installation(bounds: Bounds, place: int) -> datetime:
     The offline ramp: a stolen online key that admits everybody at once still
     reaches the fleet no faster than this.
     """
-    share = timedelta(seconds=bounds.minimum_duration_seconds) * place / WHOLE_PPM
-    return bounds.not_before + share
+    # A millionth of a second for each second and each millionth of the fleet.
+    return bounds.not_before + timedelta(microseconds=bounds.minimum_duration_seconds * place)

@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from limpet.wire.codec import Message, Moment
 from limpet.wire.release import ModelName
+from limpet.wire.times import verify_plausible
 
 __all__ = ["SUPPORT_BYTES", "AfterSupport", "SupportStatement", "support_path"]
 
@@ -33,6 +34,9 @@ class SupportStatement(Message, frozen=True, kw_only=True):
     after: AfterSupport
     text: Annotated[str, Meta(max_length=2000)]  # what the owner reads
     issued_at: Moment  # UTC
+
+    def __post_init__(self) -> None:
+        verify_plausible(self.until, self.issued_at)
 
 
 def support_path(model: str) -> str:

@@ -12,6 +12,7 @@ from limpet.firmware.slots import BOOT_FILE, load_boot_state, save_boot_state
 
 NETWORK = "the network, or the server's files"
 SERVER = "the server with all online keys"
+SIGNER = "a mistake of the release keys' holders"
 
 
 # --- rollback
@@ -153,6 +154,21 @@ def _later(case: Case) -> None:
     still_the_vendors(case)
 
 
+def _built_ahead(case: Case) -> None:
+    """The build machine's clock is a generation ahead: what it says would move every device's."""
+    case.sign("1.2.0", built_at=NOW.replace(year=2062))
+    case.offer()
+
+
+def _stated_ahead(case: Case) -> None:
+    case.repository.state_support(NOW + timedelta(days=900), issued_at=NOW.replace(year=2062))
+
+
+def _stated_rightly(case: Case) -> None:
+    case.repository.state_support(NOW + timedelta(days=900))
+    still_the_vendors(case)
+
+
 # --- fast-forward
 
 
@@ -254,6 +270,12 @@ TIME: dict[str, tuple[Attack, ...]] = {
                does="refuses, keeps no such time, and goes on checking"),
         Attack(name="jumping-clock", title="a clock that jumps between 2027 and 9998",
                has="the device's time source", deed=_jump, reason="expired-metadata"),
+        Attack(name="built-ahead", title="a release that says it was built in 2062", has=SIGNER,
+               deed=_built_ahead, reason="bad-date",
+               does="believes no time that lies after the end of the timestamp, not even an"
+                    " offline one: with it, all metadata would be expired"),
+        Attack(name="stated-ahead", title="the same of a statement of support", has=SIGNER,
+               deed=_stated_ahead, reason="bad-date", after=_stated_rightly),
     ),
     "Fast-forward": (
         Attack(name="fast-forward", title="versions that the vendor can never reach",

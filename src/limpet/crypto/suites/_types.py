@@ -61,7 +61,7 @@ CIPHERS = {
     "TLS_CHACHA20_POLY1305_SHA256": 0x1303,
 }
 
-SuiteName = Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9-]{0,62}$")]
+SuiteName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}\Z")]
 Version = Annotated[int, Meta(ge=1, le=1_000_000)]
 TlsVersion = Literal["TLSv1.3"]
 Hash = Literal["sha256", "sha384", "sha512"]

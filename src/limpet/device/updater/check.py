@@ -56,6 +56,7 @@ from limpet.storage import reason_for
 from limpet.wire.release import Delta
 from limpet.wire.report import ReportKind
 from limpet.wire.support import SupportStatement
+from limpet.wire.times import verify_made_by
 
 __all__ = ["Check", "CheckResult", "Outcome", "Tell", "run_check"]
 
@@ -194,7 +195,9 @@ class _Run:
             raise _Ended(self.result(Outcome.NOTHING))
         facts = self._facts()
         verified = verify_release(offer.manifest, offer.plan, facts)
-        self._keep_time(verified)
+        built_at = verified.manifest.built_at  # signed offline
+        verify_made_by(built_at, offer.ends, what="the build time of the release")
+        self._keep(raise_floor(self._floor, signed_time=built_at))
         policy = replace(
             check.policy,
             consent=bool(check.consented) and check.consented == verified.manifest_sha256,
@@ -327,10 +330,6 @@ class _Run:
         if floor != self._floor:
             self._check.keep_floor(floor)
             self._floor = floor
-
-    def _keep_time(self, verified: VerifiedRelease) -> None:
-        """The manifest's build time is signed offline."""
-        self._keep(raise_floor(self._floor, signed_time=verified.manifest.built_at))
 
     def refused(self, error: Rejected) -> CheckResult:
         """The release or its metadata is bad: log, report, status; nothing else changed."""

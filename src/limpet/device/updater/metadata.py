@@ -123,6 +123,11 @@ class View:
     def __init__(self, of: MetadataClient, client: Updater, fetcher: "_Fetcher") -> None:
         self._of, self._client, self._fetcher = of, client, fetcher
 
+    @property
+    def ends(self) -> datetime:
+        """UTC: when the timestamp ends, which the vendor's server signs anew each day."""
+        return self._client._trusted_set.timestamp.expires
+
     def info(self, path: str) -> TargetFile | None:
         """What is signed of the target at `path`, as the suite asks; None if nothing is.
 

@@ -23,6 +23,7 @@ from limpet.wire.codec import Message, decode_json
 from limpet.wire.release import MANIFEST_BYTES, manifest_path
 from limpet.wire.rollout import PLAN_BYTES, Plan, PlannedRelease, PlanState, plan_path
 from limpet.wire.support import SUPPORT_BYTES, SupportStatement, support_path
+from limpet.wire.times import verify_made_by
 
 __all__ = ["Offer", "Repository"]
 
@@ -34,13 +35,15 @@ class Offer:
     """One consistent view of the repository, all of it signed as the delegations say.
 
     `manifest` is the file that the plan names, or None if the plan offers nothing. `floor` is
-    what the device has now seen; the caller has made it durable.
+    what the device has now seen; the caller has made it durable. Nothing that it signs can have
+    been made after `ends` (UTC), when its timestamp ends.
     """
 
     plan: Plan
     manifest: bytes | None
     support: SupportStatement | None
     floor: Floor
+    ends: datetime
 
 
 class Repository:
@@ -71,7 +74,7 @@ class Repository:
 
         `keep` makes a raised floor durable before the plan is believed. Raises `Rejected` with
         `bad-signature`, `weak-key`, `expired-metadata`, `rollback`, `malformed`, `too-large`,
-        `unsigned-release`, `ungated` or `bad-attestation`, and `Unavailable`.
+        `bad-date`, `unsigned-release`, `ungated` or `bad-attestation`, and `Unavailable`.
         """
         try:
             return self._look(floor, now=now, keep=keep)
@@ -85,6 +88,8 @@ class Repository:
         view = self._client.refresh(now)
         plan = _read(view, plan_path(self._model), Plan, PLAN_BYTES)
         support = _read(view, support_path(self._model), SupportStatement, SUPPORT_BYTES)
+        if support is not None:
+            verify_made_by(support.issued_at, view.ends, what="the statement of support")
         seen = raise_floor(
             floor,
             roles=view.seen(),
@@ -101,7 +106,7 @@ class Repository:
         manifest = None
         if plan.release is not None:
             manifest = self._manifest(view, plan.release)
-        return Offer(plan=plan, manifest=manifest, support=support, floor=seen)
+        return Offer(plan, manifest, support, seen, ends=view.ends)
 
     def _manifest(self, view: View, planned: PlannedRelease) -> bytes:
         path = manifest_path(self._model, planned.version)

@@ -19,6 +19,7 @@ from limpet.wire.attestation import GATE_KEYS_FILE, verify_attestation
 from limpet.wire.codec import decode_json
 from limpet.wire.release import MANIFEST_BYTES, ReleaseManifest, manifest_path, version_key
 from limpet.wire.support import SUPPORT_BYTES, SupportStatement, support_path
+from limpet.wire.times import CLOCKS_DIFFER, verify_made_by
 
 from ._chain import Published, verify_fresh
 from ._request import SigningRequest, parse_role
@@ -38,11 +39,11 @@ def review_releases(
     request: SigningRequest, published: Published, gate: Sequence[PublicKey], *, now: datetime
 ) -> Review:
     """Numbered as they run: 1. one role is proposed, of one model, and devices get as far as it;
-    2. the subject is well-formed and of this model; 3. the metadata is the next version, expires
-    within a year, delegates nothing and changes the subject's path and nothing else; 4. a release
-    has a new version, keeps to the interface of the one before or says that it does not, and does
-    not lower the security counter; one of the keys of the `gate` let it pass, if there are any;
-    5. each signature fits. Raises `Rejected`.
+    2. the subject is well-formed, of this model and not made after `now`; 3. the metadata is the
+    next version, expires within a year, delegates nothing and changes the subject's path and
+    nothing else; 4. a release has a new version, keeps to the interface of the one before or says
+    that it does not, and does not lower the security counter; one of the keys of the `gate` let it
+    pass, if there are any; 5. each signature fits. Raises `Rejected`.
     """
     # 1.
     if len(request.proposed) != 1 or set(request.current) != {"targets", *request.proposed}:
@@ -52,7 +53,7 @@ def review_releases(
     current = published.role(role)
     verify_fresh(published, now)
     # 2.
-    title, path, target, lines = _subject(request, model)
+    title, path, target, lines = _subject(request, model, now + CLOCKS_DIFFER)
     # 3.
     metadata: Metadata[Targets] = parse_role(role, data)  # type: ignore[assignment]
     _verify_next(metadata.signed, current, role, _expected(request, path, target), now)
@@ -83,16 +84,20 @@ def review_releases(
     )
 
 
-def _subject(request: SigningRequest, model: str) -> tuple[str, str, bytes | None, list[Line]]:
+def _subject(
+    request: SigningRequest, model: str, latest: datetime
+) -> tuple[str, str, bytes | None, list[Line]]:
     """Title, path, what lies there then, and the lines of what is no release."""
     said: ReleaseManifest | SupportStatement | Revocation
     match request.kind:
         case "release":
             said = decode_json(request.subject, ReleaseManifest, max_bytes=MANIFEST_BYTES)
+            verify_made_by(said.built_at, latest, what="the build time of the release")
             path = manifest_path(model, said.version)
             title, lines = f"release {model} {said.version}", []
         case "support":
             said = decode_json(request.subject, SupportStatement, max_bytes=SUPPORT_BYTES)
+            verify_made_by(said.issued_at, latest, what="the statement of support")
             path = support_path(model)
             title = f"support of {model} until {said.until:%Y-%m-%d}"
             lines = [("afterwards", said.after.value), ("owners read", said.text)]

@@ -22,6 +22,7 @@ from limpet.wire.attestation import signed_attestation, verify_attestation
 from limpet.wire.codec import decode_json
 from limpet.wire.release import MANIFEST_BYTES, SBOM_BYTES, ReleaseManifest, manifest_path
 from limpet.wire.support import SUPPORT_BYTES, SupportStatement, support_path
+from limpet.wire.times import CLOCKS_DIFFER, verify_made_by
 
 from ._metadata import (
     MORE_SIGNERS,
@@ -88,11 +89,11 @@ def verify_release(
 ) -> VerifiedRelease:
     """Verify a release against what is published.
 
-    Numbered as they run: 1. the manifest is well-formed and of this `model`, with a file for each
-    delta, for its bill of materials and for its record of processes; 2. an existing version is
-    never changed; 3. its metadata passes `_verify_next`; 4. the gate, if there are `gate_keys`,
-    let it pass, and the metadata says so. The caller still owes: these files have the lengths and
-    hashes that the manifest names. Raises `Rejected`.
+    Numbered as they run: 1. the manifest is well-formed, of this `model` and not built after `now`,
+    with a file for each delta, for its bill of materials and for its record of processes; 2. an
+    existing version is never changed; 3. its metadata passes `_verify_next`; 4. the gate, if there
+    are `gate_keys`, let it pass, and the metadata says so. The caller still owes: these files have
+    the lengths and hashes that the manifest names. Raises `Rejected`.
     """
     # 1.
     manifest = decode_json(release.manifest, ReleaseManifest, max_bytes=MANIFEST_BYTES)
@@ -100,6 +101,7 @@ def verify_release(
         raise Rejected(
             "wrong-model", f"the release is for {manifest.model}, this vendor's is {model}"
         )
+    verify_made_by(manifest.built_at, now + CLOCKS_DIFFER, what="the build time of the release")
     path = manifest_path(model, manifest.version)
     if len(release.deltas) != len(manifest.deltas):
         raise Rejected(
@@ -182,6 +184,7 @@ def verify_support(
     content = decode_json(statement, SupportStatement, max_bytes=SUPPORT_BYTES)
     if content.model != model:
         raise Rejected("wrong-model", f"the statement is for {content.model}, not for {model}")
+    verify_made_by(content.issued_at, now + CLOCKS_DIFFER, what="the statement of support")
     change = (support_path(model), statement)
     return content, _verify_next(metadata, state, model, change, now=now, suites=suites)
 

@@ -9,7 +9,7 @@ service and the command line apart.
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import Connection
 
@@ -18,6 +18,7 @@ from limpet.vendor.home import Home, hold_lock
 from limpet.vendor.repository import Repository
 from limpet.vendor.store import Database, Outcomes, RolloutRow, Rollouts, RolloutState
 from limpet.wire.release import Bounds
+from limpet.wire.times import LAST as NEVER
 
 from .decision import Advance, Complete, Decision, Halt, decide_step
 from .evidence import Evidence, weigh
@@ -106,8 +107,7 @@ def signed_bounds(rollout: Rollout, row: RolloutRow) -> Bounds:
     except Rejected as error:
         if error.reason != "unknown-release":
             raise
-        never = datetime.max.replace(tzinfo=UTC)
-        return Bounds(not_before=never, minimum_duration_seconds=0, largest_step_ppm=0)
+        return Bounds(not_before=NEVER, minimum_duration_seconds=0, largest_step_ppm=0)
 
 
 @contextlib.contextmanager

@@ -24,6 +24,9 @@ __all__ = [
     "Window",
 ]
 
+_END = r"$(?!\n)"  # of a pattern that programs of other languages read: without it, a newline fits
+_HOST = r"^([A-Za-z0-9][A-Za-z0-9.-]{0,252}|[0-9A-Fa-f:.]{2,45})"
+
 LEAST_BANDWIDTH = 8 << 10
 """The lowest limit that can be set, bytes a second: 100 MiB still come in four hours."""
 
@@ -41,10 +44,12 @@ class UpdateProxy(Message, frozen=True, kw_only=True):
     """An HTTP proxy through which the updater calls. No password: the one that is kept stays, if
     the rest is the same; a status never holds it."""
 
-    host: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{0,252}$|^[0-9A-Fa-f:.]{2,45}$")]
+    host: Annotated[str, Meta(pattern=_HOST + _END)]
     port: Annotated[int, Meta(ge=1, le=65535)]
-    user: Annotated[str, Meta(pattern=r"^[^:\x00-\x1f\x7f]{0,128}$")] = ""  # RFC 7617: no colon
-    password: Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f]{0,256}$")] | None = None
+    user: Annotated[str, Meta(pattern=r"^[^:\x00-\x1f\x7f]{0,128}" + _END)] = (
+        ""  # RFC 7617: no colon
+    )
+    password: Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f]{0,256}" + _END)] | None = None
 
 
 class UpdatePolicy(Message, frozen=True, kw_only=True):
