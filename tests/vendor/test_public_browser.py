@@ -3,6 +3,7 @@
 `LIMPET_PICTURES=DIR` keeps a screenshot of every page in DIR.
 """
 
+import base64
 import os
 import shutil
 import time
@@ -14,12 +15,14 @@ import msgspec
 import pytest
 from tests.device.page.browser import PROGRAMS, Browser, run_driver
 from tests.vendor.face import everything, pages, papers, thermostat
+from tests.vendor.letters import read_sheets
 from tests.vendor.workshop import Running
 
 from limpet.product import Product
 from limpet.vendor.pages import Site, replace_site
 
 LEAST_CONTRAST = 4.5  # WCAG 2.2, 1.4.3 (AA)
+LEAST_POINTS = 7.0
 
 LOOK = """
 const lum = colour => { const [r, g, b] = colour.map(v => { v /= 255;
@@ -40,7 +43,14 @@ for (const one of document.querySelectorAll("body *")) {
 }
 const levels = [...document.querySelectorAll("h1, h2, h3, h4, h5, h6")].map(h => +h.tagName[1]);
 const ids = [...document.querySelectorAll("[id]")].map(one => one.id);
+const split = [...document.querySelectorAll("time")].filter(one =>
+  one.getClientRects().length !== 1);
+const loose = [...document.querySelectorAll("body *")].filter(one =>
+  !one.closest("time, code, svg, h1, h2, h3, dt") && [...one.childNodes].some(n =>
+  n.nodeType === 3 && /\\b\\d{4}-\\d\\d-\\d\\d\\b/.test(n.data)));
 return {
+  split: split.map(one => one.textContent), loose: loose.map(one => one.textContent),
+  dates: document.querySelectorAll("time").length,
   faint: faint.slice(0, 5),
   wide: document.documentElement.scrollWidth - document.documentElement.clientWidth,
   levels, skips: levels.slice(1).filter((level, at) => level - levels[at] > 1).length,
@@ -103,6 +113,7 @@ def test_every_page_fits_phone_and_desk_can_be_read_and_is_in_order(
     names = [page.file for page in site.values() if page.file.endswith(".html")]
     assert len(names) == 9
     browser.errors()
+    dates = 0
     for name in names:
         at(browser, 1280, "light")
         browser.open(f"file://{tmp_path / 'site' / name}")
@@ -117,10 +128,25 @@ def test_every_page_fits_phone_and_desk_can_be_read_and_is_in_order(
             assert found["faint"] == [], where
             assert (found["levels"][0], found["levels"].count(1), found["skips"]) == (1, 1, 0)
             assert found["twice"] == [], where
+            assert (found["split"], found["loose"]) == ([], []), where
+            dates += found["dates"]
             assert found["scrolls"], where
             assert found["tables"] == found["caught"], where
             assert found["font"] >= 16, where
+    assert dates > 50
     assert browser.errors() == []
+
+
+def test_the_drawing_can_be_read_on_paper_too(browser: Browser, tmp_path: Path) -> None:
+    replace_site(pages(everything()), tmp_path / "site")
+    browser.open(f"file://{tmp_path / 'site' / 'security.html'}")
+    a4 = {"paperWidth": 8.27, "paperHeight": 11.69, "preferCSSPageSize": True}
+    printed = browser.tell("Page.printToPDF", a4)
+    sheets = list(read_sheets(base64.b64decode(printed["data"])))
+    (drawing,) = [one for one in sheets if one.across]
+    assert "update-repository" in drawing.text
+    assert drawing.outside == 0
+    assert min(one.least for one in sheets) >= LEAST_POINTS
 
 
 def test_what_is_too_wide_or_too_faint_is_seen(browser: Browser, tmp_path: Path) -> None:
@@ -129,13 +155,14 @@ def test_what_is_too_wide_or_too_faint_is_seen(browser: Browser, tmp_path: Path)
     page.write_text(
         "<!doctype html><meta name=viewport content='width=device-width'><body><h1>A</h1>"
         "<h3 id=a style='color:#999;background:#aaa'>B</h3><p id=a style='width:2000px'>C</p>"
-        "<table><tr><td>D</table>"
+        "<table><tr><td>D</table><p style='width:3rem'><time>2026-11-28</time><p>on 2026-11-28"
     )
     at(browser, 360, "light")
     browser.open(f"file://{page}")
     found = look(browser, "bad")
     assert found["wide"] > 1000
     assert len(found["faint"]) == 1
+    assert (found["split"], found["loose"]) == (["2026-11-28"], ["on 2026-11-28"])
     assert (found["skips"], found["twice"], found["caught"]) == (1, ["a"], 0)
 
 

@@ -3,9 +3,11 @@
 import msgspec
 import pypdfium2
 import pytest
-from tests.vendor.face import NOW, everything, pages, papers, thermostat
+from fpdf import FPDF
+from tests.vendor.face import NOW, everything, pages, papers, rights, thermostat
+from tests.vendor.letters import read_sheets
 
-from limpet.product import Product
+from limpet.product import Direction, Product
 from limpet.vendor.pages._lines import break_lines
 from limpet.vendor.pages.document import (
     Chapter,
@@ -18,6 +20,9 @@ from limpet.vendor.pages.document import (
     text,
 )
 from limpet.vendor.pages.pdf import render_pdf
+from limpet.vendor.pages.picture import Box, draw_architecture
+
+LEAST = 6.99  # points; 7, as a reader computes them
 
 
 def read(data: bytes) -> tuple[str, list[str], int]:
@@ -72,6 +77,58 @@ def test_chapters_and_their_entries_are_bookmarks_and_pages_are_numbered(paper: 
     assert "password-guessing" in titles
     assert count > 12
     assert str(count) in said.split()
+
+
+def test_every_letter_on_paper_can_be_read_and_the_drawing_lies_across_its_page(
+    product: Product, paper: bytes
+) -> None:
+    sheets = list(read_sheets(paper))
+    assert min(one.least for one in sheets) >= LEAST
+    (drawing,) = [one for one in sheets if one.across]
+    for way in product.interfaces:
+        assert drawing.text.count(way.id) == 1
+    assert {one.height for one in sheets if not one.across} == {drawing.width}
+    assert sum(one.outside for one in sheets) == 0
+
+
+def test_letters_that_are_too_small_or_beside_the_page_are_seen() -> None:
+    """The measurements themselves."""
+    bad = FPDF(unit="mm", format="A4")
+    bad.add_page()
+    bad.set_font("Helvetica", "", 4.6)
+    bad.text(20, 20, "too small")
+    bad.text(205, 30, "beside the page")
+    (sheet,) = read_sheets(bytes(bad.output()))
+    assert sheet.least == pytest.approx(4.6)
+    assert not sheet.across
+    assert sheet.outside > 5
+
+
+@pytest.mark.parametrize("count", [5, 9, 12, 40])
+def test_a_drawing_too_high_for_a_page_goes_on_and_each_box_stands_whole_on_one(
+    product: Product, count: int
+) -> None:
+    wordy = "a protocol with a long name of many words and letters"
+    ways = tuple(
+        msgspec.structs.replace(one, id=f"{one.id}-{number:02}x", protocol=wordy)
+        for direction in Direction
+        for one in [next(one for one in product.interfaces if one.direction is direction)]
+        for number in range(count + (direction is Direction.IN))
+    )
+    many = msgspec.structs.replace(product, interfaces=ways)
+    drawing = draw_architecture(many, rights(product))
+    chapters = (Chapter("a", "A", (drawing, paragraph("what follows"))),)
+    sheets = list(read_sheets(render_pdf(Document(title="T", chapters=chapters), maker="M")))
+    across = [one for one in sheets if one.across]
+    assert len(across) == {5: 1, 9: 2, 12: 2, 40: 6}[count]
+    for shape in drawing.shapes:
+        if isinstance(shape, Box):
+            (where,) = [one for one in across if f"{shape.title}\r" in f"{one.text}\r"]
+            assert where.text.count(shape.title) == 1
+    assert min(one.least for one in sheets) >= LEAST
+    assert sum(one.outside for one in sheets) == 0
+    assert "what follows" in sheets[-1].text
+    assert not sheets[-1].across
 
 
 def test_the_same_document_gives_the_same_bytes(product: Product, paper: bytes) -> None:

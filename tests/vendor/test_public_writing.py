@@ -21,6 +21,7 @@ from limpet.vendor.home import Home
 from limpet.vendor.pages import Page, load_contact, replace_site
 from limpet.vendor.pages.contact import read_signed, sign_contact, signed_file
 from limpet.vendor.pages.records.evidence import evidence_file
+from limpet.vendor.pages.site import _dated
 from limpet.vendor.pages.writing import MARKER
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -266,3 +267,19 @@ def test_a_key_that_gpg_does_not_have_signs_nothing(home: Home, keyring: Path) -
         )
     assert refused.value.reason == "not-signed"
     assert not signed_file(home.public).exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "written"),
+    [
+        ("until 2031-12-31.", "until <time>2031-12-31</time>."),
+        ("at 2026-11-28T10:00:00Z", "at <time>2026-11-28T10:00:00Z</time>"),
+        ("<b>2026-11-28</b>", "&lt;b&gt;<time>2026-11-28</time>&lt;/b&gt;"),
+        ("2026-13-45", "2026-13-45"),
+        ("EX-2026-11-28", "EX-2026-11-28"),
+        ("2026-11-28-rc1", "2026-11-28-rc1"),
+        ("CVE-2026-10001", "CVE-2026-10001"),
+    ],
+)
+def test_a_date_is_written_as_one_and_nothing_else_is(words: str, written: str) -> None:
+    assert _dated(words) == written

@@ -93,7 +93,7 @@ class Sheet(FPDF):
     def footer(self) -> None:
         """The page's number."""
         number = str(self.page_no())
-        x = MARGIN + WIDTH - self._measure(SMALL, number)
+        x = self.w - MARGIN - self._measure(SMALL, number)
         self.write_at(x, self.h - 11, number, SMALL, SOFT)
 
     def keep(self, height: float) -> None:

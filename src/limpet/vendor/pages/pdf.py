@@ -13,17 +13,16 @@ from functools import lru_cache
 from fpdf import FPDF
 from fpdf.outline import OutlineSection
 
+from ._drawing import draw_picture
 from ._lines import Piece
 from ._sheet import (
     ACCENT,
     BASE,
     BOLD,
-    FILLS,
     HEADING,
     INK,
     LINE,
     MARGIN,
-    RULE,
     SMALL,
     SOFT,
     TERM,
@@ -48,7 +47,6 @@ from .document import (
     Text,
     Tone,
 )
-from .picture import Box, Curve, Frame
 
 __all__ = ["render_pdf"]
 
@@ -135,7 +133,7 @@ class _Paper(Sheet):
         elif isinstance(block, Table):
             self._table(block)
         elif isinstance(block, Picture):
-            self._picture(block)
+            draw_picture(self, block)
         else:
             self._entry(block)
 
@@ -154,7 +152,7 @@ class _Paper(Sheet):
         if isinstance(block, Entry):
             return 10 + sum(map(self._height, block.blocks))
         if isinstance(block, Picture):
-            return block.height * WIDTH / block.width + 4
+            return 0.0  # on a page of its own
         return 24
 
     def _entry(self, block: Entry) -> None:
@@ -236,41 +234,6 @@ class _Paper(Sheet):
             left += width
         self.rule(top + height)
         self.set_xy(MARGIN, top + height)
-
-    def _picture(self, block: Picture) -> None:
-        scale = WIDTH / block.width
-        self.keep(block.height * scale + 4)
-        top = self.get_y()
-        for shape in block.shapes:
-            if isinstance(shape, Curve):
-                self._curve(shape, top, scale)
-            elif isinstance(shape, Frame | Box):
-                self._box(shape, MARGIN + shape.x * scale, top + shape.y * scale, scale)
-        self.set_xy(MARGIN, top + block.height * scale + 2)
-
-    def _curve(self, shape: Curve, top: float, scale: float) -> None:
-        self.set_draw_color(*(ACCENT if shape.kind == "asks" else SOFT))
-        self.set_line_width(0.25)
-        points = [(MARGIN + x * scale, top + y * scale) for x, y in shape.points]
-        self.bezier(points)
-        self.set_fill_color(*SOFT)
-        self.circle(*points[-1], 0.5, style="F")
-
-    def _box(self, shape: Frame | Box, x: float, y: float, scale: float) -> None:
-        width, height = shape.width * scale, shape.height * scale
-        if isinstance(shape, Frame):
-            self.set_draw_color(*ACCENT)
-            self.set_dash_pattern(dash=1, gap=1)
-            self.rect(x, y, width, height)
-            self.set_dash_pattern()
-            self.write_at(x + 2, y + 3, shape.title, Style(5.2), ACCENT)
-            return
-        self.set_draw_color(*RULE)
-        self.set_fill_color(*FILLS[shape.kind])
-        self.rect(x, y, width, height, style="DF")
-        self.write_at(x + 1.4, y + 3.1, shape.title, Style(6, "B"), INK)
-        for number, line in enumerate(shape.lines, start=1):
-            self.write_at(x + 1.4, y + 3.3 + 2.05 * number, line, Style(4.6), SOFT)
 
     def _styled(self, text: Text, style: Style) -> list[tuple[Style, str]]:
         """Each run in its look: colour and target are of its own."""

@@ -2,7 +2,7 @@
 
 Owns the layout, and its form as SVG. The layout is made from the design and from the record of
 the firmware's processes, so that nobody draws it and it cannot drift. Paper takes the same
-shapes (`limpet.vendor.pages.pdf`). Colours are the style sheet's.
+shapes (`limpet.vendor.pages._drawing`). Colours are the style sheet's.
 """
 
 from collections.abc import Mapping, Sequence

@@ -4,14 +4,15 @@ Owns which pages there are. Pure. Jinja2 escapes every value: neither a design f
 report nor a component's name can write markup.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
 from importlib.resources import files
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from limpet.product.mud import MUD_TYPE, SIGNATURE_TYPE
 from limpet.wire.codec import encode_json
@@ -27,6 +28,10 @@ HTML, TEXT = "text/html; charset=utf-8", "text/plain; charset=utf-8"
 JSON, CSV, PDF = "application/json", "text/csv; charset=utf-8", "application/pdf"
 CYCLONEDX = "application/vnd.cyclonedx+json"
 SECURITY_TXT = ".well-known/security.txt"
+
+_DATE = re.compile(
+    r"(?<![\w-])(?P<day>\d{4}-\d{2}-\d{2})(?:T\d{2}:\d{2}:\d{2}Z)?(?![\w-])", re.ASCII
+)
 
 _TESTS: Mapping[str, type] = {
     "link": document.Link,
@@ -191,6 +196,19 @@ def _at(target: str, here: str) -> str:
     return target if foreign else relative(target, here)
 
 
+def _dated(words: str) -> Markup:
+    """Words with each date as a `time`, which no line breaks; escaped like all else."""
+    return Markup(_DATE.sub(_time, escape(words)))  # noqa: S704 - of escaped words
+
+
+def _time(found: re.Match[str]) -> str:
+    try:
+        date.fromisoformat(found["day"])
+    except ValueError:
+        return found[0]
+    return f"<time>{found[0]}</time>"
+
+
 def _is(kind: type) -> Callable[[object], bool]:
     return lambda value: isinstance(value, kind)
 
@@ -205,6 +223,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters["at"] = _at
+    environment.filters["dated"] = _dated
     # The one thing that is markup already: `limpet.vendor.pages.picture` escapes its words.
     environment.filters["drawing"] = Markup
     environment.tests |= {name: _is(kind) for name, kind in _TESTS.items()}
