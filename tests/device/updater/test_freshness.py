@@ -14,6 +14,7 @@ from tests.device.updater.simulator import (
     ROLLOUT,
     RepositorySimulator,
 )
+from tests.device.updater.thief import rotate
 
 from limpet.device.updater.check import Outcome
 from limpet.errors import Rejected, Unavailable
@@ -212,3 +213,14 @@ def test_the_floor_is_durable_before_the_plan_is_believed(
     with pytest.raises(Unavailable):
         client.look(Floor(time=NOW), now=NOW, keep=full)
     assert not any(manifest_path(MODEL, "") in path for path in repository.asked)
+
+
+def test_a_device_that_lay_in_a_drawer_gets_through_a_hundred_new_roots(
+    bench: Bench, repository: RepositorySimulator, work: Path
+) -> None:
+    for _ in range(100):
+        repository.root.version += 1
+        repository.publish_root()
+    rotate(repository, "timestamp", "snapshot")  # the last one names keys that no earlier one knew
+    repository.offer(repository.add_release(work))
+    assert bench.check().outcome is Outcome.READY

@@ -45,7 +45,9 @@ _PATH = re.compile(r"[!-~]{1,2048}")  # what a request can hold (RFC 9112, 3.2)
 _SAID_CHARACTERS = 300
 
 _CONFIG = {
-    "max_root_rotations": 64,
+    # All since the firmware's own root: who lay in a drawer for years must get through. Only root's
+    # own keys can make the chain longer.
+    "max_root_rotations": 1024,
     "max_delegations": 8,
     "root_max_length": ROOT_BYTES,
     "timestamp_max_length": TIMESTAMP_BYTES,
