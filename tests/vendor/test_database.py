@@ -5,9 +5,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 from limpet.errors import Rejected, Unavailable
-from limpet.vendor.store import Database, Rings, Rollouts, _database
+from limpet.vendor.store import Database, Outcomes, Rings, Rollouts, _database
 
 
 @pytest.fixture
@@ -50,6 +51,7 @@ def test_a_database_of_the_first_schema_is_migrated_with_its_canaries(file: Path
     with closing(sqlite3.connect(file, isolation_level=None)) as old:
         for table in ("ring_members", "rings"):
             old.execute(f"DROP TABLE {table}")
+        old.execute("DROP INDEX attempts_failed")
         old.execute("ALTER TABLE rollouts DROP COLUMN test")
         old.execute("ALTER TABLE rollouts DROP COLUMN report_ppm")
         old.execute("ALTER TABLE rollouts RENAME COLUMN rings TO canaries")
@@ -76,3 +78,31 @@ def test_a_database_of_the_first_schema_is_migrated_with_its_canaries(file: Path
         assert Rings(connection, "m").all() == ()
     database.close()
     Database.open(file).close()
+
+
+def test_an_old_database_becomes_the_one_that_a_new_vendor_has(file: Path, tmp_path: Path) -> None:
+    def indexes(of: Path) -> set[str]:
+        with closing(sqlite3.connect(of)) as connection:
+            found = connection.execute("SELECT sql FROM sqlite_master WHERE type = 'index'")
+            return {" ".join(sql.split()) for (sql,) in found if sql}
+
+    new = indexes(file)
+    with closing(sqlite3.connect(file, isolation_level=None)) as old:
+        old.execute("DROP INDEX attempts_failed")
+        old.execute("PRAGMA user_version = 3")
+    Database.open(file).close()
+    assert indexes(file) == new
+
+
+def test_years_of_successes_are_not_read_to_find_who_failed(file: Path) -> None:
+    asked: list[str] = []
+    database = Database.open(file)
+    event.listen(database._engine, "before_cursor_execute", lambda *a: asked.append(a[2]))
+    with database.transaction() as connection:
+        Outcomes(connection).failures_elsewhere("a" * 64)
+    database.close()
+    [query] = [text for text in asked if "attempts" in text]
+    with closing(sqlite3.connect(file)) as connection:
+        plan = connection.execute(f"EXPLAIN QUERY PLAN {query}", ("a" * 64,)).fetchall()
+    [look] = [row[3] for row in plan if "attempts" in row[3]]
+    assert "INDEX attempts_failed" in look, look

@@ -106,7 +106,7 @@ class Repository:
     def releases(self) -> tuple[PublishedRelease, ...]:
         """All published releases, oldest version first."""
         prefix = manifest_path(self._model, "").removesuffix(".json")
-        role = self.state().role(releases_role(self._model))
+        role = self._seen(releases_role(self._model))
         support = support_path(self._model)
         paths = [path for path in role.targets if path.startswith(prefix) and path != support]
         found = [self._read_release(role.targets[path]) for path in paths]
@@ -115,7 +115,7 @@ class Repository:
     def find_release(self, version: str) -> PublishedRelease:
         """The release of that version. Raises `Rejected("unknown-release")`."""
         path = manifest_path(self._model, version)
-        target = self.state().role(releases_role(self._model)).targets.get(path)
+        target = self._seen(releases_role(self._model)).targets.get(path)
         if target is None:
             raise Rejected(
                 "unknown-release",
@@ -126,12 +126,12 @@ class Repository:
 
     def plan(self) -> Plan:
         """The plan that devices see now."""
-        target = self.state().role(rollout_role(self._model)).targets[plan_path(self._model)]
+        target = self._seen(rollout_role(self._model)).targets[plan_path(self._model)]
         return decode_json(self._read_target(target, PLAN_BYTES), Plan, max_bytes=PLAN_BYTES)
 
     def support(self) -> SupportStatement | None:
         """The published support statement, if there is one."""
-        role = self.state().role(releases_role(self._model))
+        role = self._seen(releases_role(self._model))
         target = role.targets.get(support_path(self._model))
         if target is None:
             return None
@@ -284,7 +284,7 @@ class Repository:
 
     def refresh_timestamp(self) -> bool:
         """Renew what expires soon of the online metadata; whether there was anything to do."""
-        if not self._due(self.state().timestamp, TIMESTAMP):
+        if not self._due(load_state(self._shelf, only=()).timestamp, TIMESTAMP):
             return False
         with self._lock():
             state = self._writable_state()
@@ -330,6 +330,10 @@ class Repository:
         return {role: (signed.version, sign_metadata(signed, *self._signers(state.targets, role)))}
 
     # --- small parts
+
+    def _seen(self, role: str) -> Targets:
+        """What clients see of one role now; no other model's is read."""
+        return load_state(self._shelf, only=(role,)).role(role)
 
     def _writable_state(self) -> RepositoryState:
         """The state, once every key that its next version takes is known to fit."""

@@ -5,6 +5,7 @@ because nothing that the timestamp reaches names them. A file that does not fit
 its signature or the hash in the snapshot is an error, never signed over.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -45,21 +46,22 @@ class RepositoryState:
         return min([part.expires for part in parts] + roles)
 
 
-def load_state(shelf: Shelf) -> RepositoryState:
+def load_state(shelf: Shelf, *, only: Collection[str] | None = None) -> RepositoryState:
     """The current state. Raises `Rejected("bad-repository")` or `Unavailable`.
 
-    In the client's order (TUF 5.3 to 5.6): root, timestamp, snapshot, targets, delegated roles.
-    Expiry is not judged: an expired file is what a new version is made from.
+    In the client's order (TUF 5.3 to 5.6): root, timestamp, snapshot, targets, delegated roles: all
+    of them, or `only` those that the caller looks at, because a vendor may have hundreds. Expiry is
+    not judged: an expired file is what a new version is made from.
     """
     try:
-        return _load(shelf)
+        return _load(shelf, only)
     except Rejected as error:
         raise Rejected("bad-repository", f"{shelf.root}: {error.message}", hint=ADVICE) from error
     except LimpetError as error:
         raise type(error)(error.message, hint=error.hint or ADVICE) from error
 
 
-def _load(shelf: Shelf) -> RepositoryState:
+def _load(shelf: Shelf, only: Collection[str] | None) -> RepositoryState:
     name = shelf.metadata_name("root", shelf.latest_root())
     root = parse_metadata(shelf.read(name), Root, what=name)
     verify_delegated(root.signed, "root", root, what=name)
@@ -72,7 +74,8 @@ def _load(shelf: Shelf) -> RepositoryState:
     verify_delegated(root.signed, "snapshot", snapshot, what=name)
     targets = _role(shelf, snapshot.signed, root.signed, "targets")
     roles = targets.signed.delegations.roles if targets.signed.delegations else None
-    delegated = {role: _role(shelf, snapshot.signed, targets.signed, role) for role in roles or {}}
+    asked = [role for role in roles or {} if only is None or role in only]
+    delegated = {role: _role(shelf, snapshot.signed, targets.signed, role) for role in asked}
     return RepositoryState(
         root=root.signed,
         timestamp=timestamp.signed,

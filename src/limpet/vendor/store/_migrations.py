@@ -27,5 +27,11 @@ _TO_3 = (
     "ALTER TABLE rollouts ADD COLUMN report_ppm INTEGER NOT NULL DEFAULT 1000000",
 )
 
-MIGRATIONS: Mapping[int, Sequence[str]] = {1: _TO_2, 2: _TO_3}
+_TO_4 = (
+    # A vendor's whole history was read each second, with the database locked.
+    """CREATE INDEX attempts_failed ON attempts (manifest_sha256, serial)
+       WHERE succeeded IS 0""",
+)
+
+MIGRATIONS: Mapping[int, Sequence[str]] = {1: _TO_2, 2: _TO_3, 3: _TO_4}
 """By the version that a step starts from; it leads to the next."""
