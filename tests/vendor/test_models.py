@@ -35,7 +35,6 @@ from limpet.vendor.repository import Repository, SignedRelease
 from limpet.vendor.repository import models as joining
 from limpet.vendor.repository._metadata import load_drawer_signers, sign_metadata
 from limpet.vendor.repository._models import OfferedModel
-from limpet.vendor.repository._shelf import Shelf
 from limpet.vendor.repository.founding import first_metadata, first_plan, keys_of
 from limpet.vendor.repository.models import add_model
 from limpet.vendor.repository.renewal import renew
@@ -137,29 +136,6 @@ def test_each_model_has_its_own_releases_and_its_own_keys(
     client = TufClient(home, tmp_path / "client")
     assert client.read(manifest_path(OTHER, "3.0.0")) is not None
     assert client.read(manifest_path(OTHER, "1.1.0")) is None
-
-
-def test_a_tick_reads_the_metadata_of_its_own_model_and_of_no_other(
-    home: Home, product: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    other = join(home, product)
-    repository = Repository(other, Clock())
-    repository.add_release(release_of(other, tmp_path / "release"))
-    names: list[str] = []
-    read = Shelf.read
-
-    def record(shelf: Shelf, name: str, **bound: int) -> bytes:
-        names.append(name)
-        return read(shelf, name, **bound)
-
-    monkeypatch.setattr(Shelf, "read", record)
-    assert repository.find_release("1.1.0")
-    assert not repository.refresh_timestamp()
-    assert any(f"releases/{OTHER}" in name for name in names)
-    assert not [name for name in names if MODEL in name or "rollout/" in name]
-    names.clear()
-    repository.state()
-    assert [name for name in names if MODEL in name], "the control: all of it is all models"
 
 
 def test_a_key_of_one_model_signs_nothing_of_another(

@@ -24,6 +24,7 @@ from tuf.api.metadata import Delegations, TargetFile
 from limpet.errors import Rejected
 from limpet.vendor.home import Home
 from limpet.vendor.repository import Repository, SignedRelease
+from limpet.vendor.repository._shelf import Shelf
 from limpet.wire.codec import decode_json, encode_json
 from limpet.wire.release import manifest_path
 from limpet.wire.rollout import PLAN_BYTES, Plan, PlannedRelease, PlanState, plan_path
@@ -65,6 +66,28 @@ def test_releases_are_listed_by_version_and_found(home: Home, tmp_path: Path) ->
     assert repository.find_release("1.9.0").manifest.version == "1.9.0"
     with pytest.raises(Rejected, match="not published"):
         repository.find_release("2.0.0")
+
+
+def test_a_look_at_one_role_reads_no_other(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = Repository(home, Clock())
+    repository.add_release(make_release(home, tmp_path))
+    names: list[str] = []
+    read = Shelf.read
+
+    def record(shelf: Shelf, name: str, **bound: int) -> bytes:
+        names.append(name)
+        return read(shelf, name, **bound)
+
+    monkeypatch.setattr(Shelf, "read", record)
+    assert not repository.refresh_timestamp()
+    assert not [name for name in names if "releases/" in name or "rollout/" in name]
+    assert repository.find_release("1.1.0")
+    assert [name for name in names if "releases/" in name]
+    assert not [name for name in names if "rollout/" in name]
+    repository.state()
+    assert [name for name in names if "rollout/" in name], "the control: all of it is all roles"
 
 
 def test_a_plan_reaches_a_client(home: Home, tmp_path: Path) -> None:
