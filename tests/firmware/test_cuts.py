@@ -2,6 +2,8 @@
 
 import errno
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -121,6 +123,85 @@ def test_a_journal_that_promises_too_much_leads_to_a_fresh_start(
         install_image(image, read, slots / "b", journal=slots / "journal")
     (slots / "b.part" / "app" / "deep" / "data.bin").unlink()
     install_image(image, read, slots / "b", journal=slots / "journal")
+    assert digest_tree(slots / "b") == image.tree_sha256
+
+
+def _as_it_was(part: Path) -> None:
+    """The control."""
+
+
+def _directory_gone(part: Path) -> None:
+    shutil.rmtree(part / "app" / "deep")
+
+
+def _file_for_a_directory(part: Path) -> None:
+    _directory_gone(part)
+    (part / "app" / "deep").write_bytes(b"")
+
+
+def _directory_for_a_file(part: Path) -> None:
+    (part / "app" / "deep" / "data.bin").unlink()
+    (part / "app" / "deep" / "data.bin").mkdir()
+
+
+def _link_for_a_file(part: Path) -> None:
+    (part / "app" / "deep" / "data.bin").rename(part.parent / "elsewhere")
+    (part / "app" / "deep" / "data.bin").symlink_to(part.parent / "elsewhere")
+
+
+def _pipe_for_a_file(part: Path) -> None:
+    (part / "app" / "deep" / "data.bin").unlink()
+    os.mkfifo(part / "app" / "deep" / "data.bin")
+
+
+def _shorter(part: Path) -> None:
+    os.truncate(part / "app" / "deep" / "data.bin", 10)
+
+
+def _link_for_the_tree(part: Path) -> None:
+    part.rename(part.parent / "moved")
+    part.symlink_to(part.parent / "moved")
+
+
+def _other_bytes(part: Path) -> None:
+    file = part / "app" / "deep" / "data.bin"
+    file.write_bytes(bytes(file.stat().st_size))
+
+
+@pytest.mark.parametrize(
+    ("damage", "asked"),
+    [
+        (_as_it_was, 1),
+        (_directory_gone, 3),
+        (_file_for_a_directory, 3),
+        (_directory_for_a_file, 3),
+        (_link_for_a_file, 3),
+        (_pipe_for_a_file, 3),
+        (_shorter, 3),
+        (_link_for_the_tree, 3),
+        (_other_bytes, 4),  # found by the digest of the whole
+    ],
+)
+def test_a_partial_tree_that_is_not_what_the_journal_says_is_begun_anew_at_once(
+    built: tuple[Path, Path, Image], slots: Path, damage: Callable[[Path], None], asked: int
+) -> None:
+    """The same error for ever would be the end of updates."""
+    _, file, image = built
+    whole, calls = range_reader(file), 0
+
+    def read(offset: int, length: int) -> bytes:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise Unavailable("cut")
+        return whole(offset, length)
+
+    with pytest.raises(Unavailable):
+        install_image(image, read, slots / "b", journal=slots / "journal")
+    damage(slots / "b.part")
+    install_image(image, read, slots / "b", journal=slots / "journal")
+    assert calls == 3 + asked
+    assert not (slots / "b").is_symlink()
     assert digest_tree(slots / "b") == image.tree_sha256
 
 

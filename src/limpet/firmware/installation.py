@@ -6,8 +6,8 @@ its signed digest; never holds more than a group in memory.
 
 The order, per group: verify, write, fsync files and directories, journal. At the
 end: digest of the whole tree, swap by rename, journal removed. A journal may lie
-(a cut after a lost directory entry); the digest at the end finds it, and the
-installation begins again from nothing, once.
+(a cut after a lost directory entry, a disk that lost more): what does not fit it,
+or the digest at the end, finds it, and the installation begins again from nothing, once.
 """
 
 import errno
@@ -48,6 +48,12 @@ __all__ = [
 ]
 
 _JOURNAL_BYTES = 16 << 10
+_NOT_WHAT_WAS_WRITTEN = frozenset(
+    {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.EINVAL, errno.EIO}
+)
+"""What opening a file of the partial tree says if that is not what the journal says it is: the
+same would be said for ever."""
+
 _SPARE_BYTES = 1 << 20
 """Free space asked for beyond the image: directories, journal, the device's own logs."""
 
@@ -86,13 +92,11 @@ def install_image(
     writer = _Writer(image, slot, journal)
     read = read_group or group_reader(image, read_range)
     try:
-        resumed = writer.resume()
-        writer.run(read, on_progress)
-        if writer.digest() != image.tree_sha256 and resumed:
+        if not (writer.resume() and writer.completes(read, on_progress)):
             writer.restart()
             writer.run(read, on_progress)
-        if writer.digest() != image.tree_sha256:
-            raise Rejected("tampered-tree", "the unpacked tree is not the signed one")
+            if writer.digest() != image.tree_sha256:
+                raise Rejected("tampered-tree", "the unpacked tree is not the signed one")
         return writer.swap()
     except Rejected as error:
         # A bad peer must not cost what is verified and written.
@@ -166,13 +170,32 @@ class _Writer:
         self._touched: set[Path] = set()
 
     def resume(self) -> bool:
-        """Take up a fitting journal, or begin afresh; whether anything was taken up."""
+        """Take up a fitting journal; whether there is one that the partial tree fits."""
         found = self._read_journal()
-        if found is None or not self._part.is_dir():
-            self.restart()
+        if found is None or not found.groups:
+            return False
+        if self._part.is_symlink() or not self._part.is_dir():
             return False
         self._groups, self._reader = found.groups, ArchiveReader(found.reader)
-        return self._groups > 0
+        try:
+            if self._reader.state.remaining:
+                self._reopen()
+        except OSError as error:
+            if error.errno not in _NOT_WHAT_WAS_WRITTEN:
+                raise
+            return False
+        return True
+
+    def completes(self, read_group: ReadGroup, on_progress: Progress | None) -> bool:
+        """As `run`; whether the tree is then the signed one. If it is not, what an earlier call
+        left is at fault, and not yet the image."""
+        try:
+            self.run(read_group, on_progress)
+        except Rejected:
+            if self.fetching:
+                raise
+            return False
+        return self.digest() == self._image.tree_sha256
 
     def restart(self) -> None:
         """Begin from nothing, with enough room for the whole tree."""
@@ -188,8 +211,6 @@ class _Writer:
         """Fetch, verify and write the groups that are missing."""
         groups = self._image.groups
         try:
-            if self._reader.state.remaining:
-                self._reopen()
             for index in range(self._groups, len(groups)):
                 self.fetching = True
                 data = read_group(index)
@@ -250,11 +271,10 @@ class _Writer:
     def _reopen(self) -> None:
         """The file that the journal broke off in, cut back to what is known to be durable."""
         path = self._part / self._reader.state.last
-        try:
-            self._file = os.open(path, os.O_WRONLY | os.O_NOFOLLOW)
-        except FileNotFoundError:
-            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+        self._file = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         done = self._written()
+        if not 0 <= done <= os.fstat(self._file).st_size:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         os.ftruncate(self._file, done)
         os.lseek(self._file, done, os.SEEK_SET)
 
