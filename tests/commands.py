@@ -22,6 +22,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
+from tests.packing import pack_lightly
+
 __all__ = ["limpet"]
 
 SECONDS = 150.0
@@ -110,6 +112,7 @@ def _forks() -> _Forks:
 
 def _serve(control: socket.socket) -> None:
     """Fork for each order; tell the process, and how it ended."""
+    pack_lightly()
     for name in LOADED:
         importlib.import_module(name)
     with control.makefile("rw") as lines:

@@ -3,9 +3,9 @@
 Owns Hypothesis' profile: no deadline per example, nor for the making of examples, because a
 loaded machine would turn it into a test of the machine. The order, so that no long file is the
 tail of a run that several workers share (`tests.order`), and that what measures runs alone, at its
-end (`tests.alone`). What a test needs of the machine (`tests.needs`). And that Ctrl-C is not
-ignored: a shell's background job ignores it, its children would, and it is what some of them are
-sent.
+end (`tests.alone`). What a test needs of the machine (`tests.needs`). That images are packed
+lightly (`tests.packing`). And that Ctrl-C is not ignored: a shell's background job ignores it, its
+children would, and it is what some of them are sent.
 """
 
 import signal
@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, settings
 from tests.alone import is_alone, place
 from tests.needs import judge
 from tests.order import longest_first
+from tests.packing import pack_lightly
 
 settings.register_profile(
     "limpet", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
@@ -26,6 +27,7 @@ settings.load_profile("limpet")
 
 
 def pytest_configure() -> None:
+    pack_lightly()
     in_main = threading.current_thread() is threading.main_thread()
     if in_main and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

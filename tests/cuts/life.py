@@ -28,6 +28,7 @@ from tests.cuts.scratch import exit_on_sigterm
 from tests.device.workshop import Running, example_product, running
 from tests.end_to_end.living_device import Living, Owner
 from tests.end_to_end.shipping import make_order, ship
+from tests.packing import pack_lightly
 
 from limpet.errors import LimpetError
 from limpet.product import parse_label_uri
@@ -273,4 +274,5 @@ def _is_unclaimed(life: Life) -> bool:
 
 if __name__ == "__main__":
     exit_on_sigterm()
+    pack_lightly()
     live(Path(sys.argv[1]))

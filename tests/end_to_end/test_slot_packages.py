@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests.device.workshop import PATIENCE, missing_in, processes_of, running, seal, until
 from tests.end_to_end.living_device import ROLES, Living, Owner, living_device
-from tests.release.packages.real import fast_packing, real_packages
+from tests.release.packages.real import real_packages
 
 from limpet.device.confine import missing_mechanisms
 from limpet.device.link.launch import role_command
@@ -27,10 +27,8 @@ POISONED = "a source of the slot was compiled"
 
 @pytest.fixture(scope="module")
 def living(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Living]:
-    with (
-        fast_packing(),
-        living_device(tmp_path_factory.mktemp("device"), packages=real_packages()) as device,
-    ):
+    directory = tmp_path_factory.mktemp("device")
+    with living_device(directory, packages=real_packages()) as device:
         yield device
 
 

@@ -4,13 +4,15 @@ import hashlib
 import tracemalloc
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import zstandard
 
 from limpet.errors import Rejected
-from limpet.firmware.codec import Codec, pack_group
-from limpet.firmware.image import GROUP_BYTES, PACKED_BYTES, open_group
+from limpet.firmware import image
+from limpet.firmware.codec import LEVEL, Codec, pack_group
+from limpet.firmware.image import GROUP_BYTES, PACKED_BYTES, build_image, open_group
 from limpet.wire.release import Group
 
 PACKERS: dict[Codec, Callable[[bytes], bytes]] = {"zlib": zlib.compress, "zstd": pack_group}
@@ -91,6 +93,23 @@ def test_a_truncated_stream_is_refused_at_every_length(codec: Codec) -> None:
     for length in range(1, len(packed)):
         with pytest.raises(Rejected):
             open_group(packed[:length], describe(packed[:length], data), codec)
+
+
+def test_a_release_is_packed_as_tightly_as_pays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    levels = []
+
+    def pack(data: bytes, level: int) -> bytes:
+        levels.append(level)
+        return pack_group(data, level)
+
+    monkeypatch.setattr(image, "pack_group", pack)  # as it was, before the tests' lighter one
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "words").write_text("an example of what repeats " * 5000)
+    build_image(tmp_path / "tree", tmp_path / "image")
+    assert levels == [LEVEL]
+    assert LEVEL >= 19
 
 
 def test_bytes_that_do_not_compress_stay_within_the_bound_of_a_packed_group() -> None:

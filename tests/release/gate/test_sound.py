@@ -9,7 +9,7 @@ import pytest
 from tests.device.workshop import lacking_here
 from tests.release.advisories.records import record
 from tests.release.gate.bench import Bench
-from tests.release.packages.real import fast_packing, real_packages
+from tests.release.packages.real import real_packages
 from tests.release.workshop import EXAMPLE
 
 from limpet.cli.main import run
@@ -49,8 +49,7 @@ def test_the_thermostat_passes_with_its_own_tests_and_the_command_says_so(
     shutil.copytree(
         EXAMPLE / "tests", bench.product / "tests", ignore=shutil.ignore_patterns("__pycache__")
     )
-    with fast_packing():
-        bench.rebuild("Test it", packages=real_packages())
+    bench.rebuild("Test it", packages=real_packages())
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     ran = run_tests(bench.product, bench.work / "junit.xml", seconds=120, more=("-k", "control"))
     assert ran.result.cases
