@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "app"))
 
@@ -14,6 +15,12 @@ from thermostat.regulator import Regulator
 
 from limpet.device.app import Device
 from limpet.device.app.testing import Simulator
+
+# A machine that has much else to do is no fault of the app.
+settings.register_profile(
+    "patient", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("patient")
 
 HARDWARE = Hardware(use_thermal_zone=False)
 
