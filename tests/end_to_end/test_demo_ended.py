@@ -35,7 +35,7 @@ def test_an_ended_demo_leaves_no_process_behind(
     tmp_path: Path,
 ) -> None:
     directory = tmp_path / "demo"
-    demo = start(directory, "--devices", "3")
+    demo = start(directory, "--devices", "3", gate=wait is wait_for_trial)
     wait(demo, directory)
     assert len(processes_in(tmp_path)) > 3
     demo.send_signal(number)
