@@ -340,6 +340,16 @@ BROKEN: dict[str, tuple[tuple[str, str], ...]] = {
             "\n\n[support]\n",
         ),
     ),
+    "bundles-of-two-lines": (
+        (
+            "[support]\n",
+            '[development]\nissue_tracker = "https://example.com/issues"\n\n[development.rauc]\n'
+            'compatible = "a\\nb" #! development.rauc.compatible: expected what RAUC\'s\n'
+            'slot = "rootfs.0" #! development.rauc.slot: expected a class of RAUC\'s slots\n'
+            'keyring = "/etc/rauc/keyring.pem" #! development.rauc.keyring: expected the path\n'
+            'purpose = "any" #! development.rauc.purpose: expected\n\n[support]\n',
+        ),
+    ),
 }
 
 

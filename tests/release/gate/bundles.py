@@ -34,6 +34,7 @@ compatible = "thermostat"
 keyring = "rauc-keyring.pem"
 """
 _LENGTH = 8
+_FAST = ("-noI", "-noD", "-noF", "-noX")  # not compressed
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,9 @@ class Bundles:
         out = self.work / "made.raucb"
         out.unlink(missing_ok=True)
         keys = [f"--cert={self.work}/{key}.pem", f"--key={self.work}/{key}.key"]
-        subprocess.run(["rauc", *keys, "bundle", content, out], check=True, capture_output=True)
+        plain = f"--mksquashfs-args={' '.join(_FAST)}"
+        words = ["rauc", *keys, "bundle", plain, content, out]
+        subprocess.run(words, check=True, capture_output=True)
         return out
 
     def sign(self, payload: bytes, *, manifest: bytes | None = None) -> Path:
@@ -112,7 +115,7 @@ class Bundles:
         """The squashfs of a bundle, by hand."""
         out = self.work / "made.squashfs"
         words = ["mksquashfs", content, out, "-noappend", "-all-root", "-quiet", "-no-progress"]
-        subprocess.run(words, check=True, capture_output=True)
+        subprocess.run([*words, *_FAST], check=True, capture_output=True)
         return out.read_bytes()
 
     def release(self, bench: Bench, bundle: Path) -> None:

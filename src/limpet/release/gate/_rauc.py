@@ -64,13 +64,13 @@ class Believed:
 
     def verify(self, manifest: BundleManifest | None) -> None:
         """That it is for these devices and their slots. Raises `Rejected("wrong-bundle")`."""
-        said = (manifest.compatible, manifest.slot) if manifest is not None else None
+        said = (manifest.compatible, manifest.slot) if manifest is not None else ("", "")
         wanted = (self.rauc.compatible, self.rauc.slot)
         if said != wanted:
             raise Rejected(
                 "wrong-bundle",
-                f"the bundle is for {said}, and devices of {PRODUCT_FILE} are {wanted}:"
-                " compatible and class of the slot",
+                f"the bundle is for {said[0]!a}, slot {said[1]!a};"
+                f" by {PRODUCT_FILE} the devices are {wanted[0]!a}, slot {wanted[1]!a}",
                 hint=f"mend the packer, or [development.rauc] in {PRODUCT_FILE}",
             )
 
