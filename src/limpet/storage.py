@@ -126,9 +126,12 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o600) -> None:
 
 
 def remove_durably(path: Path) -> None:
-    """Remove the file `path` if it is there; durable on return."""
+    """Remove the file `path`, or a directory that stands in its place; durable on return."""
     try:
-        path.unlink(missing_ok=True)
+        try:
+            path.unlink(missing_ok=True)
+        except IsADirectoryError:
+            remove_tree(path)
         sync_directory(path.parent)
     except OSError as error:
         raise _unavailable(error, path, "remove") from error

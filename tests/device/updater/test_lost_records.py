@@ -1,16 +1,23 @@
 """Cache and records emptied, damaged, removed or made to be something else, file by file."""
 
+import hashlib
 import shutil
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from tests.device.updater.attacks import Case
 from tests.device.updater.bench import Bench
 from tests.device.updater.simulator import RELEASES, ROLLOUT, RepositorySimulator
 
+from limpet.device.updater import records
 from limpet.device.updater.check import Outcome
+from limpet.device.updater.gated import Gate
+from limpet.device.updater.progress import Progress, save_progress
+from limpet.errors import Unavailable
+from limpet.wire.attestation import ATTESTATION_BYTES
 
 CACHED = (
     "root.json",
@@ -114,6 +121,59 @@ def test_a_lost_floor_leaves_the_cache_and_a_lost_cache_the_floor(
         if name != "metadata" and damage is not _remove:
             assert "floor-damaged" in told
         case.replay(new)
+
+
+RECORDS = (
+    "delta.json",
+    "floor.json",
+    "install.json",
+    "progress.json",
+    "rest.json",
+    "settings/policy.json",
+    "settings/postponed.json",
+    "support.json",
+    "transfers.json",
+)
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_no_record_that_cannot_be_read_ends_updates(case: Case, name: str) -> None:
+    """A directory stands for a bad block: the kernel gives neither."""
+    case.bench.check()
+    _directory(case.bench.root / "updater" / name)
+    case.offer(case.sign())
+    assert case.bench.check().outcome is Outcome.READY
+
+
+def test_a_record_that_cannot_be_read_for_another_reason_is_left_as_it_is(tmp_path: Path) -> None:
+    """What passes (no right, no descriptor left) must not cost the record."""
+    file = tmp_path / "progress.json"
+    save_progress(file, Progress())
+    refusal = Unavailable("cannot read it", reason="not-permitted")
+    failing = mock.patch.object(records, "read_bounded", side_effect=refusal)
+    with failing, pytest.raises(Unavailable):
+        records.load_or_begin(file, Progress)
+    assert records.load_or_begin(file, Progress) == (Progress(), "")
+    assert [path.name for path in tmp_path.iterdir()] == ["progress.json"]
+
+
+def test_a_damaged_word_of_the_gate_is_fetched_anew(tmp_path: Path) -> None:
+    kept = tmp_path / "gate.json"
+    for content in (b"x" * (ATTESTATION_BYTES + 1), b"{}"):
+        kept.write_bytes(content)
+        source = mock.Mock(get=mock.Mock(return_value=b"word"))
+        gate = Gate((), source, kept)
+        assert gate._read(hashlib.sha256(b"word").hexdigest()) == b"word"
+        assert kept.read_bytes() == b"word"
+
+
+def test_ten_releases_later_the_cache_holds_what_is_looked_at_and_no_more(case: Case) -> None:
+    targets = case.bench.root / "updater" / "targets"
+    for minor in range(10):
+        case.sign(f"1.{minor + 1}.0")
+        case.offer(admitted_ppm=0)
+        assert case.bench.check().reason == "phase-in"
+        assert len(list(targets.iterdir())) == 2, "plan and manifest"
 
 
 def test_without_any_record_older_metadata_passes_and_older_firmware_does_not(case: Case) -> None:

@@ -20,8 +20,9 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from limpet.device.updater.records import is_damage, set_aside
 from limpet.errors import Rejected, Unavailable
-from limpet.storage import DAMAGED_STORAGE, read_bounded, write_atomic
+from limpet.storage import read_bounded, write_atomic
 from limpet.wire.codec import Message, Moment, decode_json, encode_json
 from limpet.wire.release import Count, Digest
 
@@ -30,8 +31,6 @@ __all__ = ["Floor", "RoleFloor", "SeenRole", "load_floor", "raise_floor", "save_
 _FLOOR_BYTES = 512 << 10
 MAX_WITHDRAWN = 4096
 """Withdrawn releases that are remembered, all of them signed: decades of weekly releases."""
-
-_DAMAGED_SUFFIX = ".damaged"
 
 
 class RoleFloor(Message, frozen=True, kw_only=True):
@@ -131,13 +130,10 @@ def load_floor(
         elif has_looked:
             warning = f"{file.name} is missing, though offers were seen: it is begun anew"
     except (Rejected, Unavailable) as error:
-        if isinstance(error, Unavailable) and error.reason != DAMAGED_STORAGE:
+        if not is_damage(error):
             raise
         floor, warning = Floor(time=built_at), f"{file.name} was damaged: {error.message}"
-        try:
-            file.replace(file.with_name(file.name + _DAMAGED_SUFFIX))
-        except OSError as failed:
-            raise Unavailable(f"cannot set {file} aside: {failed.strerror}") from failed
+        set_aside(file)
     raised = raise_floor(
         floor,
         roles=_not_yet_seen(floor, first),

@@ -6,13 +6,14 @@ asks for anyway: whoever holds the release keys alone ships nothing that the gat
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from limpet.crypto.attesting import PublicKey
 from limpet.device.updater.source import NotFound, Source
-from limpet.errors import Rejected, Unavailable
-from limpet.storage import advice_for, make_directory, read_bounded, reason_for, write_atomic
+from limpet.errors import LimpetError, Rejected, Unavailable
+from limpet.storage import make_directory, read_bounded, write_atomic
 from limpet.wire.attestation import (
     ATTESTATION_BYTES,
     attestation_path,
@@ -46,7 +47,7 @@ class Gate:
 
     def _read(self, digest: str) -> bytes:
         """The envelope of this hash: the one that is kept, or fetched."""
-        if self.kept.is_file():
+        with suppress(LimpetError):  # there is none, or it is damaged: fetched anew
             data = read_bounded(self.kept, max_bytes=ATTESTATION_BYTES)
             if hashlib.sha256(data).hexdigest() == digest:
                 return data
@@ -57,13 +58,6 @@ class Gate:
             raise Unavailable(error.message, reason="missing-file") from error
         if hashlib.sha256(data).hexdigest() != digest:
             raise Rejected("bad-attestation", f"{path} is not what the release keys named")
-        try:
-            make_directory(self.kept.parent)
-            write_atomic(self.kept, data)
-        except OSError as error:
-            raise Unavailable(
-                f"cannot keep the gate's word: {(error.strerror or 'failed').lower()}",
-                hint=advice_for(error),
-                reason=reason_for(error),
-            ) from error
+        make_directory(self.kept.parent)
+        write_atomic(self.kept, data)
         return data

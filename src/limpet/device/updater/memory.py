@@ -38,7 +38,7 @@ from limpet.device.updater.progress import (
     settle,
 )
 from limpet.device.updater.support import is_newer, load_support, save_support
-from limpet.errors import Rejected
+from limpet.errors import Rejected, Unavailable
 from limpet.firmware.decision import OWNER_HOLDS, OwnerPolicy
 from limpet.wire.support import SupportStatement
 
@@ -87,7 +87,7 @@ class Memory:
             warn("policy-damaged", f"{error.message}; the product's own policy holds")
         try:
             self.postponement = load_postponement(self._places.postponed)
-        except Rejected as error:
+        except (Rejected, Unavailable) as error:
             warn("policy-damaged", f"{error.message}; nothing is postponed")
 
     def set_policy(self, policy: m.UpdatePolicy) -> None:

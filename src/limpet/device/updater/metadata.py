@@ -13,7 +13,7 @@ import hashlib
 import io
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -124,6 +124,7 @@ class View:
 
     def __init__(self, of: MetadataClient, client: Updater, fetcher: "_Fetcher") -> None:
         self._of, self._client, self._fetcher = of, client, fetcher
+        self._names: set[str] = set()  # of the targets that were read, in the cache
 
     @property
     def ends(self) -> datetime:
@@ -153,6 +154,7 @@ class View:
         if _STRONG.isdisjoint(info.hashes):
             raise Rejected("malformed", f"{path} is signed without a strong hash")
         name = hashlib.sha256(path.encode()).hexdigest()
+        self._names.add(name)
         file = str(self._of.targets / name)
         with _tuf_errors(self._fetcher):
             cached = self._client.find_cached_target(info, file)
@@ -163,6 +165,14 @@ class View:
         except exceptions.LengthOrHashMismatchError as error:
             raise Unavailable(f"{path} changed on disk while it was read") from error
         return data
+
+    def forget_others(self) -> None:
+        """Keep no target that this view did not read: each release's manifest is another one, and
+        a device runs for many years. What cannot be removed stays."""
+        with suppress(OSError):
+            for file in self._of.targets.iterdir():
+                if file.name not in self._names:
+                    remove_tree(file)
 
     def seen(self) -> dict[str, SeenRole]:
         """Version and keys of every role that was verified and that root or targets names."""

@@ -106,6 +106,7 @@ class Repository:
         manifest = None
         if plan.release is not None:
             manifest = self._manifest(view, plan.release)
+        view.forget_others()
         return Offer(plan, manifest, support, seen, ends=view.ends)
 
     def _manifest(self, view: View, planned: PlannedRelease) -> bytes:
