@@ -1,14 +1,16 @@
 """Taking over a tree that a less trusted process wrote: it cannot choose what is moved or kept."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.nesting import nest
 
 from limpet.errors import Rejected, Unavailable
+from limpet.firmware import adoption
 from limpet.firmware.adoption import adopt_tree
-from limpet.firmware.tree import digest_tree
+from limpet.firmware.tree import Entry, digest_tree, walk_tree
 
 
 def make_tree(path: Path, content: str) -> str:
@@ -80,6 +82,55 @@ def test_a_staged_tree_of_any_depth_is_refused_and_the_next_one_is_taken(device:
     digest = make_tree(staging / "b", "new")
     adopt_tree(staging, device / "slots" / "b", tree_sha256=digest)
     assert sorted(entry.name for entry in (device / "slots").iterdir()) == ["a", "b"]
+
+
+WRITER = 54321
+
+
+def _swap(directory: int) -> bool:
+    """Whether the tree's writer, who holds `directory` open, can put a link in a directory's
+    place."""
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setresuid(WRITER, WRITER, WRITER)
+            os.rename("lib", "kept", src_dir_fd=directory, dst_dir_fd=directory)
+            os.symlink("/etc", "lib", dir_fd=directory)
+            os._exit(0)
+        except OSError:
+            os._exit(1)
+    return os.waitpid(child, 0)[1] == 0
+
+
+def test_whoever_holds_a_directory_open_puts_no_link_into_the_tree_while_it_is_copied(
+    device: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root takes trees of another user")
+    staged = device / "updater" / "staging" / "b"
+    make_tree(staged / "app", "new")
+    make_tree(staged / "app" / "lib", "new")
+    digest = digest_tree(staged)
+    for path in (staged, *staged.rglob("*")):
+        os.chown(path, WRITER, WRITER)
+    held = os.open(staged / "app", os.O_RDONLY)
+    assert _swap(held), "the control: before it is handed over"
+    (staged / "app" / "lib").unlink()
+    (staged / "app" / "kept").rename(staged / "app" / "lib")
+    swapped: list[bool] = []
+
+    def while_it_is_walked(path: Path) -> Iterator[Entry]:
+        for entry in walk_tree(path):
+            yield entry
+            if entry.name == "app/lib":
+                swapped.append(_swap(held))
+
+    monkeypatch.setattr(adoption, "walk_tree", while_it_is_walked)
+    adopt_tree(staged.parent, device / "slots" / "b", tree_sha256=digest)
+    os.close(held)
+    assert swapped == [False]
+    assert digest_tree(device / "slots" / "b") == digest
+    assert (device / "slots" / "b").stat().st_uid == 0
 
 
 def test_nothing_staged_is_said_so(device: Path) -> None:

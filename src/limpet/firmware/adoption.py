@@ -5,12 +5,13 @@ a link on the way, and never touches the slot before the new tree is equal to it
 """
 
 import os
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
 from limpet.errors import LimpetError, Rejected, Unavailable
 from limpet.firmware.placing import InstalledTree, is_tree, put_in_place
-from limpet.firmware.tree import Kind, walk_tree
+from limpet.firmware.tree import MAX_DEPTH, MAX_ENTRIES, Kind, walk_tree
 from limpet.storage import advice_for, reason_for, remove_tree, sync_directory
 
 __all__ = ["adopt_tree"]
@@ -22,9 +23,10 @@ def adopt_tree(staging: Path, slot: Path, *, tree_sha256: str) -> InstalledTree:
     """Take `staging/<slot's name>`, which a less trusted process wrote, into `slot`.
 
     It is moved out of that process's reach before it is judged, and no link is followed on
-    the way. If that process runs as another user, it is also copied: whoever wrote a file may
-    still hold it open. On any error the slot is what it was. Raises
-    `Rejected("tampered-tree")`, `Unavailable` (nothing is staged, another file system).
+    the way. If that process runs as another user, its directories are taken over, and it is
+    copied: whoever wrote a file or a directory may still hold it open. On any error the slot is
+    what it was. Raises `Rejected("tampered-tree")`, `Unavailable` (nothing is staged, another file
+    system).
     """
     incoming = slot.with_name(f"{slot.name}.new")
     try:
@@ -64,6 +66,7 @@ def _copied(tree: Path) -> Path:
     remove_tree(copy)
     copy.mkdir(mode=0o700)
     try:
+        _take_over(tree)
         for entry in walk_tree(tree):
             target = copy / entry.name
             if entry.kind is Kind.DIRECTORY:
@@ -84,6 +87,26 @@ def _copied(tree: Path) -> Path:
     finally:
         remove_tree(tree)
     return copy
+
+
+def _take_over(path: Path | str, *, below: int | None = None, depth: int = 0) -> None:
+    """Make each directory of a tree ours, from the top down: whoever holds one open puts no link in
+    the place of what was looked at. Raises `Rejected("tampered-tree")` for one that is deeper or
+    larger than firmware may be, `OSError`."""
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=below)
+    try:
+        if os.geteuid() == 0:
+            os.fchown(directory, 0, 0)
+            os.fchmod(directory, 0o700)
+        with os.scandir(directory) as found:
+            entries = list(islice(found, MAX_ENTRIES + 1))
+        if depth > MAX_DEPTH or len(entries) > MAX_ENTRIES:
+            raise Rejected("tampered-tree", "what was handed over is more than firmware may be")
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                _take_over(entry.name, below=directory, depth=depth + 1)
+    finally:
+        os.close(directory)
 
 
 def _copy_bytes(given: BinaryIO, written: BinaryIO, size: int) -> None:
