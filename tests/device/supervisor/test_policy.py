@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from hypothesis import given
@@ -24,7 +25,7 @@ from limpet.device.supervisor._policy import (
 )
 from limpet.device.supervisor._slots import SlotKeeper, begin_erasing, finish_erasing
 from limpet.errors import Rejected
-from limpet.firmware.slots import BOOT_FILE, SlotRecord, factory_state, save_boot_state
+from limpet.firmware.slots import BOOT_FILE, SlotName, SlotRecord, factory_state, save_boot_state
 from limpet.firmware.tree import digest_tree
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -112,6 +113,33 @@ def test_an_activation_is_durable_and_the_running_slot_stays_good(tmp_path: Path
     assert (record.running, record.version, record.on_trial) == ("a", "1.0.0", False)
     other = SlotKeeper(Start(role=Role.SUPERVISOR, root=tmp_path, slot="b"))
     assert other.read().on_trial
+
+
+def test_of_two_activations_at_once_the_first_is_done_and_the_second_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slots, request = _slots(tmp_path), _stage(tmp_path)
+    taken: list[str] = []
+    take = slots._writer.take
+
+    def slowly(slot: SlotName, record: SlotRecord) -> None:
+        taken.append("begun")
+        second.start()
+        second.join(timeout=0.5)  # it comes into the midst of the first, if it is let
+        take(slot, record)
+        taken.append("done")
+
+    def ask_again() -> None:
+        try:
+            slots.activate(request)
+        except Rejected as error:
+            taken.append(error.reason)
+
+    second = Thread(target=ask_again)
+    monkeypatch.setattr(slots._writer, "take", slowly)
+    slots.activate(request)
+    second.join()
+    assert taken == ["begun", "done", "slot-in-use"]
 
 
 def test_a_tree_other_than_the_activated_one_is_never_put_on_trial(tmp_path: Path) -> None:

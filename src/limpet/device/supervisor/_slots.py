@@ -7,6 +7,7 @@ durable. Never starts or stops anything; the outcome says whether to restart.
 import contextlib
 import os
 from pathlib import Path
+from threading import Lock
 
 from limpet.device.enclosure.users import Users
 from limpet.device.link import messages as m
@@ -44,6 +45,7 @@ class SlotKeeper:
         self._path = start.root / "slots" / BOOT_FILE
         self._writer = slot_writer(start)
         self._running = start.slot
+        self._one_activation = Lock()  # a role may ask twice at once, and each is a thread's work
 
     def read(self) -> m.BootRecord:
         """The record for the updater."""
@@ -78,9 +80,10 @@ class SlotKeeper:
             security_counter=request.security_counter,
             verity=request.verity,
         )
-        state = record_activation(load_boot_state(self._path), request.slot, record)
-        self._writer.take(request.slot, record)
-        save_boot_state(self._path, state)
+        with self._one_activation:
+            state = record_activation(load_boot_state(self._path), request.slot, record)
+            self._writer.take(request.slot, record)
+            save_boot_state(self._path, state)
 
     def prepare(self, users: Users | None) -> None:
         """Let the updater write where it must. Raises `Unavailable`."""
