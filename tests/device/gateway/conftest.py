@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import msgspec
 import pytest
-from tests.device.workshop import example_product
+from tests.device.workshop import compile_sources, example_product
 
 import limpet
 from limpet.crypto.certificates import issue_operational, make_root
@@ -59,6 +59,7 @@ def make_slot(slot: Path, root_pem: bytes) -> None:
         else:
             shutil.copy(source / name, target)
     shutil.copytree(EXAMPLE / "app", slot / "app", ignore=shutil.ignore_patterns("__pycache__"))
+    compile_sources(slot)
     shutil.copy(EXAMPLE / "product.toml", slot)
     (slot / "trust").mkdir()
     (slot / "trust" / "device-root.pem").write_bytes(root_pem)
