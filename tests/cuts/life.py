@@ -14,11 +14,12 @@ import json
 import os
 import random
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -130,7 +131,7 @@ class Life:
         """Build, sign, publish and plan a release, by what the release manager uses."""
         ship(self.home, _order(self.home, product, version))
         if copy:
-            shutil.copytree(self.home.root, self.work / f"vendor-{version}")
+            _copy(self.home, self.work / f"vendor-{version}")
         self.mark(mark="offered", version=version)
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
@@ -203,6 +204,16 @@ class Life:
         """Whether the device has told the vendor that it confirmed this version."""
         fleet = view_fleet(Database.open(self.home.database))
         return any(one.running == version and one.state == "confirmed" for one in fleet)
+
+
+def _copy(home: Home, to: Path) -> None:
+    """The vendor as it is, while its service works and files of SQLite come and go."""
+    database = home.database
+    shutil.copytree(home.root, to, ignore=shutil.ignore_patterns(f"{database.name}*"))
+    copy = to / database.relative_to(home.root)
+    copy.touch(0o600)
+    with closing(sqlite3.connect(database)) as at_work, closing(sqlite3.connect(copy)) as still:
+        at_work.backup(still)
 
 
 def _order(home: Home, product: Path, version: str) -> BuildOrder:
