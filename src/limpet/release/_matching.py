@@ -27,7 +27,6 @@ DROP = 400
 _FIRST_LOOK, _WIDEST_LOOK = 1 << 11, 1 << 17
 _TRIED = 64
 _BACKWARD = 1 << 16
-SLICE = 32 << 20
 
 Progress = Callable[[int, int], None]
 """Called with (bytes done, bytes in all)."""

@@ -22,7 +22,6 @@ from limpet.product.mud import mud_path
 __all__ = ["Factory", "read_enrollment_roots", "read_factory", "read_pages", "read_vendor_keys"]
 
 PAGES = ("/", "/security", "/.well-known/security.txt")
-MAX_ROWS = 1_000_000
 SQLITE_SECONDS = 3.0
 
 

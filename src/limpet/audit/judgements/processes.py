@@ -26,7 +26,6 @@ __all__ = [
 ACCEPTING = frozenset({"gateway"})
 HEARING = frozenset({"announcer"})  # reads datagrams, where the product declares it
 CONNECTING = frozenset({"updater"})
-STARTERS = frozenset({"boot", "supervisor"})  # they start programs; they parse nothing foreign
 SERVING = frozenset({"gateway", "accounts", "keeper", "updater", "app"})
 NO_NEW_CODE = "memory-deny-write-execute"
 SEEDED_BITS = 256  # of the kernel's pool, once it is seeded (Linux 5.18 and later)

@@ -108,7 +108,5 @@ def _run(*words: str) -> tuple[int, str]:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Unavailable(f"cannot run rauc: {error}") from error
     lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
-    plain = [
-        line for line in lines if not line.startswith("rauc-Message") and ":error:" not in line
-    ]
+    plain = [line for line in lines if not _NOISE.match(line)]
     return done.returncode, "; ".join(plain)[-_WORDS:] or f"status {done.returncode}"

@@ -6,7 +6,7 @@ Owns their wording. Pure.
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from limpet.vendor.pages.document import Code, Run, Text
+from limpet.vendor.pages.document import Code, Run
 from limpet.vendor.pages.dossier import Dossier
 from limpet.wire.support import AfterSupport
 
@@ -77,8 +77,3 @@ def short(digest: str) -> Run:
 def phrase(value: str) -> str:
     """A word of the design file, for people: "client-certificate" as "client certificate"."""
     return value.replace("-", " ")
-
-
-def spell(runs: Text | str) -> Text:
-    """A text of one run, or the text as it is."""
-    return (runs,) if isinstance(runs, str) else runs

@@ -80,10 +80,6 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         closed = {Verdict.PASS, Verdict.ATTESTED, Verdict.NOT_APPLICABLE}
         return tuple(entry for entry in self.entries if entry.verdict not in closed)
 
-    def verdict_of(self, statement: str) -> Verdict | None:
-        """The verdict on `statement`, if the report has one."""
-        return next((one.verdict for one in self.entries if one.statement == statement), None)
-
 
 def read_evidence(data: bytes, *, now: datetime) -> Evidence:
     """The report in `data`.
