@@ -13,6 +13,7 @@ from tests.vendor.workshop import ANY_STEP, make_manifest
 
 from limpet.crypto.keys import generate_signing_key, key_to_pem
 from limpet.crypto.suites import Suite
+from limpet.firmware.image import pack_file
 from limpet.release import (
     METADATA_FILE,
     SigningOrder,
@@ -200,11 +201,11 @@ def release(
     model: str = "thermostat",
     image: bytes = b"an image",
 ) -> Path:
-    """A release that is built, small: a bundle, which nobody unpacks here."""
+    """A release that is built, small: a bundle with no firmware in it."""
     out.mkdir()
-    (out / "image.img").write_bytes(image)
+    (out / "bundle").write_bytes(image)
+    bundle = pack_file(out / "bundle", out / "image.img", kind="bundle")
     manifest = make_manifest(image, version, counter=counter, bounds=bounds, model=model)
-    bundle = msgspec.structs.replace(manifest.image, kind="bundle")
     packed = msgspec.structs.replace(manifest, image=bundle)
     (out / "manifest.json").write_bytes(encode_json(packed))
     return out
