@@ -21,8 +21,10 @@ from limpet.https._parse import parse_head
 from limpet.https.admission import Admission, Drop
 from limpet.https.limits import Limits
 from limpet.https.message import FileBody, Request, Response
-from limpet.https.server import serve, shrink_tls_buffers
+from limpet.https.server import Server, serve, shrink_tls_buffers
 
+BREATH_SECONDS = 0.005
+RESET = struct.pack("ii", 1, 0)
 GET = b"GET /a HTTP/1.1\r\nhost: localhost\r\n\r\n"
 
 
@@ -326,7 +328,7 @@ def test_who_has_left_before_the_accept_costs_no_decision(
     for _ in range(50):
         gone = running.plain()
         if way == "reset":
-            gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         gone.close()
     waiting = running.plain()
     stays.set()
@@ -334,6 +336,30 @@ def test_who_has_left_before_the_accept_costs_no_decision(
         tls.sendall(GET)
         assert status_of(read_answer(tls)) == 200
     assert len(asked) == 1, "the one that is still there, behind fifty that are not"
+
+
+def test_a_flood_that_is_turned_away_is_looked_at_in_turns_and_not_for_each_of_it(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rounds, accept = [], Server._accept
+
+    def count(server: Server) -> None:
+        rounds.append(time.monotonic())
+        accept(server)
+
+    monkeypatch.setattr(Server, "_accept", count)
+    running = start()
+    begun = time.monotonic()
+    for _ in range(300):
+        gone = running.plain()
+        gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        gone.close()
+    took = time.monotonic() - begun
+    # Of 300 that come one by one; where sixteen have come at once, the next round follows.
+    assert len(rounds) <= took / BREATH_SECONDS + 300 / 16 + 2
+    with running.connect() as tls:
+        tls.sendall(GET)
+        assert status_of(read_answer(tls)) == 200
 
 
 def test_many_aborted_handshakes_leave_the_server_as_it_was(start: Start) -> None:

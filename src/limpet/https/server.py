@@ -30,6 +30,7 @@ TLS_HANDSHAKE_RECORD = 0x16  # RFC 8446, 5.1: the content type that a ClientHell
 PLAIN_REPLY = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 _ACCEPT_AT_ONCE = 16
 _ACCEPT_PAUSE_SECONDS = 0.2  # when the process is out of descriptors
+_BREATH_SECONDS = 0.005  # after some were turned away: the next ones come together, and cost less
 _RESET = struct.pack("ii", 1, 0)  # struct linger of socket(7): on, 0 seconds
 _LOOK = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)
 _TLS_BUFFER_BYTES = 16384  # one TLS record
@@ -64,6 +65,7 @@ class Server:
         self._on_event = on_event
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._connections: dict[int, Connection] = {}
+        self._turned_away = False  # somebody, since the last breath
         self._loop = asyncio.get_running_loop()
         admission.evict = self._evict
 
@@ -108,15 +110,19 @@ class Server:
             try:
                 sock, address = self._listener.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                self._breathe()
                 return
             except OSError as error:
-                self._pause(error)
+                self._on_event("accept-failed", error.strerror or "failed")
+                self._pause(_ACCEPT_PAUSE_SECONDS)
                 return
             if _has_left(sock):
+                self._turned_away = True
                 sock.close()
                 continue
             verdict = self.admission.open(address[0])
             if isinstance(verdict, Drop):
+                self._turned_away = True
                 with sock:  # reset, so that a dropped connection does not linger in the kernel
                     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
                 continue
@@ -134,11 +140,16 @@ class Server:
 
         return forget
 
-    def _pause(self, error: OSError) -> None:
-        self._on_event("accept-failed", error.strerror or "failed")
-        fileno = self._listener.fileno()
-        self._loop.remove_reader(fileno)
-        self._loop.call_later(_ACCEPT_PAUSE_SECONDS, self._resume)
+    def _breathe(self) -> None:
+        """Under a flood, let new connections wait for each other once nobody waits: to be woken for
+        each of them costs more than to turn it away."""
+        if self._turned_away:
+            self._turned_away = False
+            self._pause(_BREATH_SECONDS)
+
+    def _pause(self, seconds: float) -> None:
+        self._loop.remove_reader(self._listener.fileno())
+        self._loop.call_later(seconds, self._resume)
 
     def _resume(self) -> None:
         if self._listener.fileno() >= 0:
