@@ -113,7 +113,7 @@ def test_an_image_that_nobody_here_can_look_into_is_left_to_its_trial(
     sound = build_release(replace(order(product, home), form=Form.BLOCK), tmp_path / "sound")
     judge(sound, home)
     # But not one that could be looked into, if only the program were there.
-    monkeypatch.setattr("limpet.release._squashfs.shutil.which", lambda name: None)
+    monkeypatch.setattr("limpet.release._tools.shutil.which", lambda name: None)
     with pytest.raises(Unavailable, match="unsquashfs"):
         judge(sound, home)
 

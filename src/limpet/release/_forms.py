@@ -6,19 +6,17 @@ system with dm-verity's hash tree behind it, and what a vendor's own packer make
 
 import enum
 import os
-import shutil
-import subprocess
 from pathlib import Path
 
 from limpet.errors import Rejected, Unavailable
 from limpet.firmware.image import build_image, pack_file
 from limpet.firmware.verity import append_verity
+from limpet.release._tools import run_tool, words_of
 from limpet.wire.release import Image
 
 __all__ = ["Form", "make_image"]
 
 PACK_SECONDS = 3600.0
-_WORDS = 300
 _SQUASHFS = ("-all-root", "-noappend", "-no-xattrs", "-no-progress", "-quiet")
 # What is compressed inside ruins deltas; the groups of an image are compressed on their way.
 _PLAIN = ("-noI", "-noD", "-noF", "-noX")
@@ -66,20 +64,8 @@ def _set_modes(tree: Path) -> None:
 
 
 def _run(command: tuple[str, ...], made: Path) -> None:
-    if shutil.which(command[0]) is None:
-        hint = "Debian: apt-get install squashfs-tools" if command[0] == "mksquashfs" else ""
-        raise Unavailable(f"cannot run {command[0]}", hint=hint)
-    try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=PACK_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise Unavailable(f"cannot run {command[0]}: {error}") from error
+    hint = "Debian: apt-get install squashfs-tools" if command[0] == "mksquashfs" else ""
+    done = run_tool(command, seconds=PACK_SECONDS, hint=hint)
     if done.returncode != 0 or not made.is_file():
-        said = done.stderr.decode("utf-8", "replace").strip().replace("\n", "; ")[-_WORDS:]
-        message = f"{Path(command[0]).name} made no image: {said or f'status {done.returncode}'}"
+        message = f"{Path(command[0]).name} made no image: {words_of(done)}"
         raise Rejected("packer-failed", message)

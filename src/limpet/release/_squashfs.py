@@ -4,12 +4,12 @@ Owns the calls of `unsquashfs` and what their answers mean. Decides nothing abou
 is extracted may hold links and devices, and whoever reads on has to look first.
 """
 
-import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from limpet.errors import Rejected, Unavailable
+from limpet.errors import Rejected
+from limpet.release._tools import run_tool, words_of
 
 __all__ = ["content_end", "extract", "is_squashfs", "list_top", "read_file"]
 
@@ -17,7 +17,6 @@ SECONDS = 600.0
 _MAGIC = b"hsqs"  # little-endian, as every squashfs 4 is
 _USED = slice(40, 48)
 """Of the superblock: how many bytes the file system has (kernel, squashfs_fs.h: bytes_used)."""
-_WORDS = 200
 _BYTES = 64 << 20
 
 
@@ -56,21 +55,9 @@ def extract(raw: Path, into: Path, names: Sequence[str] = ()) -> None:
     far as they are there. Raises `Rejected("malformed")`, `Unavailable`."""
     done = _run("-no-xattrs", "-quiet", "-d", str(into), str(raw), *names)
     if done.returncode != 0 or not into.is_dir():
-        said = done.stderr.decode("utf-8", "replace").strip().replace("\n", "; ")[-_WORDS:]
-        raise Rejected("malformed", f"nothing could be unpacked: {said}")
+        raise Rejected("malformed", f"nothing could be unpacked: {words_of(done)}")
 
 
 def _run(*words: str) -> subprocess.CompletedProcess[bytes]:
-    if shutil.which("unsquashfs") is None:
-        hint = "Debian: apt-get install squashfs-tools"
-        raise Unavailable("cannot run unsquashfs", hint=hint)
-    try:
-        return subprocess.run(
-            ("unsquashfs", "-no-progress", *words),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise Unavailable(f"cannot run unsquashfs: {error}") from error
+    command = ("unsquashfs", "-no-progress", *words)
+    return run_tool(command, seconds=SECONDS, hint="Debian: apt-get install squashfs-tools")

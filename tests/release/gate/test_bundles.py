@@ -177,8 +177,8 @@ def test_a_hook_in_the_signed_manifest_counts_though_the_file_beside_the_image_h
     payload, manifest = split(bundles.bundle(bundles.content(raw, manifest=VERITY)))
     assert manifest is not None
     bundles.release(bench, bundles.sign(payload, manifest=manifest))
-    with open_subject(bench.product, bench.release, now=bench.now):
-        pass  # the control: signed like this, it is taken
+    with open_subject(bench.product, bench.release, now=bench.now) as subject:
+        assert any(subject.tree.iterdir()), "the control: signed like this, it is taken"
     bundles.release(bench, bundles.sign(payload, manifest=manifest + HOOKS.encode()))
     found = refusal(bench)
     assert isinstance(found, Unavailable)
@@ -314,7 +314,7 @@ def test_a_keyring_that_is_missing_or_a_link_or_none_passes_nothing(bench: Bench
 def test_a_machine_without_rauc_is_told_what_to_install(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("limpet.release.gate._rauc.shutil.which", lambda name: None)
+    monkeypatch.setattr("limpet.release._tools.shutil.which", lambda name: None)
     found = refusal(bench)
     assert isinstance(found, Unavailable)
     assert "apt-get install rauc" in found.hint

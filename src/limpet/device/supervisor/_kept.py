@@ -60,9 +60,8 @@ def settle_state(root: Path, manifest_sha256: str, *, on_trial: bool) -> Kept:
             if kept_for == manifest_sha256:
                 return Kept.NOTHING  # the second try: what the owner set in the first stays
             let_go(root)
-            remove_tree(
-                root / "app" / LEFT_BEHIND
-            )  # of an earlier trial, and taken over long since
+            # Of an earlier trial, and taken over long since.
+            remove_tree(root / "app" / LEFT_BEHIND)
             _keep(root, manifest_sha256)
             return Kept.KEPT
         if kept_for == manifest_sha256:

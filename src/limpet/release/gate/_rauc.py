@@ -5,14 +5,13 @@ nothing, and no handler is run. Nothing is installed.
 """
 
 import re
-import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 from limpet.errors import Rejected, Unavailable, naming
 from limpet.product import PRODUCT_FILE, RaucBundles, load_product
 from limpet.release._bundle import BundleManifest
+from limpet.release._tools import run_tool
 from limpet.storage import read_bounded
 
 __all__ = ["Believed", "load_believed"]
@@ -94,19 +93,12 @@ def load_believed(product: Path) -> Believed:
 
 def _run(*words: str) -> tuple[int, str]:
     """Status, and the last of what was said."""
-    if shutil.which("rauc") is None:
-        raise Unavailable("cannot run rauc", hint="Debian: apt-get install rauc squashfs-tools")
-    try:
-        done = subprocess.run(
-            ("rauc", *words),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=SECONDS,
-            check=False,
-            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"},
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise Unavailable(f"cannot run rauc: {error}") from error
+    done = run_tool(
+        ("rauc", *words),
+        seconds=SECONDS,
+        hint="Debian: apt-get install rauc squashfs-tools",
+        environment={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"},
+    )
     lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
     plain = [line for line in lines if not _NOISE.match(line)]
     return done.returncode, "; ".join(plain)[-_WORDS:] or f"status {done.returncode}"
