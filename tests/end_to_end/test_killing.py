@@ -47,6 +47,7 @@ class Ledger:
         self.interval: set[int | None] = {None}
         self.target: set[float] | None = None
         self.tokens: dict[str, str] = {}  # id -> secret; all acknowledged
+        self.doubtful: list[str] = []  # older than a change of the password without an answer
         self.dead: list[str] = []
         self.passwords = [PASSWORD]  # one of these is right; more than one only until `verify`
         self.begun = time.monotonic()
@@ -106,6 +107,7 @@ class Ledger:
             self.tokens = {}
         else:
             self.passwords.append(new)
+            self.doubtful, self.tokens = [*self.tokens.values()], {}
 
     def _change_guess(self) -> None:
         """A stranger guesses; what is checked is counted, whoever dies meanwhile."""
@@ -127,22 +129,22 @@ class Ledger:
             status, state = self.owner.ask("GET", "/v1/functions/status")
             assert status == 200, state
             assert _number(state) in self.target
+        assert all(self._is_alive(secret) for secret in self.tokens.values())
         self._verify_password()
-        for secret in self.tokens.values():
-            assert self.owner.ask("GET", "/v1/functions", token=secret)[0] == 200
-        for secret in self.dead:
-            assert self.owner.ask("GET", "/v1/functions", token=secret)[0] == 401
+        assert not any(self._is_alive(secret) for secret in self.dead)
         assert self.guessed <= most_guesses(THROTTLE, (time.monotonic() - self.begun) / 3600)
 
+    def _is_alive(self, secret: str) -> bool:
+        status, _ = self.owner.ask("GET", "/v1/functions", token=secret)
+        assert status in (200, 401)
+        return status == 200
+
     def _verify_password(self) -> None:
-        """A change cut off has ended every token, or has not happened at all."""
+        """A change cut off has ended every token of before, or has not happened at all."""
         if len(self.passwords) == 1:
             return
         old, new = self.passwords
-        alive = [
-            self.owner.ask("GET", "/v1/functions", token=secret)[0] == 200
-            for secret in self.tokens.values()
-        ]
+        alive = [self._is_alive(secret) for secret in self.doubtful]
         fresh = f"reeds {self.dice.getrandbits(60):x} along the river"
         status, _ = self.owner.ask("PUT", "/v1/password", {"old": new, "new": fresh})
         if status == 204:
@@ -152,8 +154,8 @@ class Ledger:
             status, value = self.owner.ask("PUT", "/v1/password", {"old": old, "new": fresh})
             assert status == 204, value
         self.passwords = [fresh]
-        self.dead += self.tokens.values()
-        self.tokens = {}
+        self.dead += [*self.doubtful, *self.tokens.values()]
+        self.doubtful, self.tokens = [], {}
 
 
 def _number(value: Any) -> float:
