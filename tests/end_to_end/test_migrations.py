@@ -38,11 +38,13 @@ FIRST = """
         from thermostat.ledger import Ledger
         ledger = device.state(Ledger, "ledger", default=Ledger())
         ledger.replace(Ledger(ledger.value.starts + 1))
+        device.bulk()
 """
 WRECK = """
         from thermostat.ledger import Ledger, Ledger2, crash, hang, to_one, to_two
         for file in device.data.glob("history*"):
             file.unlink()
+        (device.bulk() / "newer.ts").write_bytes(b"made on trial")
 """
 MIGRATE = """
         ledger = device.state(
@@ -87,6 +89,14 @@ def histories(world: World) -> dict[str, int]:
     return {p.name: p.stat().st_size for p in (world.device.root / "app").glob("history*")}
 
 
+def make_recording(world: World) -> Path:
+    """Larger than any disk here: no copy has room for it. Not a byte of it is written."""
+    recording = world.device.root / "app" / "bulk" / "recording.ts"
+    with recording.open("wb") as file:
+        file.truncate(1 << 43)
+    return recording
+
+
 BROKEN = {
     "crash": WRECK + JUNK + MIGRATE.replace("MIGRATION", "crash"),
     "hang": WRECK + MIGRATE.replace("MIGRATION", "hang"),
@@ -102,6 +112,7 @@ def test_a_migration_that_goes_wrong_falls_back_to_the_state_of_before(
     until(lambda: ledger.exists() and bool(histories(world)), "the app did not start", world.device)
     before, kept = starts(world), histories(world)
     assert kept
+    recording = make_recording(world)
     broken = doomed(variant(world.pristine, world.home.root.parent / how, BROKEN[how]))
     world.offer(world.release(version, product=broken))
     until(lambda: world.device.has_logged("state-kept"), "no copy was made", world.device)
@@ -116,6 +127,8 @@ def test_a_migration_that_goes_wrong_falls_back_to_the_state_of_before(
     assert not (world.device.root / "before").exists()
     now = histories(world)
     assert all(now.get(name, 0) >= size for name, size in kept.items()), "the history is lost"
+    assert recording.stat().st_size == 1 << 43
+    assert (recording.parent / "newer.ts").read_bytes() == b"made on trial"
     assert world.running_version() == "1.0.0"
 
 

@@ -1,6 +1,7 @@
 """The app's directory before a trial: kept whole, brought back whole, whatever is cut or full."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,11 +9,11 @@ from pathlib import Path
 import pytest
 from tests.nesting import nest
 
-from limpet.device.app import State
+from limpet.device.app import State, _context
 from limpet.device.link.permits import Role
 from limpet.device.link.start import Start
 from limpet.device.supervisor import _kept
-from limpet.device.supervisor._kept import Kept, settle_state
+from limpet.device.supervisor._kept import BULK, Kept, settle_state
 from limpet.device.supervisor._slots import SlotKeeper, begin_erasing, finish_erasing
 from limpet.errors import Unavailable
 from limpet.firmware.slots import (
@@ -107,6 +108,64 @@ def test_a_confirmed_release_keeps_its_state_and_the_copy_is_let_go(tmp_path: Pa
     assert {path.name for path in tmp_path.iterdir()} == {"app"}
 
 
+def test_bulk_is_not_copied_and_stays_what_the_trial_made_of_it(tmp_path: Path) -> None:
+    before = make_app(tmp_path)
+    bulk = tmp_path / "app" / BULK
+    bulk.mkdir()
+    with (bulk / "clip.ts").open("wb") as file:
+        file.truncate(1 << 43)  # 8 TiB, of which no byte is on the disk: no copy has room for it
+    inode = bulk.stat().st_ino
+    assert settle_state(tmp_path, NEW, on_trial=True) is Kept.KEPT
+    assert not (tmp_path / "before" / "app" / BULK).exists()
+    wreck(tmp_path)
+    (bulk / "newer.ts").write_bytes(b"made on trial")
+    assert settle_state(tmp_path, OLD, on_trial=False) is Kept.BROUGHT_BACK
+    assert bulk.stat().st_ino == inode
+    assert {path.name for path in bulk.iterdir()} == {"clip.ts", "newer.ts"}
+    shutil.rmtree(bulk)
+    assert contents(tmp_path / "app") == before
+
+
+def test_the_apps_bulk_is_the_one_that_the_supervisor_leaves_out() -> None:
+    assert _context.BULK == BULK
+
+
+def test_only_the_apps_own_bulk_is_left_out(tmp_path: Path) -> None:
+    deeper = tmp_path / "app" / "history" / BULK
+    deeper.mkdir(parents=True)
+    (deeper / "0.jsonl").write_bytes(b"[1]\n")
+    before = contents(tmp_path / "app")
+    settle_state(tmp_path, NEW, on_trial=True)
+    shutil.rmtree(tmp_path / "app" / "history")
+    settle_state(tmp_path, OLD, on_trial=False)
+    assert contents(tmp_path / "app") == before
+
+
+def test_a_link_in_the_place_of_bulk_is_moved_and_never_followed(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret").write_bytes(b"x")
+    make_app(tmp_path)
+    settle_state(tmp_path, NEW, on_trial=True)
+    (tmp_path / "app" / BULK).symlink_to(outside)
+    settle_state(tmp_path, OLD, on_trial=False)
+    assert os.readlink(tmp_path / "app" / BULK) == str(outside)
+    assert {path.name for path in outside.iterdir()} == {"secret"}
+
+
+def test_bulk_that_was_begun_before_all_was_back_gives_way(tmp_path: Path) -> None:
+    make_app(tmp_path)
+    (tmp_path / "app" / BULK).mkdir()
+    (tmp_path / "app" / BULK / "clip.ts").write_bytes(b"a long one")
+    settle_state(tmp_path, NEW, on_trial=True)
+    (tmp_path / "app").rename(tmp_path / "app.trial")
+    (tmp_path / "before" / "app").rename(tmp_path / "app")
+    (tmp_path / "app" / BULK).mkdir()
+    (tmp_path / "app" / BULK / "other.ts").write_bytes(b"begun meanwhile")
+    assert settle_state(tmp_path, OLD, on_trial=False) is Kept.BROUGHT_BACK
+    assert {path.name for path in (tmp_path / "app" / BULK).iterdir()} == {"clip.ts"}
+
+
 class Cut(BaseException):
     """The power is gone."""
 
@@ -173,7 +232,10 @@ def test_a_cut_at_any_step_of_bringing_back_ends_with_the_old_state(
     tmp_path: Path, power: Power
 ) -> None:
     steps = 0
-    before = make_app(tmp_path)
+    make_app(tmp_path)
+    (tmp_path / "app" / BULK).mkdir()
+    (tmp_path / "app" / BULK / "clip.ts").write_bytes(b"a long one")
+    before = contents(tmp_path / "app")
 
     def trial_and_return() -> None:
         settle_state(tmp_path, OLD, on_trial=False)

@@ -17,11 +17,15 @@ from limpet.device.app._history import SEGMENT_BYTES, SEGMENTS, History
 from limpet.device.app._notices import Level, Notices
 from limpet.device.app._outbound import Outbound
 from limpet.device.app._state import Migration, State
+from limpet.storage import make_directory
 
 if TYPE_CHECKING:  # an app without a way out has no use for TLS (see `_outbound`)
     from limpet.https.client import HttpsClient
 
-__all__ = ["Clock", "Device", "Log", "SystemClock"]
+__all__ = ["BULK", "Clock", "Device", "Log", "SystemClock"]
+
+BULK = "bulk"
+"""Below the app's directory. The supervisor, which copies that before a trial, leaves it out."""
 
 M = TypeVar("M")
 R = TypeVar("R")
@@ -99,6 +103,14 @@ class Device:
     ) -> History[R]:
         """The bounded history `name` of records of `kind`."""
         return History(self.data, name, kind, segment_bytes=segment_bytes, segments=segments)
+
+    def bulk(self) -> Path:
+        """The directory for what is too much to be copied before each update: recordings, caches.
+
+        It is the same before, in and after the trial of a new firmware: a fall-back brings nothing
+        in it back, so what one version writes there another must bear. Raises `Unavailable`.
+        """
+        return make_directory(self.data / BULK)
 
     def notify(self, key: str, text: str, *, level: Level = "info") -> None:
         """Tell the owner `text`, one line without secrets; durable on return.

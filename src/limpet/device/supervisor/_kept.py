@@ -8,6 +8,7 @@ that the app wrote: what it leaves behind is moved by name, and judged by the ap
     before/app, manifest    the whole copy, and for which release's trial it was made
     app.trial/              what the trial made of the directory, on the way back
     app/left-behind/        of that, the files that may hold a setting of the owner, made meanwhile
+    app/bulk/               never in a copy: the same before, in and after a trial
 
 Every step is one rename; after a cut at any point the next start goes on from what it finds.
 """
@@ -23,12 +24,12 @@ from pathlib import Path
 from limpet.errors import LimpetError, Unavailable
 from limpet.storage import read_bounded, remove_tree, sync_directory, write_atomic
 
-__all__ = ["KEPT_NAMES", "LEFT_BEHIND", "Kept", "let_go", "settle_state"]
+__all__ = ["BULK", "KEPT_NAMES", "LEFT_BEHIND", "Kept", "let_go", "settle_state"]
 
 KEPT_NAMES = ("before", "app.trial")
 """Below the device's directory; the owner's data, as the app's own directory is."""
 
-LEFT_BEHIND = "left-behind"
+LEFT_BEHIND, BULK = "left-behind", "bulk"
 MOST_LEFT, LEFT_BYTES = 64, 256 << 10  # files that are worth keeping, each of them
 MAX_ENTRIES, MAX_DEPTH = 20_000, 32
 SPARE_BYTES = 4 << 20  # free space that a copy leaves for everybody else
@@ -104,7 +105,7 @@ def _keep(root: Path, manifest_sha256: str) -> None:
     try:
         if (root / "app").is_dir():
             _verify_room(root)
-            _copy(root / "app", part / "app")
+            _copy(root / "app", part / "app", without=BULK)
         else:
             (part / "app").mkdir(mode=0o700)
         write_atomic(part / _MANIFEST, manifest_sha256.encode())
@@ -130,6 +131,7 @@ def _bring_back(root: Path) -> None:
         sync_directory(before)
     if trial.is_dir():
         _take_along(trial, app)
+        _take_bulk(trial, app)
         remove_tree(trial)
     let_go(root)
 
@@ -152,9 +154,20 @@ def _take_along(trial: Path, app: Path) -> None:
     sync_directory(app)
 
 
+def _take_bulk(trial: Path, app: Path) -> None:
+    """Whatever has the name, a link too, moves with it; nothing in it is looked at."""
+    if os.path.lexists(trial / BULK):
+        remove_tree(app / BULK)  # an app that ran before all was back began another one
+        (trial / BULK).rename(app / BULK)
+        sync_directory(app)  # before the name is gone from the trial's directory for good
+        sync_directory(trial)
+
+
 def _verify_room(root: Path) -> None:
     needed, count = SPARE_BYTES, 0
     for directory, names, files in os.walk(root / "app"):
+        if directory == str(root / "app") and BULK in names:
+            names.remove(BULK)
         count += len(names) + len(files)
         depth = len(Path(directory).relative_to(root).parts)
         if count > MAX_ENTRIES or depth > MAX_DEPTH:
@@ -166,13 +179,15 @@ def _verify_room(root: Path) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def _copy(source: Path, target: Path) -> None:
-    """The directory `source` as `target`, durable. No link is followed; what is neither file,
-    link nor directory is left out."""
+def _copy(source: Path, target: Path, *, without: str = "") -> None:
+    """The directory `source` as `target`, durable, but for the name `without`. No link is followed;
+    what is neither file, link nor directory is left out."""
     target.mkdir(mode=0o700)
     with os.scandir(source) as entries:
         found = sorted(entries, key=lambda entry: entry.name)
     for entry in found:
+        if entry.name == without:
+            continue
         if entry.is_symlink():
             (target / entry.name).symlink_to(os.readlink(entry.path))
         elif entry.is_dir(follow_symlinks=False):
