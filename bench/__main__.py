@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from bench import advisories, deltas, device, flood, guessing, herd, metadata, transfer
+from bench import advisories, deltas, device, flood, guessing, herd, metadata, store, transfer
 
 PARTS: Mapping[str, Callable[[Sequence[str]], int]] = {
     "advisories": advisories.main,
@@ -11,6 +11,7 @@ PARTS: Mapping[str, Callable[[Sequence[str]], int]] = {
     "device": device.main,
     "herd": herd.main,
     "metadata": metadata.main,
+    "store": store.main,
     "transfer": transfer.main,
 }
 ATTACKS: Mapping[str, Callable[[], int]] = {"flood": flood.main, "guessing": guessing.main}

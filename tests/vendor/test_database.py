@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import event
+from tests.vendor.workshop import NOW
 
 from limpet.errors import Rejected, Unavailable
-from limpet.vendor.store import Database, Outcomes, Rings, Rollouts, _database
+from limpet.vendor.store import Database, Devices, Outcomes, Rings, Rollouts, _database
 
 
 @pytest.fixture
@@ -24,8 +25,12 @@ def test_a_database_that_another_holds_is_waited_for_and_then_said(
     monkeypatch.setattr(_database, "BUSY_SECONDS", 0.1)
     with closing(sqlite3.connect(file, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(Unavailable, match="locked") as caught:
-            Database.open(file)
+        database = Database.open(file)  # it only looks, and waits for nobody
+        with (
+            pytest.raises(Unavailable, match="locked") as caught,
+            database.transaction(),
+        ):
+            pass
     assert "try again" in caught.value.hint
     Database.open(file).close()
 
@@ -106,3 +111,28 @@ def test_years_of_successes_are_not_read_to_find_who_failed(file: Path) -> None:
         plan = connection.execute(f"EXPLAIN QUERY PLAN {query}", ("a" * 64,)).fetchall()
     [look] = [row[3] for row in plan if "attempts" in row[3]]
     assert "INDEX attempts_failed" in look, look
+
+
+def test_who_reads_waits_for_no_writer_and_holds_none_up(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_database, "BUSY_SECONDS", 0.1)
+    database = Database.open(file)
+    with database.reading() as reading:
+        assert Devices(reading).all() == []
+        with database.transaction() as writing:
+            Devices(writing).see("TH-1", "m", now=NOW)
+            with database.reading() as other:
+                assert Devices(other).all() == []
+        assert Devices(reading).all() == []  # of one moment, to its end
+    with database.reading() as reading:
+        assert [row.serial for row in Devices(reading).all()] == ["TH-1"]
+
+
+def test_who_reads_can_write_nothing(file: Path) -> None:
+    database = Database.open(file)
+    with pytest.raises(Unavailable, match="readonly"), database.reading() as connection:
+        Devices(connection).see("TH-1", "m", now=NOW)
+    with database.transaction() as connection:
+        assert Devices(connection).all() == []
+        Devices(connection).see("TH-1", "m", now=NOW)

@@ -126,7 +126,7 @@ class Enrollment:
         Who stole that authority's key signs what it wants, and cannot write the record. Raises
         `Rejected("unknown-certificate")`.
         """
-        with self.database.transaction() as connection:
+        with self.database.reading() as connection:
             holder = Devices(connection).holder_of_certificate(shown.sha256)
         if holder != shown.says.serial:
             message = "its authority was replaced, and the record does not have it"

@@ -52,7 +52,7 @@ def is_doubled(keys: Sequence[str]) -> bool:
 
 def view_fleet(database: Database) -> tuple[FleetDevice, ...]:
     """Every device, by serial number."""
-    with database.transaction() as connection:
+    with database.reading() as connection:
         devices = Devices(connection)
         issued = devices.certificate_counts()
         doubled = {

@@ -1,9 +1,10 @@
 """What the clock does to a rollout: advance, halt, complete, publish what lags behind.
 
-Owns the order of a change: decide, write the row, publish the plan, note that it
+Owns the order of a change: weigh, decide, write the row, publish the plan, note that it
 is published. A cut after the row leaves a plan to publish, which the next tick
 (or command) does; the row never follows the plan. One lock keeps the running
-service and the command line apart.
+service and the command line apart. Neither it nor the database is held while
+votes are weighed: a verdict is written only where what it rests on still stands.
 """
 
 import contextlib
@@ -18,13 +19,21 @@ from limpet.vendor.home import Home, hold_lock
 from limpet.vendor.repository import Repository
 from limpet.vendor.store import Database, Outcomes, RolloutRow, Rollouts, RolloutState
 from limpet.wire.release import Bounds
+from limpet.wire.report import ReportKind
 from limpet.wire.times import LAST as NEVER
 
-from .decision import Advance, Complete, Decision, Halt, decide_step
+from .decision import Advance, Complete, Decision, Halt, Stay, decide_step
 from .evidence import Evidence, weigh
 from .plan import make_plan
 
 __all__ = ["Rollout", "changing", "evidence_of", "locked", "publish_plan", "signed_bounds", "tick"]
+
+TRIES = 3
+"""How often a tick weighs while others write. Then it lets them wait: whoever reports without end
+must not keep a rollout from going on."""
+
+_VOTES = (ReportKind.ATTEMPT, ReportKind.CONFIRMED, ReportKind.FELL_BACK, ReportKind.REFUSED)
+"""Reports that may become a vote, or change one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,24 +51,72 @@ class Rollout:
         return self.home.model
 
 
+@dataclass(frozen=True, slots=True)
+class _Weighed:
+    """A decision, and the moment that it rests on."""
+
+    row: RolloutRow
+    newest_report: int
+    decision: Decision
+    now: datetime
+
+
 def tick(rollout: Rollout) -> None:
     """Do what is due now: halt, advance or complete, and publish a plan that lags behind.
 
     Called once a second by the service. Goes one step at a time; safe to call from anywhere.
     """
+    settled = any(_is_settled(rollout) for _ in range(TRIES))
     with locked(rollout):
-        with rollout.database.transaction() as connection:
-            row = Rollouts(connection).latest(rollout.model)
-            if row is not None and row.state is RolloutState.RUNNING:
-                now = rollout.clock()
-                evidence = evidence_of(connection, row, now)
-                bounds = signed_bounds(rollout, row)
-                _apply(Rollouts(connection), row, decide_step(row, evidence, bounds, now=now), now)
+        if not settled:
+            with rollout.database.transaction() as connection:
+                if (weighed := _weigh(rollout, connection)) is not None:
+                    _apply(Rollouts(connection), weighed)
         publish_plan(rollout)
 
 
-def _apply(rollouts: Rollouts, row: RolloutRow, decision: Decision, now: datetime) -> None:
-    match decision:
+def _is_settled(rollout: Rollout) -> bool:
+    """Weigh while others write, then write the verdict; False where it was overtaken meanwhile."""
+    with rollout.database.reading() as connection:
+        weighed = _weigh(rollout, connection)
+    if weighed is None or isinstance(weighed.decision, Stay):
+        return True
+    with changing(rollout) as connection:
+        if not _still_stands(connection, weighed):
+            return False
+        _apply(Rollouts(connection), weighed)
+    return True
+
+
+def _weigh(rollout: Rollout, connection: Connection) -> _Weighed | None:
+    """What to do next by what is known at this moment; None where nothing runs."""
+    row = Rollouts(connection).latest(rollout.model)
+    if row is None or row.state is not RolloutState.RUNNING:
+        return None
+    newest, now = Outcomes(connection).newest_report(), rollout.clock()
+    evidence = evidence_of(connection, row, now)
+    decision = decide_step(row, evidence, signed_bounds(rollout, row), now=now)
+    return _Weighed(row, newest, decision, now)
+
+
+def _still_stands(connection: Connection, weighed: _Weighed) -> bool:
+    """Whether the rollout is what was weighed and, unless this halts it, no vote came since.
+
+    One vote more may be the failure that would have held a step. A halt waits for nobody: whoever
+    reports without end would keep it from coming.
+    """
+    row = Rollouts(connection).latest(weighed.row.model)
+    if row is None or (row.id, row.revision) != (weighed.row.id, weighed.row.revision):
+        return False
+    if isinstance(weighed.decision, Halt):
+        return True
+    outcomes, digest = Outcomes(connection), row.manifest_sha256
+    return not outcomes.has_news(digest, _VOTES, since=weighed.newest_report)
+
+
+def _apply(rollouts: Rollouts, weighed: _Weighed) -> None:
+    row, now = weighed.row, weighed.now
+    match weighed.decision:
         case Halt(reason, detail):
             text = f"{reason}: {detail}"
             row = rollouts.change(row, state=RolloutState.HALTED, reason=text)
@@ -75,7 +132,7 @@ def _apply(rollouts: Rollouts, row: RolloutRow, decision: Decision, now: datetim
 
 def publish_plan(rollout: Rollout) -> None:
     """Publish the plan that the rows ask for, unless it is public. The caller holds the lock."""
-    with rollout.database.transaction() as connection:
+    with rollout.database.reading() as connection:
         row = Rollouts(connection).latest(rollout.model)
         withdrawn = Rollouts(connection).withdrawn(rollout.model)
     plan = make_plan(rollout.model, row, withdrawn, now=rollout.clock())

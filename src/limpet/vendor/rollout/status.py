@@ -91,7 +91,7 @@ class RolloutStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 def status(rollout: Rollout) -> RolloutStatus:
     """How the model's rollout stands now, and what it waits for."""
-    with rollout.database.transaction() as connection:
+    with rollout.database.reading() as connection:
         rollouts, now = Rollouts(connection), rollout.clock()
         row = rollouts.latest(rollout.model)
         withdrawn = rollouts.withdrawn(rollout.model)

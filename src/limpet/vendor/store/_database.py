@@ -2,7 +2,8 @@
 
 Owns connections, transactions and migrations. A transaction takes the write lock at its
 start (BEGIN IMMEDIATE), so that two processes wait for each other instead of
-failing half-way. Never repairs a damaged file, and never makes a missing one
+failing half-way. Who only reads sees one moment of the database, holds up nobody and
+waits for nobody. Never repairs a damaged file, and never makes a missing one
 unless told to.
 """
 
@@ -36,6 +37,8 @@ _TRANSIENT: Mapping[str, str] = {
 }
 """What a person can do about SQLite's words for what passes."""
 
+_READS = "limpet_reads"
+
 ADVICE = "stop the service, move the file away, and restore it from a backup"
 
 
@@ -51,6 +54,7 @@ class Database:
         )
         event.listen(self._engine, "connect", _configure)
         event.listen(self._engine, "begin", _begin)
+        self._reader = self._engine.execution_options(**{_READS: True})
 
     @classmethod
     def create(cls, file: Path) -> Self:
@@ -78,7 +82,7 @@ class Database:
         if file.stat().st_size == 0:
             raise Rejected("bad-database", f"{file} is empty", hint=ADVICE)
         database = cls(file)
-        with database.transaction() as connection:
+        with database.reading() as connection:  # of years of rows: others write meanwhile
             verdict = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
             version = connection.exec_driver_sql("PRAGMA user_version").scalar()
         if verdict != "ok":
@@ -100,9 +104,24 @@ class Database:
 
         Raises `Unavailable` (busy, full disk) or `Rejected("bad-database")`.
         """
+        with self._telling(), self._engine.begin() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """All that the block reads is of one moment; it can write nothing, and holds up no writer.
+
+        What it says may be out of date when the block ends: who then writes compares first.
+        Raises as `transaction` does.
+        """
+        with self._telling(), self._reader.begin() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Turn what SQLite says into an error for people."""
         try:
-            with self._engine.begin() as connection:
-                yield connection
+            yield
         except OperationalError as error:
             cause = _cause(error)
             raise Unavailable(f"{self._file}: {cause}", hint=_TRANSIENT.get(cause, "")) from error
@@ -135,7 +154,11 @@ def _configure(connection: Any, record: Any) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    if connection.get_execution_options().get(_READS):
+        connection.exec_driver_sql("PRAGMA query_only = ON")  # this connection ends with the block
+        connection.exec_driver_sql("BEGIN")
+    else:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _cause(error: SQLAlchemyError) -> str:

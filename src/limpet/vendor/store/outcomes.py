@@ -4,6 +4,7 @@ Owns the tables `reports` and `attempts`, and the bound on reports kept of one
 device. Decides nothing.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from limpet.wire.report import Report
+from limpet.wire.report import Report, ReportKind
 
 from ._schema import attempts, devices, reports, rollouts
 
@@ -130,6 +131,20 @@ class Outcomes:
         )
         found = self._connection.execute(query.group_by(attempts.c.serial))
         return {row[0]: int(row[1]) for row in found}
+
+    def newest_report(self) -> int:
+        """A mark of this moment, for `has_news`."""
+        newest = self._connection.execute(select(func.max(reports.c.id))).scalar_one()
+        return int(newest or 0)
+
+    def has_news(self, manifest_sha256: str, kinds: Sequence[ReportKind], *, since: int) -> bool:
+        """Whether a report of one of `kinds` on the release came after that mark."""
+        fresh = select(reports.c.id).where(
+            reports.c.id > since,
+            reports.c.manifest_sha256 == manifest_sha256,
+            reports.c.kind.in_([kind.value for kind in kinds]),
+        )
+        return self._connection.execute(fresh.limit(1)).first() is not None
 
     def count_reports(self) -> int:
         """All reports kept."""
