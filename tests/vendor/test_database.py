@@ -60,6 +60,7 @@ def test_a_database_of_the_first_schema_is_migrated_with_its_canaries(file: Path
         old.execute("ALTER TABLE rollouts DROP COLUMN test")
         old.execute("ALTER TABLE rollouts DROP COLUMN report_ppm")
         old.execute("ALTER TABLE rollouts RENAME COLUMN rings TO canaries")
+        old.execute("ALTER TABLE devices DROP COLUMN certificates_folded")
         old.execute("PRAGMA user_version = 1")
         for version, canaries in (("1.0.0", "[]"), ("1.1.0", '["TH-1","TH-2"]')):
             old.execute(
@@ -94,6 +95,7 @@ def test_an_old_database_becomes_the_one_that_a_new_vendor_has(file: Path, tmp_p
     new = indexes(file)
     with closing(sqlite3.connect(file, isolation_level=None)) as old:
         old.execute("DROP INDEX attempts_failed")
+        old.execute("ALTER TABLE devices DROP COLUMN certificates_folded")
         old.execute("PRAGMA user_version = 3")
     Database.open(file).close()
     assert indexes(file) == new

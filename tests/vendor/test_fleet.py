@@ -58,11 +58,11 @@ def test_a_device_that_lost_its_counter_is_still_heard(intake: Intake) -> None:
 
 def test_only_so_many_reports_of_one_device_are_kept_and_the_newest_are(intake: Intake) -> None:
     for serial in ("TH-0001", "TH-0002"):
-        intake.take(client(serial), make_report(ReportKind.RUNNING, sequence=0), now=NOW)
+        intake.take(client(serial), make_report(ReportKind.HELD, sequence=0), now=NOW)
     with intake.database.transaction() as connection:
         outcomes = Outcomes(connection)
         for sequence in range(1, REPORTS_PER_DEVICE + 20):
-            body = make_report(ReportKind.RUNNING, sequence=sequence)
+            body = make_report(ReportKind.HELD, sequence=sequence)
             report = decode_json(body, Report, max_bytes=REPORT_BYTES)
             outcomes.add_report("TH-0001", report, now=NOW)
         kept = [row["sequence"] for row in outcomes.reports_of("TH-0001")]
@@ -107,7 +107,7 @@ def test_many_devices_at_once_lose_no_report(intake: Intake) -> None:
     def report(number: int) -> None:
         try:
             for sequence in range(10):
-                body = make_report(ReportKind.RUNNING, sequence=sequence)
+                body = make_report(ReportKind.HELD, sequence=sequence)
                 intake.take(client(f"TH-{number:04}"), body, now=NOW)
         except BaseException as error:
             failures.append(error)

@@ -70,7 +70,7 @@ def view_fleet(database: Database) -> tuple[FleetDevice, ...]:
             reason=row.reason or "",
             detail=row.detail or "",
             blocked=row.blocked_at is not None,
-            certificates=issued.get(row.serial, 0),
+            certificates=issued.get(row.serial, 0) + row.certificates_folded,
             doubled=row.serial in doubled,
             first_seen=row.first_seen,
             last_seen=row.last_seen,

@@ -33,5 +33,10 @@ _TO_4 = (
        WHERE succeeded IS 0""",
 )
 
-MIGRATIONS: Mapping[int, Sequence[str]] = {1: _TO_2, 2: _TO_3, 3: _TO_4}
+_TO_5 = (
+    # Of years of certificates the record keeps what it needs, and the number of the others.
+    "ALTER TABLE devices ADD COLUMN certificates_folded INTEGER NOT NULL DEFAULT 0",
+)
+
+MIGRATIONS: Mapping[int, Sequence[str]] = {1: _TO_2, 2: _TO_3, 3: _TO_4, 4: _TO_5}
 """By the version that a step starts from; it leads to the next."""

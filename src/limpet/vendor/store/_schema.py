@@ -36,7 +36,7 @@ __all__ = [
     "withdrawn",
 ]
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
@@ -75,6 +75,8 @@ devices = Table(
     Column("reason", String(64)),
     Column("detail", Text),
     Column("reported_at", UtcTime),
+    # Certificates issued that are no longer on record:
+    Column("certificates_folded", Integer, nullable=False, server_default="0"),
 )
 
 certificates = Table(

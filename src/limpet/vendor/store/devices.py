@@ -1,16 +1,18 @@
 """Devices and their certificates: rows in, rows out.
 
-Owns the tables `devices` and `certificates`. Decides nothing.
+Owns the tables `devices` and `certificates`, and the bound on what is kept of one device
+(`limpet.vendor.store._folding`). Decides nothing.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, func, insert, select, tuple_, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, tuple_, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from limpet.errors import Rejected
 
+from ._folding import Certificate, choose_folded
 from ._schema import certificates, devices
 
 __all__ = ["Certificate", "DeviceRow", "Devices"]
@@ -33,18 +35,7 @@ class DeviceRow:
     reason: str | None
     detail: str | None
     reported_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Certificate:
-    """An operational certificate that was issued."""
-
-    sha256: str
-    serial: str
-    purpose: str
-    spki_sha256: str
-    issued_at: datetime
-    not_after: datetime
+    certificates_folded: int  # issued, and no longer on record
 
 
 class Devices:
@@ -91,7 +82,7 @@ class Devices:
         self._connection.execute(update(devices).where(devices.c.serial == serial).values(**change))
 
     def add_certificate(self, certificate: Certificate) -> None:
-        """Record an issued certificate."""
+        """Record an issued certificate; earlier ones of the device that say no more are folded."""
         self._connection.execute(
             insert(certificates).values(
                 sha256=certificate.sha256,
@@ -102,9 +93,19 @@ class Devices:
                 not_after=certificate.not_after,
             )
         )
+        self._fold(certificate.serial, now=certificate.issued_at)
+
+    def _fold(self, serial: str, *, now: datetime) -> None:
+        folded = choose_folded(self.certificates_of(serial), now=now)
+        if folded:
+            gone = delete(certificates).where(certificates.c.sha256 == bindparam("gone"))
+            self._connection.execute(gone, [{"gone": sha256} for sha256 in folded])
+            count = devices.c.certificates_folded + len(folded)
+            own = update(devices).where(devices.c.serial == serial)
+            self._connection.execute(own.values(certificates_folded=count))
 
     def certificates_of(self, serial: str) -> list[Certificate]:
-        """The certificates issued to a device, oldest first."""
+        """The certificates on record of a device, oldest first."""
         query = select(certificates).where(certificates.c.serial == serial)
         rows = self._connection.execute(query.order_by(certificates.c.issued_at))
         return [Certificate(**row._mapping) for row in rows]
@@ -116,7 +117,7 @@ class Devices:
         return int(self._connection.execute(query).scalar_one())
 
     def certificate_counts(self) -> dict[str, int]:
-        """How many certificates each device was issued so far."""
+        """How many certificates of each device are on record; of it, more may have been folded."""
         query = select(certificates.c.serial, func.count()).group_by(certificates.c.serial)
         return {row[0]: int(row[1]) for row in self._connection.execute(query)}
 

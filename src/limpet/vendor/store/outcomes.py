@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, select, true, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from limpet.wire.report import Report, ReportKind
@@ -18,7 +18,12 @@ from ._schema import attempts, devices, reports, rollouts
 
 __all__ = ["REPORTS_PER_DEVICE", "Attempt", "Outcomes"]
 
-REPORTS_PER_DEVICE = 200
+REPORTS_PER_DEVICE = 64
+"""Kept of one device, the newest: of a release a month, those of about a year and a half."""
+
+RUNNING_PER_DEVICE = 8
+"""Of these, that there is nothing to install: said each day. A device sends again only what it got
+no answer for, and in order, so that a few are enough to know a repetition."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,15 +67,16 @@ class Outcomes:
             return False
         latest = update(devices).where(devices.c.serial == serial)
         self._connection.execute(latest.values(reported_at=now, **values))
-        self._forget_old(serial)
+        self._forget_old(serial, reports.c.kind == ReportKind.RUNNING.value, RUNNING_PER_DEVICE)
+        self._forget_old(serial, true(), REPORTS_PER_DEVICE)
         return True
 
-    def _forget_old(self, serial: str) -> None:
-        newest = select(reports.c.id).where(reports.c.serial == serial)
-        edge = newest.order_by(reports.c.id.desc()).offset(REPORTS_PER_DEVICE).limit(1)
+    def _forget_old(self, serial: str, which: ColumnElement[bool], kept: int) -> None:
+        newest = select(reports.c.id).where(reports.c.serial == serial, which)
+        edge = newest.order_by(reports.c.id.desc()).offset(kept).limit(1)
         self._connection.execute(
             delete(reports).where(
-                reports.c.serial == serial, reports.c.id <= edge.scalar_subquery()
+                reports.c.serial == serial, which, reports.c.id <= edge.scalar_subquery()
             )
         )
 
