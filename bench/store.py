@@ -12,11 +12,13 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 
 from tests.vendor.rollout_bench import Bench, make_bench
 from tests.vendor.workshop import MODEL, NOW, make_home
 
+from bench.years import measure_years, shown
 from limpet.vendor import rollout as rollouts
 from limpet.wire.report import ReportKind
 
@@ -35,11 +37,15 @@ def main(words: Sequence[str] = ()) -> int:
     options = parser.parse_args(list(words))
     with tempfile.TemporaryDirectory(prefix="limpet-bench-") as place:
         found = measure_waits(Path(place), options.devices)
+        tables, timed = measure_years(Path(place), options.devices)
+    found |= timed
     if options.json:
-        print(json.dumps(found, indent=2))
-    else:
-        for name, value in found.items():
-            print(f"{name:<36} {value:>12,.1f}")
+        grown = [asdict(table) for table in tables]
+        print(json.dumps({"figures": found, "tables": grown}, indent=2))
+        return 0
+    for name, value in found.items():
+        print(f"{name:<44} {value:>12,.1f}")
+    print(f"\n{shown(tables, options.devices)}")
     return 0
 
 

@@ -49,6 +49,7 @@ from limpet.vendor.store import Database
 from .app import make_app
 from .asgi import call_asgi
 from .static import StaticFiles
+from .upkeep import Upkeep
 from .work import Worker
 
 __all__ = ["Service", "run_service"]
@@ -307,9 +308,15 @@ def _make_app(service: Service, pages: _Pages, worker: Worker) -> Starlette:
 async def _keep_time(service: Service, pages: _Pages, worker: Worker, log: Log) -> None:
     """Work, then wait; a failure is logged once until it changes, and never ends the clock."""
     said = ""
+    upkeep = Upkeep(
+        home=service.home,
+        database=service.database,
+        clock=service.clock,
+        monotonic=time.monotonic,
+    )
     while True:
         begun = time.monotonic()
-        for job in (service.work, pages.renew):
+        for job in (service.work, pages.renew, upkeep.step):
             try:
                 await worker.run(job)
             except Exception as error:

@@ -8,6 +8,7 @@ can neither make nor change it.
 from ._release import SignedRelease, VerifiedRelease, verify_release
 from ._repository import PublishedRelease, Repository
 from ._state import RepositoryState
+from .forgetting import forget_superseded
 
 __all__ = [
     "PublishedRelease",
@@ -15,5 +16,6 @@ __all__ = [
     "RepositoryState",
     "SignedRelease",
     "VerifiedRelease",
+    "forget_superseded",
     "verify_release",
 ]

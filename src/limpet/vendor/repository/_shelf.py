@@ -10,6 +10,7 @@ import hashlib
 import os
 import secrets
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from limpet.errors import Rejected, Unavailable
@@ -86,6 +87,36 @@ class Shelf:
                 temporary.unlink(missing_ok=True)
         self._after_write(name)
 
+    def versions(self, role: str) -> dict[int, datetime]:
+        """Versions of a role's metadata that lie here, lowest first, with when each was written."""
+        found = {}
+        for path in (self.root / "metadata").glob(f"*.{role}.json"):
+            number = str(path.relative_to(self.root / "metadata")).partition(".")[0]
+            if number.isdecimal():
+                found[int(number)] = _written(path)
+        return dict(sorted(found.items()))
+
+    def target_files(self, path: str) -> dict[str, datetime]:
+        """By hash, the files that ever were the target `path` and lie here, with when written."""
+        name = self.target_name(path, "*")
+        return {
+            file.name.partition(".")[0]: _written(file)
+            for file in self.root.glob(name)
+            if not file.name.startswith(".")
+        }
+
+    def remove(self, name: str) -> None:
+        """Remove the file `name`, and its directory if that is empty then. After a power cut it may
+        be there again."""
+        path = self.root / name
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            reason = (error.strerror or "failed").lower()
+            raise Unavailable(f"cannot remove {path}: {reason}", hint=advice_for(error)) from error
+        with contextlib.suppress(OSError):
+            path.parent.rmdir()
+
     def latest_root(self) -> int:
         """The highest version of root: its files form a chain, so the last one rules."""
         version = 1
@@ -98,6 +129,10 @@ class Shelf:
         for parent in reversed(missing):
             make_directory(parent, mode=PUBLIC_DIRECTORY)
             sync_directory(parent.parent)
+
+
+def _written(path: Path) -> datetime:
+    return datetime.fromtimestamp(path.stat().st_mtime, UTC)
 
 
 def _copy(source: Path, destination: Path, *, limit: int) -> tuple[str, int]:

@@ -20,6 +20,7 @@ from .decision import (
 from .engine import Rollout, tick
 from .evidence import Evidence, weigh
 from .forecast import Breach, Forecast, Limits, Outlook, Spread, find_breaches, forecast
+from .forgetting import forget_attempts
 from .health import DEFAULT_TEST, HealthTest, Verdict, expected_reports, run_test
 from .picture import draw_forecast
 from .rings import find_strangers, list_rings, make_room, remove_ring, set_ring
@@ -54,6 +55,7 @@ __all__ = [
     "find_breaches",
     "find_strangers",
     "forecast",
+    "forget_attempts",
     "list_rings",
     "make_room",
     "pause",

@@ -6,7 +6,7 @@ decision: those who decide read rows and write rows.
 
 from ._database import Database
 from .devices import Certificate, DeviceRow, Devices
-from .outcomes import Attempt, Outcomes
+from .outcomes import Ages, Attempt, Outcomes
 from .rings import Rings
 from .rollouts import (
     ErrorRates,
@@ -19,6 +19,7 @@ from .rollouts import (
 )
 
 __all__ = [
+    "Ages",
     "Attempt",
     "Certificate",
     "Database",

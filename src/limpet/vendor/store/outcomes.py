@@ -9,14 +9,26 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, func, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    delete,
+    func,
+    literal_column,
+    not_,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from limpet.wire.report import Report, ReportKind
 
 from ._schema import attempts, devices, reports, rollouts
 
-__all__ = ["REPORTS_PER_DEVICE", "Attempt", "Outcomes"]
+__all__ = ["REPORTS_PER_DEVICE", "RUNNING_PER_DEVICE", "Ages", "Attempt", "Outcomes"]
 
 REPORTS_PER_DEVICE = 64
 """Kept of one device, the newest: of a release a month, those of about a year and a half."""
@@ -35,6 +47,14 @@ class Attempt:
     ended_at: datetime | None
     succeeded: bool | None
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ages:
+    """Attempts that ended (or began, and never ended) before these times are old."""
+
+    before: datetime
+    failed_before: datetime
 
 
 class Outcomes:
@@ -138,6 +158,24 @@ class Outcomes:
         found = self._connection.execute(query.group_by(attempts.c.serial))
         return {row[0]: int(row[1]) for row in found}
 
+    def count_attempts(self, manifest_sha256: str) -> dict[bool | None, int]:
+        """How many attempts at the release succeeded, failed, and never had a result."""
+        query = select(attempts.c.succeeded, func.count()).where(
+            attempts.c.manifest_sha256 == manifest_sha256
+        )
+        found = self._connection.execute(query.group_by(attempts.c.succeeded))
+        return {row[0]: int(row[1]) for row in found}
+
+    def has_old_attempts(self, manifest_sha256: str, ages: Ages) -> bool:
+        """Whether `forget_attempts` would find any."""
+        query = select(_ROW).select_from(attempts).where(*_old(manifest_sha256, ages)).limit(1)
+        return self._connection.execute(query).first() is not None
+
+    def forget_attempts(self, manifest_sha256: str, ages: Ages, *, limit: int) -> int:
+        """Forget at most `limit` old attempts at the release; how many."""
+        some = select(_ROW).select_from(attempts).where(*_old(manifest_sha256, ages)).limit(limit)
+        return self._connection.execute(delete(attempts).where(_ROW.in_(some))).rowcount
+
     def newest_report(self) -> int:
         """A mark of this moment, for `has_news`."""
         newest = self._connection.execute(select(func.max(reports.c.id))).scalar_one()
@@ -161,6 +199,17 @@ class Outcomes:
         keys = ["manifest_sha256", "serial"]
         self._connection.execute(fresh.on_conflict_do_update(index_elements=keys, set_=values))
 
+
+def _old(manifest_sha256: str, ages: Ages) -> tuple[ColumnElement[bool], ...]:
+    last = func.coalesce(attempts.c.ended_at, attempts.c.started_at)
+    failed = attempts.c.succeeded.is_(False)
+    return (
+        attempts.c.manifest_sha256 == manifest_sha256,
+        or_(last < ages.failed_before, and_(not_(failed), last < ages.before)),
+    )
+
+
+_ROW: ColumnElement[int] = literal_column("rowid")
 
 _ATTEMPT = select(
     attempts.c.serial,

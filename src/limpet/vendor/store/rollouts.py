@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from ._schema import rollout_events, rollouts, withdrawn
@@ -127,6 +127,19 @@ class Rollouts:
         query = select(rollouts).where(rollouts.c.model == model)
         row = self._connection.execute(query.order_by(rollouts.c.id.desc()).limit(1)).first()
         return None if row is None else _unpacked(row._mapping)
+
+    def former(self) -> list[RolloutRow]:
+        """The last rollout of each release that no model's plan is about now."""
+        newest = func.max(rollouts.c.id)
+        current = select(newest).group_by(rollouts.c.model)
+        of_current = select(rollouts.c.manifest_sha256).where(rollouts.c.id.in_(current))
+        last = (
+            select(newest)
+            .where(rollouts.c.manifest_sha256.not_in(of_current))
+            .group_by(rollouts.c.manifest_sha256)
+        )
+        query = select(rollouts).where(rollouts.c.id.in_(last)).order_by(rollouts.c.id)
+        return [_unpacked(row._mapping) for row in self._connection.execute(query)]
 
     def counted_from(self, manifest_sha256: str, *, model: str) -> datetime | None:
         """From when on attempts at the release are evidence; None if `model` never had it."""
