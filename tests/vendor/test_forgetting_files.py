@@ -7,10 +7,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from tests.device.workshop import until
 from tests.vendor.test_repository_cuts import Cut
-from tests.vendor.workshop import MODEL, NOW, Clock, FileFetcher, TufClient, make_release
+from tests.vendor.workshop import MODEL, NOW, Clock, FileFetcher, TufClient, make_release, running
 
 from limpet.errors import Rejected
+from limpet.vendor.front import upkeep
 from limpet.vendor.front.upkeep import FIRST_SECONDS, REST_SECONDS, Upkeep
 from limpet.vendor.home import Home
 from limpet.vendor.repository import Repository, forget_superseded, forgetting
@@ -224,19 +226,19 @@ def test_the_service_forgets_an_hour_after_there_was_nothing_left(
     clock, seconds = Clock(), 1000.0
     pass_time(dated(clock), clock, 8)
     clock.pass_seconds(2 * KEPT.total_seconds())
-    upkeep = Upkeep(
+    keeper = Upkeep(
         home=home,
         database=Database.open(home.database),
         clock=clock,
         monotonic=lambda: seconds,
     )
     at_first = names(home)
-    upkeep.step()
+    keeper.step()
     assert names(home) == at_first
     seconds += FIRST_SECONDS
     sizes = []
     for _ in range(8):
-        upkeep.step()
+        keeper.step()
         sizes.append(len(names(home)))
     assert sizes[0] == len(at_first) - 5
     assert sizes[-1] == sizes[-2] < sizes[1]
@@ -244,8 +246,20 @@ def test_the_service_forgets_an_hour_after_there_was_nothing_left(
     Repository(home, clock).refresh_timestamp()
     clock.pass_seconds(20 * KEPT.total_seconds())
     grown = len(names(home))
-    upkeep.step()
+    keeper.step()
     assert len(names(home)) == grown
     seconds += REST_SECONDS
-    upkeep.step()
+    keeper.step()
     assert len(names(home)) < grown
+
+
+def test_a_running_service_forgets_by_itself(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep, "FIRST_SECONDS", 0.0)
+    repository = Repository(home, Clock())
+    for number in range(3):
+        repository.publish_plan(plan(number, Clock()))
+    for file in home.repository.rglob("*.json"):
+        os.utime(file, (0, 0))
+    with running(home):
+        until(lambda: len(names(home, ".plan.json")) == 1, "old plans stayed")
+    assert repository.plan().admitted_ppm == 2
