@@ -33,7 +33,7 @@ _SERIAL = re.compile("[A-Za-z0-9-]{1,32}", re.ASCII)
 
 def list_rings(database: Database, model: str) -> tuple[Ring, ...]:
     """Every ring, in the order in which they are kept."""
-    with database.transaction() as connection:
+    with database.reading() as connection:
         return Rings(connection, model).all()
 
 
