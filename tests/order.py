@@ -16,6 +16,7 @@ SECONDS: Mapping[str, int] = {
     "tests/end_to_end/test_demo.py": 260,
     "tests/end_to_end/test_update.py": 220,
     "tests/cuts/test_life.py": 215,
+    "tests/end_to_end/test_gated_bundles.py": 150,
     "tests/end_to_end/test_demo_ended.py": 150,
     "tests/end_to_end/test_transfer.py": 150,
     "tests/fuzz/test_targets.py": 140,

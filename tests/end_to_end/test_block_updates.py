@@ -2,19 +2,17 @@
 
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import pytest
-from tests.device.blocks import block_slots, factory_slots, flashed, needs_blocks
+from tests.device.blocks import factory_slots, flashed, needs_blocks
 from tests.device.workshop import until
+from tests.end_to_end.rauc_system import RaucSystem
 from tests.end_to_end.test_update import World, doomed, make_world
-from tests.needs import need
 
-from limpet.firmware.devices import RaucSlots, SlotDevices, load_devices
+from limpet.firmware.devices import SlotDevices, load_devices
 from limpet.firmware.verity import hash_offset
 from limpet.release import Form
 
@@ -97,128 +95,11 @@ def test_a_block_image_is_made_of_the_one_that_runs_by_a_delta(
     assert Path(devices.b).read_bytes() == before
 
 
-SYSTEM = """
-[system]
-compatible=thermostat
-bootloader=custom
-mountprefix={place}/mnt
-statusfile={place}/rauc.status
-bundle-formats=+plain
-
-[handlers]
-bootloader-custom-backend={place}/bootloader
-
-[keyring]
-path={place}/cert.pem
-
-[slot.rootfs.0]
-device={a}
-type=raw
-bootname=A
-
-[slot.rootfs.1]
-device={b}
-type=raw
-bootname=B
-"""
-BOOTLOADER = """#!/bin/sh
-# Where the board's boot loader would keep its variables.
-kept='{place}/bootloader.d'
-mkdir -p "$kept"
-case $1 in
-    get-primary) cat "$kept/primary" 2>/dev/null || echo A ;;
-    set-primary) echo "$2" > "$kept/primary" ;;
-    get-state) cat "$kept/$2" 2>/dev/null || echo good ;;
-    set-state) echo "$3" > "$kept/$2" ;;
-    get-current) echo A ;;
-esac
-"""
-PACKER = """#!/bin/sh
-# What a product with RAUC has in its build already.
-set -eu
-content=$(mktemp -d)
-cp "$1" "$content/rootfs.img"
-printf '[update]\\ncompatible=thermostat\\nversion=1\\n[image.rootfs]\\nfilename=rootfs.img\\n' \
-    > "$content/manifest.raucm"
-rauc --cert='{place}/cert.pem' --key='{place}/{key}.pem' bundle "$content" "$2"
-rm -r "$content"
-"""
-
-
-class RaucSystem:
-    """RAUC's service on a bus of its own, its boot loader and its keys."""
-
-    def __init__(self, place: Path) -> None:
-        self.place = place
-        self.bus = f"unix:path={place}/bus"
-        self.processes: list[subprocess.Popen[bytes]] = []
-
-    def start(self, devices: SlotDevices) -> None:
-        """The service, on a private bus that limpet is pointed to."""
-        place = self.place
-        (place / "mnt").mkdir()
-        (place / "system.conf").write_text(SYSTEM.format(place=place, a=devices.a, b=devices.b))
-        (place / "bootloader").write_text(BOOTLOADER.format(place=place))
-        (place / "bootloader").chmod(0o755)
-        for name in ("key", "foreign"):
-            cert = place / ("cert.pem" if name == "key" else "foreign-cert.pem")
-            curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-            names = ["-keyout", place / f"{name}.pem", "-out", cert, "-subj", f"/CN=rauc {name}"]
-            make = ["openssl", "req", "-x509", *curve, "-days", "30", *names]
-            subprocess.run(make, check=True, capture_output=True)
-        bus = subprocess.Popen(
-            ["dbus-daemon", "--session", "--nofork", "--print-address=1", f"--address={self.bus}"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
-        self.processes.append(bus)
-        assert bus.stdout is not None
-        bus.stdout.readline()  # it listens
-        environment = {**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": self.bus}
-        log = (place / "service.log").open("wb")
-        command = ["rauc", f"--conf={place}/system.conf", "service", "--override-boot-slot=A"]
-        self.processes.append(subprocess.Popen(command, stdout=log, stderr=log, env=environment))
-
-    def packer(self, *, key: str = "key") -> Path:
-        """The build's program that makes a bundle."""
-        program = self.place / f"make-bundle-{key}"
-        text = PACKER.format(place=self.place, key=key)
-        if key == "foreign":
-            text = text.replace("/cert.pem", "/foreign-cert.pem")
-        program.write_text(text)
-        program.chmod(0o755)
-        return program
-
-    def kept(self, name: str) -> str:
-        """A variable of the boot loader."""
-        file = self.place / "bootloader.d" / name
-        return file.read_text().strip() if file.exists() else ""
-
-    def stop(self) -> None:
-        """End what was started."""
-        for process in reversed(self.processes):
-            process.terminate()
-            process.wait(60)
-
-
 @pytest.fixture(scope="module")
 def with_rauc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, RaucSystem]]:
-    need("rauc", "dbus-daemon", package="rauc dbus", untried="RAUC installed nothing")
     base = tmp_path_factory.mktemp("rauc")
     system = RaucSystem(base)
-
-    @contextmanager
-    def slots(root: Path) -> Iterator[None]:
-        with block_slots(
-            root, base, rauc=RaucSlots(a="rootfs.0", b="rootfs.1", bus=system.bus)
-        ) as devices:
-            system.start(devices)
-            try:
-                yield
-            finally:
-                system.stop()
-
-    for world in make_world(base, around=slots):
+    for world in make_world(base, around=system.around):
         yield world, system
 
 
@@ -262,7 +143,7 @@ def test_rauc_writes_the_bundle_that_limpet_fetched_and_hears_that_it_is_good(
     until(lambda: world.running_version() == "1.3.0", "not confirmed", world.device)
     until(lambda: rauc.kept("B") == "good", "RAUC was not told", world.device)
     assert rauc.kept("primary") == "B"
-    assert "installing" in (rauc.place / "service.log").read_text()
+    assert "installing" in rauc.service_log
     assert world.device.state.good == "b"
     assert not list((world.device.root / "updater" / "staging").glob("*.bundle"))
 

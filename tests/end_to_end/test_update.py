@@ -162,9 +162,11 @@ def make_world(
     change: Callable[[Path, Path], Path] | None = None,
     around: Callable[[Path], AbstractContextManager[None]] = lambda root: nullcontext(),
     devices: SlotDevices | None = None,
+    gated: bool = False,
 ) -> Iterator[World]:
     """A vendor and a device of the example, which `change` may have made another product of;
-    `around` surrounds the life of the device in a directory, whose slots may be `devices`."""
+    `around` surrounds the life of the device in a directory, whose slots may be `devices`. With
+    `gated`, it asks for the gate's word."""
     pristine = base / "product"
     shutil.copytree(EXAMPLE, pristine, ignore=shutil.ignore_patterns(".*", "__pycache__", "tests"))
     text = (pristine / "product.toml").read_text()
@@ -173,7 +175,7 @@ def make_world(
         text = text.replace(slow, fast)
     (pristine / "product.toml").write_text(text)
     product = change(pristine, base / "first") if change else pristine
-    home = create(base / "vendor", product, now=NOW, unsafe_without_gate=True)
+    home = create(base / "vendor", product, now=NOW, unsafe_without_gate=not gated)
     form = Form.TREE if devices is None else Form.BLOCK
     build_release(replace(order(home, product, "1.0.0"), form=form), base / "release-1.0.0")
     image = load_factory_image(base / "release-1.0.0")

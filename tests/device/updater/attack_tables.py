@@ -58,6 +58,12 @@ ELSEWHERE: dict[str, tuple[Elsewhere, ...]] = {
             "none, where the firmware knows a gate",
         ),
         Elsewhere(
+            "RAUC's key, too: a bundle that the gate refused, or never saw, or judged as another",
+            "refuses it before it fetches a byte of it (`ungated`, `bad-attestation`)",
+            "tests/end_to_end/test_gated_bundles.py::test_a_bundle_that_the_gate_refused_is_refused_though_its_word_is_true",
+            "none, where the firmware knows a gate",
+        ),
+        Elsewhere(
             "plans that let nobody report: a thief of the online keys silences the fleet",
             "reports if it is in the share that was signed offline, whatever a plan says",
             f"{_UPDATER}/test_sampling.py::test_no_online_key_silences_the_sample",
