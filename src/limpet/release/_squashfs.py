@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from limpet.errors import Rejected
-from limpet.release._tools import run_tool, words_of
+from limpet.release._tools import OUTPUT_BYTES, run_tool, words_of
 
 __all__ = ["content_end", "extract", "is_squashfs", "list_top", "read_file"]
 
@@ -33,7 +33,8 @@ def content_end(raw: Path) -> int:
 
 
 def list_top(raw: Path) -> tuple[str, ...]:
-    """The names at the top of the squashfs `raw`. Raises `Rejected("malformed")`, `Unavailable`."""
+    """The names at the top of the squashfs `raw`. Raises `Rejected("malformed")`,
+    `Rejected("too-large")` where they are too many to list, `Unavailable`."""
     done = _run("-max-depth", "1", "-l", str(raw))
     top, *names = done.stdout.decode("utf-8", "replace").splitlines() or [""]
     if done.returncode != 0 or not all(name.startswith(f"{top}/") for name in names):
@@ -44,9 +45,11 @@ def list_top(raw: Path) -> tuple[str, ...]:
 def read_file(raw: Path, name: str) -> bytes:
     """The content of a file of it, empty if there is none. Raises `Rejected("too-large")` above
     64 MiB, `Unavailable`."""
-    done = _run("-cat", str(raw), name)
-    if len(done.stdout) > _BYTES:
-        raise Rejected("too-large", f"{name} in the image is of {len(done.stdout)} bytes")
+    try:
+        done = _run("-cat", str(raw), name, max_bytes=_BYTES)
+    except Rejected as error:
+        message = f"{name} in the image has more than {_BYTES} bytes"
+        raise Rejected("too-large", message) from error
     return done.stdout if done.returncode == 0 else b""
 
 
@@ -58,6 +61,10 @@ def extract(raw: Path, into: Path, names: Sequence[str] = ()) -> None:
         raise Rejected("malformed", f"nothing could be unpacked: {words_of(done)}")
 
 
-def _run(*words: str) -> subprocess.CompletedProcess[bytes]:
-    command = ("unsquashfs", "-no-progress", *words)
-    return run_tool(command, seconds=SECONDS, hint="Debian: apt-get install squashfs-tools")
+def _run(*words: str, max_bytes: int = OUTPUT_BYTES) -> subprocess.CompletedProcess[bytes]:
+    return run_tool(
+        ("unsquashfs", "-no-progress", *words),
+        seconds=SECONDS,
+        hint="Debian: apt-get install squashfs-tools",
+        max_bytes=max_bytes,
+    )
