@@ -5,7 +5,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from tests.release.watch.test_webhook import Tracker
+from tests.release.watch.tracker import Tracker
 from tests.release.watch.workshop import Field, advisory
 
 from limpet.release.watch import look
@@ -53,5 +53,6 @@ def test_a_look_that_is_killed_loses_nothing_and_repeats_itself_whole(
         posted = {str(one["id"]) for one in tracker.notes}
         assert posted == {looked.entries[0].id}
         assert len(tracker.notes) == (2 if step == "posted" else 1)  # at least once
+        assert all(one == tracker.notes[0] for one in tracker.notes), "and known again by all of it"
     finally:
         tracker.close()

@@ -1,64 +1,17 @@
 """Notes to a real HTTPS server on loopback: once each, tried again, never over what is not TLS."""
 
-import http.server
-import json
-import ssl
-import threading
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.release.watch.tracker import Tracker
 from tests.release.watch.workshop import NOW, Field, advisory
 
-from limpet.crypto.certificates import issue_service, make_root
-from limpet.crypto.keys import generate_key, key_to_pem
+from limpet.crypto.certificates import make_root
 from limpet.errors import Rejected
-from limpet.release.watch import Webhook, make_webhook
-
-
-class Tracker:
-    """A server that takes notes; `answers` are the statuses of the next posts, then 204."""
-
-    def __init__(self, directory: Path) -> None:
-        self.notes: list[dict[str, object]] = []
-        self.answers: list[int] = []
-        root = make_root("Tracker", now=NOW)
-        key = generate_key()
-        chain = issue_service(root, key, hostnames=("localhost",), addresses=(), now=NOW, days=2)
-        (directory / "tracker.key").write_bytes(key_to_pem(key))
-        (directory / "tracker.pem").write_bytes(chain)
-        self.roots_pem = root.certificate_pem()
-        tracker = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
-                status = tracker.answers.pop(0) if tracker.answers else 204
-                if 200 <= status < 300:
-                    tracker.notes.append(json.loads(body))
-                self.send_response(status)
-                self.send_header("content-length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                """Nothing to the terminal."""
-
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(directory / "tracker.pem", directory / "tracker.key")
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
-        self.thread = threading.Thread(target=self.server.serve_forever)
-        self.thread.start()
-
-    def webhook(self, roots_pem: bytes = b"") -> Webhook:
-        url = f"https://localhost:{self.server.server_port}/hook"
-        roots = roots_pem or self.roots_pem
-        return make_webhook(url, roots_pem=roots, sleep=lambda seconds: None)
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join(10)
+from limpet.https.client import Timeouts
+from limpet.release.watch import make_webhook
 
 
 @pytest.fixture
@@ -132,6 +85,92 @@ def test_a_server_that_is_not_there_fails_no_look(place: Field, tracker: Tracker
     place.webhook = hook
     looked = place.look()
     assert (looked.exit_code, looked.undelivered) == (1, 1)
+
+
+def test_a_server_whose_certificate_is_for_another_name_gets_nothing(
+    tracker: Tracker, place: Field
+) -> None:
+    place.webhook = tracker.webhook(host="127.0.0.1")
+    assert place.look().undelivered == 1
+    assert tracker.asked == []
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_is_not_followed_and_the_note_stays_owed(
+    tracker: Tracker, place: Field, status: int
+) -> None:
+    """Whoever answers for the tracker must not choose who learns what is open."""
+    place.webhook = tracker.webhook()
+    tracker.answers, tracker.location = [status] * 3, tracker.url(path="/elsewhere")
+    assert place.look().undelivered == 1
+    assert tracker.asked == [("POST", "/hook")] * 3
+    assert tracker.notes == []
+    assert place.look().undelivered == 0
+    assert len(tracker.notes) == 1
+
+
+@pytest.mark.parametrize("where", ["head", "body"])
+def test_a_server_that_takes_a_note_and_hangs_holds_up_no_look(
+    tracker: Tracker, place: Field, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """It hangs until the test ends; every try that it was given ended before."""
+    monkeypatch.setattr("limpet.release.watch._webhook.TIMEOUTS", Timeouts(connect=60, total=2))
+    place.webhook = tracker.webhook()
+    tracker.stalls, tracker.answers = where, [200] * 3
+    assert place.look().undelivered == 1
+    assert len(tracker.asked) <= 3
+    monkeypatch.undo()
+    tracker.stalls = ""
+    looked = place.look()
+    assert looked.undelivered == 0
+    assert {note["id"] for note in tracker.notes} == {looked.entries[0].id}
+    assert len({str(note) for note in tracker.notes}) == 1, "however often it came, it is the same"
+
+
+def test_a_server_that_never_speaks_tls_holds_up_no_look(
+    tracker: Tracker, place: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("limpet.release.watch._webhook.TIMEOUTS", Timeouts(connect=1, total=60))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"https://localhost:{silent.getsockname()[1]}/hook"
+        roots = tracker.roots_pem
+        place.webhook = make_webhook(url, roots_pem=roots, sleep=lambda seconds: None)
+        assert place.look().undelivered == 1
+
+
+def test_a_note_that_the_server_does_not_want_keeps_no_other_back(
+    tracker: Tracker, place: Field
+) -> None:
+    place.publish("1.1.0", "parser@1.0", "solver@1.0")
+    place.learn(advisory(), advisory("PYSEC-2", "solver"))
+    place.webhook = tracker.webhook()
+    tracker.answers = [413] * 3
+    looked = place.look()
+    assert len(looked.entries) == 2
+    assert looked.undelivered == 1
+    assert len(tracker.notes) == 1
+    tracker.answers = [503] * 3
+    place.look()
+    assert len(tracker.asked) == 7, "a server in trouble is left alone after three tries"
+    place.look()
+    assert {note["advisory"] for note in tracker.notes} == {"PYSEC-1", "PYSEC-2"}
+    assert len(tracker.notes) == 2
+
+
+def test_an_entry_that_is_opened_again_is_told_apart_from_a_note_that_came_twice(
+    tracker: Tracker, place: Field
+) -> None:
+    place.webhook = tracker.webhook()
+    place.look()
+    place.clock.pass_seconds(60)
+    place.learn()
+    place.look()  # the advisory is gone
+    place.clock.pass_seconds(60)
+    place.learn(advisory())
+    place.look()
+    first, again = tracker.notes
+    assert first["id"] == again["id"]
+    assert str(first["at"]) < str(again["at"])
 
 
 @pytest.mark.parametrize(

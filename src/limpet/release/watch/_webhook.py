@@ -1,7 +1,8 @@
 """Telling another service of a new entry: one POST of JSON each, over TLS only.
 
 Owns the note's form and its delivery. A note counts as delivered once a 2xx came back; it is tried
-a few times at each look, and comes at least once: whoever takes it knows it again by its id.
+a few times at each look, and comes at least once, byte for byte the same: whoever takes it knows it
+again by `id` and `at`. An entry that was opened again comes with the same `id` and a later `at`.
 """
 
 from collections.abc import Callable
@@ -24,7 +25,10 @@ __all__ = ["TRIES", "Webhook", "deliver", "describe", "make_webhook"]
 TRIES = 3  # of one note at one look
 MAX_NOTES = 200  # at one look
 PAUSE_SECONDS = 1.0  # before the second try; doubled before the third
+TIMEOUTS = Timeouts(connect=5.0, total=10.0)  # of one try
 _ANSWER_BYTES = 64 << 10
+_REFUSALS = frozenset({400, 413, 422})
+"""Answers about this one note; any other but a 2xx is about the server, or about us (RFC 9110)."""
 _JSON = {"content-type": "application/json", "user-agent": "limpet-watch"}
 
 
@@ -85,9 +89,10 @@ def deliver(
 ) -> None:
     """Post what is owed, oldest first; what is not taken stays owed. Never raises for the peer."""
     tls = client_context(roots_pem=webhook.roots_pem, use=TlsUse.OUTBOUND)
-    client = HttpsClient(webhook.origin, tls=tls, timeouts=Timeouts(connect=5.0, total=10.0))
+    client = HttpsClient(webhook.origin, tls=tls, timeouts=TIMEOUTS)
     for one in store.owed()[:MAX_NOTES]:
-        if not _deliver(webhook, client, one, store, clock, after):
+        status = _deliver(webhook, client, one, store, clock, after)
+        if not _is_taken(status) and status not in _REFUSALS:
             return  # the others would fare no better; the next look tries again
 
 
@@ -98,21 +103,27 @@ def _deliver(
     store: WatchStore,
     clock: Callable[[], datetime],
     after: Callable[[str], None],
-) -> bool:
+) -> int:
+    """The status of the last answer; 0: there was none."""
+    status = 0
     for tried in range(TRIES):
         if tried:
             webhook.sleep(PAUSE_SECONDS * 2 ** (tried - 1))
-        if _post(webhook, client, one.body):
+        status = _post(webhook, client, one.body)
+        if _is_taken(status):
             after("posted")
             store.note_attempt(one.number, delivered_at=clock())
-            return True
+            break
         store.note_attempt(one.number, delivered_at=None)
-    return False
+    return status
 
 
-def _post(webhook: Webhook, client: HttpsClient, body: bytes) -> bool:
+def _post(webhook: Webhook, client: HttpsClient, body: bytes) -> int:
     try:
-        answer = client.post(webhook.path, body, max_bytes=_ANSWER_BYTES, headers=_JSON)
+        return client.post(webhook.path, body, max_bytes=_ANSWER_BYTES, headers=_JSON).status
     except LimpetError:
-        return False
-    return 200 <= answer.status < 300
+        return 0
+
+
+def _is_taken(status: int) -> bool:
+    return 200 <= status < 300
