@@ -26,7 +26,9 @@ def secret_from(variable: str | None, *, what: str, option: str) -> Callable[[st
                 f"{name} needs a {what}, and there is no terminal to ask on",
                 hint=f"put it into a variable and name that: {option} VARIABLE",
             )
-        asked: str = typer.prompt(f"{what.capitalize()} of {name}", hide_input=True, err=True)
+        asked: str = typer.prompt(
+            f"{what[:1].upper()}{what[1:]} of {name}", hide_input=True, err=True
+        )
         return asked.encode()
 
     return ask

@@ -95,8 +95,10 @@ def verify_role_signatures(
     *,
     what: str,
     families: Families,
+    hint: str = "",
 ) -> None:
-    """Raise `Rejected("bad-signature")` unless enough keys of each family signed `metadata`.
+    """Raise `Rejected("bad-signature")`, with `hint`, unless enough keys of each family signed
+    `metadata`.
 
     The caller owes TUF's own threshold. Raises `ValueError` as `verify_role_keys`.
     """
@@ -105,4 +107,5 @@ def verify_role_signatures(
         raise Rejected(
             "bad-signature",
             f"{what} lacks valid signatures by keys of {' and of '.join(missing)}",
+            hint=hint,
         )

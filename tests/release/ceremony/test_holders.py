@@ -258,6 +258,14 @@ def test_thresholds_rise_and_fall_and_a_fall_is_said(
     assert f"one person alone can sign for {RELEASES}" in review.warnings
 
 
+def lacks_suite(request: Path, one: Person, reason: str) -> None:
+    """They refuse it, for `reason`, and are told what they may lack."""
+    with pytest.raises(Rejected) as refused:
+        open_request(load_request(request), root=one.root, holders=True, now=now())
+    assert refused.value.reason == reason
+    assert SUITE_FILE in refused.value.hint
+
+
 def test_an_algorithm_is_retired_by_people_step_by_step_and_no_device_is_left_behind(
     home: Home, place: Path, device: Device, first: Person, second: Person, third: Person
 ) -> None:
@@ -279,14 +287,18 @@ def test_an_algorithm_is_retired_by_people_step_by_step_and_no_device_is_left_be
     modern = Device(home, place / "modern", load_suite(steps[0]))
     modern.look()
     take_for_service(home, steps[0])
-    for one in people:
-        (one.directory / SUITE_FILE).write_bytes(steps[0].read_bytes())
     retired = Holders(retire=["ed25519"], threshold=[("all", 2)])
+    lacks_suite(propose(home, retired, place / "early.request"), second, "unreachable")
+    for one in (second, third):
+        (one.directory / SUITE_FILE).write_bytes(steps[0].read_bytes())
     assert change(home, retired, [second, third], place)
     modern.look()
     with pytest.raises(Rejected) as refused:
         device.look()
     assert refused.value.reason == "bad-signature", "old firmware asks for both: it went first"
+    later = propose(home, Holders(renew=True), place / "later.request")
+    lacks_suite(later, first, "bad-signature")  # who was not there
+    (first.directory / SUITE_FILE).write_bytes(steps[1].read_bytes())
     for one in people:
         (one.directory / "ed25519.pem").unlink()
     assert publish_release(home, place, "1.1.0", [first, second]) == "thermostat 1.1.0"

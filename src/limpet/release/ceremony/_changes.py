@@ -18,7 +18,7 @@ from limpet.errors import Rejected
 from limpet.firmware.signatures import families_of
 
 from ._releases import CLOCK_SLACK
-from ._request import verify_kept_schemes
+from ._request import OTHER_SUITE, verify_kept_schemes
 
 __all__ = [
     "LIFETIMES",
@@ -107,7 +107,7 @@ def _verify_reachable(delegator: Root | Targets, name: str, role: Role, suite: S
         raise Rejected(
             "unreachable",
             f"{name} would ask for {role.threshold} signatures of {len(schemes)} keys{lack}",
-            hint="nobody could sign for it ever again",
+            hint="nobody could sign for it ever again" + f"; {OTHER_SUITE}" * bool(missing),
         )
 
 

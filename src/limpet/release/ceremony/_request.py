@@ -25,6 +25,7 @@ from limpet.wire.codec import Message, Moment, decode_json, encode_json
 
 __all__ = [
     "MAX_ROOTS",
+    "OTHER_SUITE",
     "REQUEST_BYTES",
     "Kind",
     "SigningRequest",
@@ -40,6 +41,9 @@ __all__ = [
 
 REQUEST_BYTES = 16 << 20
 """Largest request that anyone reads: a megabyte of metadata twice, a manifest, and the roots."""
+
+OTHER_SUITE = "if other algorithms were agreed on: their suite.toml lies beside your root.json?"
+"""What a signer may lack who was not at the ceremony that changed them."""
 
 MAX_ROOTS = 256
 _MAX_ROLES = 256
@@ -142,7 +146,9 @@ def verify_signed(
     except (RepositoryError, ValueError) as error:
         raise Rejected("bad-signature", f"{what} is not signed as it must be: {error}") from error
     families = families_of(role, suite)
-    verify_role_signatures(delegator, role, metadata, what=what, families=families)
+    verify_role_signatures(
+        delegator, role, metadata, what=what, families=families, hint=OTHER_SUITE
+    )
 
 
 def verify_kept_schemes(delegator: Root | Targets, *, what: str, suite: Suite) -> None:
