@@ -107,7 +107,8 @@ def _verify_reachable(delegator: Root | Targets, name: str, role: Role, suite: S
         raise Rejected(
             "unreachable",
             f"{name} would ask for {role.threshold} signatures of {len(schemes)} keys{lack}",
-            hint="nobody could sign for it ever again" + f"; {OTHER_SUITE}" * bool(missing),
+            hint="nobody could sign for it ever again"
+            + f"; {OTHER_SUITE}" * (role.threshold <= len(schemes)),
         )
 
 
