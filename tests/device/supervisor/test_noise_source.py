@@ -108,7 +108,8 @@ def test_a_bad_source_is_reported_and_nothing_of_it_is_mixed_in(
 
 
 def test_a_source_that_goes_bad_is_left_at_once_and_for_good(tmp_path: Path) -> None:
-    with _feeding(tmp_path, os.urandom(START_UP_SAMPLES) + b"\x2a" * WINDOW) as path:
+    sound = os.urandom(START_UP_SAMPLES - 1) + b"\x2b"  # the run begins after it
+    with _feeding(tmp_path, sound + b"\x2a" * WINDOW) as path:
         pool = Pool()
         source = NoiseSource(path, mix=pool)
         asyncio.run(source.begin())
