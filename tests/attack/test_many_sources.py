@@ -150,4 +150,4 @@ def _verify_owner_gets_in(field: Field) -> None:
     body = {"name": "owner", "password": PASSWORD, "known": field.owner.known}
     begun = time.monotonic()
     assert field.owner.ask("POST", "/v1/login", body, token="")[0] == 201
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 8  # no stranger's deadline is waited for

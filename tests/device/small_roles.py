@@ -6,7 +6,7 @@ its file `enroll` says, and counts the answers in `enrolled`. `updater` also ask
 health again and again and counts the answers in a file.
 `gateway` turns into an attacker when the file `gateway/attack` appears: it sends
 `accounts` a request that only the supervisor may send. `app` crashes at once while the
-file `app/crash` is there. A role with a file `slow` is ready two seconds late and says so.
+file `app/crash` is there. A role with a file `slow` says so, and is ready when it is gone.
 A slot of version 2 (firmware.json) never confirms its trial.
 """
 
@@ -34,9 +34,11 @@ async def serve(start: Start, bus: Bus) -> None:
         bus.on(m.EnrollStart, _enroll)
     if start.role is Role.ACCOUNTS:
         bus.on(m.PressButton, functools.partial(_press, bus))
-    if (start.private / "slow").exists():
-        await asyncio.sleep(2)
-        bus.log("slow-ready")
+    if (slow := start.private / "slow").exists():
+        bus.log("slow-begins")
+        while slow.exists():  # noqa: ASYNC110 (a file, not an event)
+            await asyncio.sleep(0.02)
+        bus.log("slow-ready", start.role.value)
     await bus.ready(confine(start.role, start))
     if start.role in (Role.KEEPER, Role.ACCOUNTS) and (start.private / "rests-after").exists():
         idle = float((start.private / "rests-after").read_text())

@@ -106,7 +106,7 @@ def test_connections_that_are_closed_while_they_wait_do_not_push_the_turns_away(
         await waiting
         return time.monotonic() - begun
 
-    assert asyncio.run(scenario()) < 1
+    assert asyncio.run(scenario()) < 5  # 500 turns are ten seconds
 
 
 def test_the_front_of_a_vendor_paces_nobody() -> None:
@@ -141,21 +141,21 @@ def test_pipelined_requests_of_strangers_get_their_turns_and_the_owner_is_not_be
         for thread in flood:
             thread.start()
         time.sleep(0.3)
-        served.clear()
         begun, asked = time.monotonic(), 0
+        served.clear()
         while time.monotonic() - begun < FLOOD_SECONDS:
             owner.sendall(OWNER_GET)
             assert read_answer(owner).endswith(b"x")
             asked += 1
             time.sleep(OWNER_PAUSE)
+        strangers = served.count("/a")
         took = time.monotonic() - begun
         over.set()
         for thread in flood:
             thread.join(10)
-    strangers = served.count("/a")
     assert strangers >= 10  # they are served, too
     assert strangers <= DEVICE.pace.burst + DEVICE.pace.per_second * (took + 0.5)
-    assert asked > strangers
+    assert 3 * asked > strangers  # behind all six of them it would have had one turn in seven
 
 
 def _waits(books: Admission, number: int, *, tries: int = 100) -> bool:

@@ -42,7 +42,7 @@ def test_a_block_ends_when_its_time_is_over_however_often_it_wakes() -> None:
         deadline, begun = Deadline(loop), loop.time()
         with pytest.raises(TimeoutError), deadline.within(0.2):
             await _wake_often()
-        assert 0.19 < loop.time() - begun < 2
+        assert 0.19 < loop.time() - begun < 9
         await asyncio.sleep(0.01)  # the task is as usable as before
         deadline.close()
 
@@ -52,7 +52,7 @@ def test_a_block_ends_when_its_time_is_over_however_often_it_wakes() -> None:
 def test_a_shorter_block_is_not_held_up_by_the_timer_of_a_longer_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(subject, "LOOK_SECONDS", 3.0)
+    monkeypatch.setattr(subject, "LOOK_SECONDS", 50.0)
 
     async def work() -> None:
         loop = asyncio.get_running_loop()
@@ -62,7 +62,7 @@ def test_a_shorter_block_is_not_held_up_by_the_timer_of_a_longer_one(
         begun = loop.time()
         with pytest.raises(TimeoutError), deadline.within(0.1):
             await asyncio.sleep(60)
-        assert loop.time() - begun < 2
+        assert loop.time() - begun < 30
         deadline.close()
 
     _run(work())
@@ -76,7 +76,7 @@ def test_a_block_longer_than_the_timer_is_looked_at_again(monkeypatch: pytest.Mo
         deadline, begun = Deadline(loop), loop.time()
         with pytest.raises(TimeoutError), deadline.within(0.3):
             await asyncio.sleep(60)
-        assert 0.29 < loop.time() - begun < 3
+        assert 0.29 < loop.time() - begun < 30
         deadline.close()
 
     _run(work())

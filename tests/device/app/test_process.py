@@ -267,7 +267,7 @@ def test_an_app_that_is_killed_leaves_its_output_off(device: Callable[..., None]
         assert app.line() == b"1\n"
         os.kill(app.process.pid, signal.SIGKILL)
         await app.ended()
-        for _ in range(250):
+        for _ in range(3000):
             if app.line() == b"0\n":
                 break
             await asyncio.sleep(0.02)

@@ -100,6 +100,7 @@ class Stand:
         self.children: dict[Role, Child] = {}
         self.lifetime = timedelta(days=30)
         self.vendor_reachable = True
+        self.erases = True
         self.update = m.UpdateStatus(policy=m.UpdatePolicy(), running="1.0.0", slot="a")
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -158,6 +159,8 @@ class Stand:
             self._tell_status()
         if isinstance(request, m.LogEvent):
             self.log.append(request)
+        if isinstance(request, m.EraseData) and not self.erases:
+            return m.Refused(reason="unavailable")
         return m.Done()
 
     def _tell_status(self) -> None:

@@ -8,6 +8,7 @@ import threading
 import time
 
 import msgspec
+import pytest
 from tests.device.gateway.conftest import PASSWORD, SERIAL, Person, Stand
 
 from limpet.crypto.tls import client_context
@@ -54,6 +55,7 @@ class Guesser(threading.Thread):
             return int(tls.recv(4096).split(b" ")[1])
 
 
+@pytest.mark.alone
 def test_a_guess_flood_gets_ten_guesses_and_the_owner_stays_quick(stand: Stand) -> None:
     owner = Person(stand)
     owner.claim()

@@ -241,7 +241,7 @@ def test_a_choice_that_changes_is_obeyed_at_once_and_never_the_vendors_turn(
         running = asyncio.ensure_future(engine.run())
         await asyncio.sleep(0.05)
         engine.set_policy(m.UpdatePolicy())
-        for _ in range(200 if installs else 20):
+        for _ in range(3000 if installs else 20):
             await asyncio.sleep(0.02)
             if bench.told(ReportKind.INSTALLED):
                 break

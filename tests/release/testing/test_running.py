@@ -107,7 +107,7 @@ def test_tests_that_hang_are_ended_with_all_that_they_began(tmp_path: Path) -> N
                 run_tests(product, tmp_path / "junit.xml", seconds=seconds)
     assert not (tmp_path / "junit.xml").exists()
     child = Path("/proc") / place.read_text()
-    for _ in range(100):
+    for _ in range(1200):
         if not child.exists() or "State:\tZ" in (child / "status").read_text():
             return
         time.sleep(0.05)
