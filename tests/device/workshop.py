@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from tests.example import kept
 
 from limpet.demo.world import bear_gaps
 from limpet.device.confine import MECHANISMS, missing_mechanisms
@@ -68,7 +69,7 @@ def missing_in(confinement: Sequence[Mapping[str, Any]]) -> set[str]:
 @functools.cache
 def example_product() -> Path:
     """The example; where this machine lacks a mechanism, a copy that bears it."""
-    source = SRC.parents[1] / "examples" / "thermostat"
+    source = kept(SRC.parents[1] / "examples" / "thermostat")
     if not lacking_here():
         return source
     place = tempfile.mkdtemp(prefix="limpet-example-")

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tests.example import kept
+
 from limpet.release import (
     BuildOrder,
     SigningOrder,
@@ -11,7 +13,7 @@ from limpet.release import (
 from limpet.vendor.home import Home
 from limpet.wire.release import Bounds
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "thermostat"
+EXAMPLE = kept(Path(__file__).parents[2] / "examples" / "thermostat")
 
 APP = '''"""An app."""
 

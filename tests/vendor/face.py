@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.vendor.workshop import PRODUCT, make_manifest
+from msgspec.structs import replace
+from tests.vendor.workshop import make_manifest
 
 from limpet.crypto.suites import find_suite, load_suite
 from limpet.device.rights import describe_rights
@@ -39,7 +40,7 @@ VERDICTS = ("pass", "pass", "pass", "attested", "not applicable", "could not det
 
 
 def thermostat() -> Product:
-    return load_product(PRODUCT / "product.toml")
+    return load_product(Path("examples/thermostat") / "product.toml")
 
 
 def rights(product: Product) -> Rights:
@@ -179,7 +180,7 @@ def everything(product: Product | None = None, **changes: Any) -> Dossier:
 def _manifest() -> bytes:
     from limpet.wire.codec import encode_json
 
-    return encode_json(make_manifest(b"image", "1.2.0"))
+    return encode_json(replace(make_manifest(b"image", "1.2.0"), built_at=NOW))
 
 
 def pages(*dossiers: Dossier, now: datetime = NOW) -> Site:

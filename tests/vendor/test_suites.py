@@ -4,6 +4,7 @@ import dataclasses
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from urllib.parse import unquote
@@ -286,7 +287,7 @@ def test_several_people_rename_their_keys_by_hand(old_home: Home, fleet: Fleet) 
     state.root.add_key(CryptoSigner.generate_ed25519().public_key, "root")
     root, targets = (
         sign_metadata(
-            renewed(signed, now=NOW, lifetime=NOW - NOW.replace(year=NOW.year - 3)),
+            renewed(signed, now=NOW, lifetime=timedelta(days=3 * 365)),
             *load_drawer_signers(old_home.offline, f"tuf-{signed.type}"),
         )
         for signed in (state.root, state.targets)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from msgspec import UNSET, UnsetType
 from securesystemslib.signer import CryptoSigner
+from tests.example import kept
 from tuf.api.exceptions import DownloadHTTPError
 from tuf.api.metadata import Metadata, TargetFile, Targets
 from tuf.ngclient import FetcherInterface, Updater
@@ -29,7 +30,7 @@ from limpet.wire.codec import encode_json
 from limpet.wire.release import Bounds, Group, Image, ReleaseManifest, manifest_path
 from limpet.wire.report import Report, ReportKind
 
-PRODUCT = Path("examples/thermostat")
+PRODUCT = kept(Path("examples/thermostat"))
 MODEL = "thermostat"
 HOST = "localhost"
 NOW = datetime.now(UTC).replace(microsecond=0)  # clients of TUF and TLS read the real clock

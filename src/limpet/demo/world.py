@@ -10,7 +10,7 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,10 +33,19 @@ if TYPE_CHECKING:
     from limpet.vendor.rollout import RolloutStatus
     from limpet.vendor.store import Database
 
-__all__ = ["Device", "World", "bear_gaps", "edit", "keep_history", "now", "prepare_product"]
+__all__ = [
+    "Device", "World", "bear_gaps", "edit", "keep_history", "now", "prepare_product", "renew_dates",
+]  # fmt: skip
 
 VENDOR_HOST = "vendor.example.com"
 _SLOW_TESTS = ("test_thermostat.py", "test_room.py")  # of the product's, left out of the copy
+_DATES = (
+    ("product.toml", "review_by", 70, 300),
+    ("product.toml", "expires", 70, 300),
+    ("product.toml", "until", 400, 5 * 365),
+    ("vulnerabilities.toml", "review_by", 7, 60),
+)
+"""Which dates of the example are renewed: how many days before they come, and for how many."""
 _WHO = ("-c", "user.name=The demo", "-c", "user.email=demo@example.com")
 CHECK_SECONDS = 2  # between two looks for an update, on average; a product's are hours
 
@@ -226,6 +235,7 @@ def prepare_product(source: Path, target: Path, *, devices: int) -> Path:
     # Its devices run on the packages of this machine: to pack them takes longer than the demo.
     edit(design, 'component_sources = ["pypi"]', 'component_sources = ["pypi", "system"]')
     bear_gaps(design, missing_mechanisms())
+    renew_dates(target, today=now().date())
     return target
 
 
@@ -247,6 +257,25 @@ def _git(product: Path, *words: str) -> str:
     if done.returncode:
         raise Missed(f"git {words[0]}: {done.stderr.strip()[:200]}")
     return done.stdout.strip()
+
+
+def renew_dates(product: Path, *, today: date) -> None:
+    """Do the reviews of a copy of the example that are due, as its people would have to.
+
+    What ends before long gets another date; nobody is to be reminded of it yet.
+    """
+    for file, key, least, days in _DATES:
+        path = product / file
+        if not path.is_file():
+            continue
+        end = today + timedelta(days=least)
+
+        def renew(found: re.Match[str], end: date = end, key: str = key, days: int = days) -> str:
+            is_soon = date.fromisoformat(found[1]) < end
+            return f"{key} = {today + timedelta(days=days)}" if is_soon else found[0]
+
+        text = re.sub(rf"(?m)^{key} = (\d{{4}}-\d\d-\d\d)$", renew, path.read_text("utf-8"))
+        path.write_text(text, "utf-8")
 
 
 def bear_gaps(design: Path, missing: Sequence[tuple[str, str]]) -> None:

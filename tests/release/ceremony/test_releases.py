@@ -1,5 +1,6 @@
 """Firmware that two of three people sign, each on a machine of their own."""
 
+from datetime import timedelta
 from itertools import permutations
 from pathlib import Path
 
@@ -165,7 +166,7 @@ def test_a_support_statement_and_a_revocation_go_by_request_too(
     order = SigningOrder(repository=home.repository, root=home.trust / "root.json")
     statement = SupportStatement(
         model="thermostat",
-        until=now().replace(year=2031, microsecond=0),
+        until=now().replace(microsecond=0) + timedelta(days=1800),
         after=AfterSupport.KEEPS_WORKING_LOCALLY,
         text="Updates until then.",
         issued_at=now().replace(microsecond=0),

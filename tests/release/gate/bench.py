@@ -21,7 +21,9 @@ from tests.release.advisories.records import Record, record, write_directory
 from tests.release.packages.wheels import device_wheels
 from tests.release.workshop import BOUNDS, EXAMPLE, NOW, signing
 
+from limpet.demo.world import renew_dates
 from limpet.firmware.image import build_image
+from limpet.product import load_product
 from limpet.release import BuildOrder, build_release, load_built, publish, sign_release
 from limpet.release._bill import add_bill
 from limpet.release.advisories import AdvisoryStore
@@ -104,6 +106,7 @@ class Bench:
         bench = cls(work, home)
         shutil.copytree(EXAMPLE / "app", bench.product / "app", ignore=_BYTE_CODE)
         shutil.copy(EXAMPLE / "product.toml", bench.product)
+        renew_dates(bench.product, today=NOW.date())
         bench._hire()
         (work / "wheels").mkdir()
         bench.write("device.lock", device_wheels(work / "wheels"))
@@ -157,6 +160,11 @@ class Bench:
         text = (self.product / name).read_text(encoding="utf-8")
         assert old in text, f"{name} has no {old!r}"
         self.write(name, text.replace(old, new, 1))
+
+    def end_support(self, day: str) -> None:
+        """Have the design say that support ends on `day`, not committed yet."""
+        promised = load_product(self.product / "product.toml").support.until
+        self.replace("product.toml", f"until = {promised}", f"until = {day}")
 
     def git(self, *arguments: str, **environment: str) -> str:
         """git's answer, of the product's repository; no configuration of this machine counts."""

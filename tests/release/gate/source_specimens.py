@@ -248,7 +248,7 @@ def an_interface_version_that_goes_back(bench: Bench) -> None:
 
 @specimen("support-covers", "support ended on 2026-01-31")
 def a_release_after_the_support_period(bench: Bench) -> None:
-    bench.replace("product.toml", "until = 2031-12-31", "until = 2026-01-31")
+    bench.end_support("2026-01-31")
     bench.rebuild("End the support")
 
 

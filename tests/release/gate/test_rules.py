@@ -248,7 +248,7 @@ def test_a_manifest_that_describes_another_interface_than_the_image_is_refused(
 
 
 def test_a_late_gift_that_says_so_passes_and_is_listed(bench: Bench) -> None:
-    bench.replace("product.toml", "until = 2031-12-31", "until = 2026-01-31")
+    bench.end_support("2026-01-31")
     bench.commit("End the support")
     bench.restamp(after_support=True)
     finding = bench.finding("support-covers")

@@ -13,7 +13,7 @@ from tests.release.packages.real import real_packages
 from tests.release.workshop import EXAMPLE
 
 from limpet.cli.main import run
-from limpet.demo.world import bear_gaps
+from limpet.demo.world import bear_gaps, renew_dates
 from limpet.release.gate import Verdict
 from limpet.release.testing import run_tests
 
@@ -43,6 +43,7 @@ def test_the_thermostat_passes_with_its_own_tests_and_the_command_says_so(
     shutil.rmtree(bench.product / "advisories")
     (bench.product / "device.lock").unlink()
     shutil.copy(EXAMPLE / "vulnerabilities.toml", bench.product)
+    renew_dates(bench.product, today=bench.now.date())
     bear_gaps(bench.product / "product.toml", lacking_here())
     crate = record("RUSTSEC-2026-1", "made-up-crate", ecosystem="crates.io")
     bench.bring_dump("crates.io", crate)

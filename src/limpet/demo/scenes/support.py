@@ -15,7 +15,8 @@ __all__ = ["SUPPORT"]
 SOON = timedelta(seconds=2)
 END_SECONDS = 60.0
 TEXT_NOW = "Updates until today; then it keeps working locally, without any."
-TEXT_LATER = "Security updates until the end of 2031; then it keeps working locally."
+LATER_YEARS = 5
+TEXT_LATER = "Security updates until the end of {}; then it keeps working locally."
 
 
 def _end_support(world: World, tell: Teller) -> None:
@@ -35,7 +36,8 @@ def _end_support(world: World, tell: Teller) -> None:
         client.request("GET", "/v1/functions/temperature")
     public = wait_for("the public answer", partial(_public, world, over=True), seconds=END_SECONDS)
     tell(f"it passes: the device tells all who ask ({public['text']})")
-    _state(world, "support-long", "2031-12-31", TEXT_LATER)
+    year = now().year + LATER_YEARS
+    _state(world, "support-long", f"{year}-12-31", TEXT_LATER.format(year))
     owner(world, device, "check")
     public = wait_for("the new date", partial(_public, world, over=False), seconds=END_SECONDS)
     tell(f"the vendor signs a longer commitment: until {public['until']}")
