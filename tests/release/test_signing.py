@@ -216,6 +216,25 @@ def test_a_support_statement_is_signed_and_published_like_a_release(
     assert Repository(home, now).support() == statement
 
 
+def test_releases_follow_each_other_with_a_support_statement_between_them(
+    built: Built, home: Home, product: Path, tmp_path: Path
+) -> None:
+    sign_release(built.directory, signing(home), now=NOW)
+    publish(built.directory, home.root, clock=now)
+    statement = SupportStatement(
+        model="thermostat",
+        until=NOW + timedelta(days=900),
+        after=AfterSupport.KEEPS_WORKING_LOCALLY,
+        text="Updates until then.",
+        issued_at=NOW,
+    )
+    sign_support(statement, tmp_path / "support", signing(home), now=NOW)
+    publish(tmp_path / "support", home.root, clock=now)
+    later = build_release(order(product, home, "1.1.0"), tmp_path / "later")
+    sign_release(later.directory, signing(home), now=NOW)
+    assert publish(later.directory, home.root, clock=now) == "thermostat 1.1.0"
+
+
 def test_a_published_end_of_support_comes_nearer_only_for_who_says_so(
     home: Home, tmp_path: Path
 ) -> None:

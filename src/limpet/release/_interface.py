@@ -22,6 +22,7 @@ from limpet.release.packages import PACKAGES
 from limpet.storage import write_atomic
 from limpet.wire.codec import decode_json
 from limpet.wire.release import MANIFEST_BYTES, ReleaseManifest, manifest_path, version_key
+from limpet.wire.support import support_path
 
 __all__ = ["compare_releases", "describe_interface", "newest_before", "verify_interface"]
 
@@ -104,10 +105,11 @@ def newest_before(
     file that is not the signed one.
     """
     start, end = manifest_path(model, "").removesuffix(".json"), ".json"
+    support = support_path(model)  # lies beside them
     versions = [
         path.removeprefix(start).removesuffix(end)
         for path in targets
-        if path.startswith(start) and path.endswith(end)
+        if path.startswith(start) and path.endswith(end) and path != support
     ]
     older = [one for one in versions if version_key(one) < version_key(version)]
     if not older:
