@@ -13,6 +13,7 @@ from tests.device.updater.simulator import (
 
 from limpet.device.link import messages as m
 from limpet.device.updater.check import Outcome
+from limpet.device.updater.engine import Engine
 from limpet.errors import Unavailable
 from limpet.firmware.slots import BOOT_FILE, load_boot_state
 from limpet.firmware.tree import digest_tree
@@ -130,6 +131,21 @@ def test_an_interrupted_download_goes_on_where_it_was(
     repository.chunk_hooks[:] = [lambda path, offset: chunks.append(offset)]
     assert bench.check().outcome is Outcome.READY
     assert 1 << 20 <= chunks[0] <= 1 << 20 | 1024, "it went on at the end of the first group"
+
+
+def test_nothing_is_fetched_again_between_an_activation_and_the_restart(
+    bench: Bench, repository: RepositorySimulator, work: Path
+) -> None:
+    repository.offer(repository.add_release(work))
+
+    async def twice(engine: Engine) -> None:
+        assert (await engine.check()).outcome is Outcome.READY
+        assert (await engine.check()).outcome is Outcome.READY  # the owner asks meanwhile
+        assert engine.status().state == "installing"
+
+    bench.run(twice)
+    assert len([request for request in bench.asked if isinstance(request, m.Activate)]) == 1
+    assert [event for event, _, _ in bench.logged].count("update-begins") == 1
 
 
 def test_an_activation_that_boot_refuses_is_reported(

@@ -80,6 +80,7 @@ class Engine:
         self._remote: bool | None = None  # as the supervisor was told by this process
         self._consent, self._hurry = "", False
         self._one_check = asyncio.Lock()
+        self._activated: CheckResult | None = None  # this process is about to be stopped
 
     # --- what the role serves
 
@@ -198,8 +199,13 @@ class Engine:
         return left if change is None else min(left, (change - self.now()).total_seconds() + 1)
 
     async def check(self) -> CheckResult:
-        """One whole check, up to the activation; never raises what a peer can cause."""
+        """One whole check, up to the activation; never raises what a peer can cause.
+
+        After that it looks no more: it would write the same release into the staging area again.
+        """
         async with self._one_check:
+            if self._activated is not None:
+                return self._activated
             check = self._check_order()
             result = await self._work(lambda: run_check(check))
             await self._finish(result)
@@ -325,6 +331,8 @@ class Engine:
             self._memory.drop_attempt()
             self._enter("idle")
             self._teller.tell(tell_refusal(attempt, reply))
+        else:
+            self._activated = result
 
     # --- small parts
 
