@@ -37,6 +37,20 @@ def test_a_command_loads_itself_and_no_other() -> None:
     assert loaded == {"limpet.cli._frame", "limpet.cli.main", "limpet.cli.requirements"}
 
 
+def test_the_vendor_s_service_loads_nothing_that_signs_releases() -> None:
+    code = (
+        "import json, sys\n"
+        "import limpet.cli.vendor, limpet.vendor.front\n"
+        "print(json.dumps(sorted(sys.modules)))\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-I", "-c", code], capture_output=True, text=True, timeout=150, check=True
+    )
+    modules = json.loads(result.stdout)
+    assert "limpet.vendor.front" in modules
+    assert [name for name in modules if name.startswith("limpet.release")] == []
+
+
 def test_the_help_lists_every_command_that_is_there_and_no_other(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -18,13 +18,13 @@ from limpet.cli._release_signing import Signer, takes_signer
 from limpet.cli._secrets import secret_from
 from limpet.crypto.token_keys import is_token_uri
 from limpet.errors import Unavailable
-from limpet.release import METADATA_FILE, Draft, draft_release, load_built
 from limpet.storage import write_atomic
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Signer as KeySigner
 
     from limpet.crypto.suites import Suite
+    from limpet.release import Draft
     from limpet.release.ceremony import Opened
 
 __all__ = ["add_commands", "merge_files", "request_for", "show_file", "sign_file", "verify_new"]
@@ -80,6 +80,8 @@ def request(
     json: bool = _json,
 ) -> None:
     """Make the one file that signers elsewhere need; they run `limpet release sign FILE`."""
+    from limpet.release import draft_release, load_built
+
     load_built(out)
     draft = draft_release(out, signer.draft_order(), now=datetime.now(UTC))
     request_for(draft, file, signer, json=json)
@@ -92,16 +94,17 @@ def merge(
     json: bool = _json,
 ) -> None:
     """Put the signatures of several people together, in any order, for `limpet release publish`."""
-    opened = merge_files(files, root, holders=False)
-    [(_, data)] = opened.request.proposed.items()
+    from limpet.release import METADATA_FILE
     from limpet.release.ceremony import verify_subject
 
+    opened = merge_files(files, root, holders=False)
+    [(_, data)] = opened.request.proposed.items()
     verify_subject(opened.request, out)
     write_atomic(out / METADATA_FILE, data, mode=0o644)
     emit(_shown(out / METADATA_FILE, opened), json=json, human=_print_standing)
 
 
-def request_for(draft: Draft, file: Path, signer: Signer, *, json: bool) -> None:
+def request_for(draft: "Draft", file: Path, signer: Signer, *, json: bool) -> None:
     """Write the request for `draft` into `file`, and show it."""
     from limpet.release.ceremony import open_request, request_release, save_request
 

@@ -1,6 +1,8 @@
 """Signing by the offline keys, as several commands of `limpet release` do it.
 
-Owns the options that name drawer, keys and passphrase, and how a signature is shown.
+Owns the options that name drawer, keys and passphrase, and how a signature is shown. Loads the tools
+of a release where one is signed: the commands of `limpet vendor` have these options, too, and its
+service has no use for them.
 """
 
 import dataclasses
@@ -8,7 +10,7 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
@@ -17,7 +19,9 @@ from limpet.cli._options import takes
 from limpet.cli._secrets import secret_from
 from limpet.crypto.token_keys import is_token_uri
 from limpet.errors import Unavailable
-from limpet.release import Signed, SigningOrder, default_keys
+
+if TYPE_CHECKING:
+    from limpet.release import Signed, SigningOrder
 
 __all__ = ["SignedShown", "Signer", "print_signed", "show_signed", "takes_signer"]
 
@@ -46,8 +50,10 @@ class Signer:
         str | None, typer.Option(help="Take a token's PIN from this variable, do not ask.")
     ] = None
 
-    def order(self, model: str) -> SigningOrder:
+    def order(self, model: str) -> "SigningOrder":
         """What signs for `model`. Raises `Unavailable` where there is no key or no passphrase."""
+        from limpet.release import default_keys
+
         keys = tuple(self.key or (default_keys(self.offline, model) if self.offline else ()))
         if not keys and self.offline is None:
             raise typer.BadParameter("say --offline DIR, or --key KEY", param_hint="--offline")
@@ -63,8 +69,10 @@ class Signer:
             pin=secret_from(self.pin_env, what="PIN", option="--pin-env"),
         )
 
-    def draft_order(self) -> SigningOrder:
+    def draft_order(self) -> "SigningOrder":
         """What is continued, without a key: for what others shall sign."""
+        from limpet.release import SigningOrder
+
         if self.repository is None:
             raise typer.BadParameter("it is needed", param_hint="--repository")
         root = self.root or (self.offline.parent / "trust" / "root.json" if self.offline else None)
@@ -122,7 +130,7 @@ def _is_encrypted(key: Path) -> bool:
         return b"ENCRYPTED" in file.read(128)
 
 
-def show_signed(signed: Signed) -> SignedShown:
+def show_signed(signed: "Signed") -> SignedShown:
     """The signature as it is shown."""
     return SignedShown(
         file=str(signed.path),
