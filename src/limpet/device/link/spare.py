@@ -16,9 +16,14 @@ _WITHOUT = {
     "limpet.device.accounts": _OPENSSL,
     "limpet.device.announcer": _OPENSSL,
     "limpet.device.app": _TLS,
+    "limpet.device.updater": ("urllib3",),
 }
 """No TLS where none is spoken, and then no OpenSSL: Python has the hashes itself. The app may
 load TLS after its start (`allow`); only asyncio, which came before, then has none."""
+
+_EMPTY = {"limpet.device.updater": (("tuf.ngclient.urllib3_fetcher", "Urllib3Fetcher"),)}
+"""Modules that others' code loads for one class, which is then never used: each is that class, and
+it is empty. python-tuf has a fetcher of its own, with all of urllib3; the updater gives it another."""
 
 
 def leave_out(module: str) -> None:
@@ -26,6 +31,9 @@ def leave_out(module: str) -> None:
     for name in (*_EVERYWHERE, *_WITHOUT.get(module, ())):
         if name != "_hashlib" or _has_own_hashes():
             sys.modules[name] = None  # type: ignore[assignment]  # "import halted", of the import system
+    for name, wanted in _EMPTY.get(module, ()):
+        sys.modules[name] = type(sys)(name)
+        setattr(sys.modules[name], wanted, type(wanted, (), {}))
 
 
 def allow(name: str) -> None:
