@@ -2,7 +2,7 @@
 
 To pack the example costs 3 s of a processor less so, and half a minute with real packages. All the
 rest is as it ships: the format, the groups, the hashes. What a release is packed with is held by
-`tests/firmware/test_groups.py`, and the demo packs as a vendor does.
+`tests/firmware/test_groups.py`.
 """
 
 from limpet.firmware import codec, image

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from tests.release.workshop import EXAMPLE, now, order
 from limpet.cli.main import run
 from limpet.crypto.keys import generate_signing_key, key_to_pem
 from limpet.errors import Rejected, Unavailable
+from limpet.firmware import image
+from limpet.firmware.codec import LEVEL, pack_group
 from limpet.firmware.image import range_reader
 from limpet.firmware.installation import install_image
 from limpet.firmware.tree import digest_tree
@@ -77,6 +80,22 @@ def test_two_builds_with_the_same_time_are_equal(
     again = build_release(order(product, home), tmp_path / "again")
     assert again.manifest_sha256 == built.manifest_sha256
     assert again.image.read_bytes() == built.image.read_bytes()
+
+
+def test_a_release_is_packed_as_its_order_says(
+    product: Path, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    levels = []
+
+    def pack(data: bytes, level: int) -> bytes:
+        levels.append(level)
+        return pack_group(data, 1)
+
+    monkeypatch.setattr(image, "pack_group", pack)
+    build_release(replace(order(product, home), level=7), tmp_path / "quick")
+    build_release(order(product, home), tmp_path / "usual")
+    assert set(levels[: len(levels) // 2]) == {7}
+    assert set(levels[len(levels) // 2 :]) == {LEVEL}
 
 
 def test_what_editors_and_python_leave_behind_does_not_go_into_firmware(

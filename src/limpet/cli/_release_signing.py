@@ -1,8 +1,7 @@
 """Signing by the offline keys, as several commands of `limpet release` do it.
 
-Owns the options that name drawer, keys and passphrase, and how a signature is shown. Loads the tools
-of a release where one is signed: the commands of `limpet vendor` have these options, too, and its
-service has no use for them.
+Owns the options that name drawer, keys and passphrase, and how a signature is shown. Loads what
+signs only where it is to sign: `limpet vendor` has these options, too, and its service no need.
 """
 
 import dataclasses

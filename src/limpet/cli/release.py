@@ -30,6 +30,7 @@ from limpet.cli._release_source import Source
 from limpet.cli._released import print_release, show_release
 from limpet.crypto.suites import find_suite
 from limpet.errors import Rejected, Unavailable
+from limpet.firmware.codec import LEVEL
 from limpet.product import PRODUCT_FILE, load_product
 from limpet.release import (
     LAST,
@@ -99,6 +100,9 @@ _interface_version = typer.Option(
 _form = typer.Option(
     Form.TREE, help="tree: slots that are directories; block: devices; bundle: RAUC's."
 )
+_level = typer.Option(
+    LEVEL, min=1, max=LEVEL, help="Zstandard's: a low one packs fast, and is fetched longer."
+)
 _packer = typer.Option(
     None, help="A program run as PACKER INPUT OUTPUT that makes the block image or bundle."
 )
@@ -126,6 +130,7 @@ def build(
     suite: str | None = _suite,
     form: Form = _form,
     packer: Path | None = _packer,
+    level: int = _level,
     *,
     rollout: Rollout,
     source: Source,
@@ -149,6 +154,7 @@ def build(
         suite=find_suite(suite) if suite else None,
         form=form,
         packer=packer,
+        level=level,
         bounds=rollout.bounds(version, at),
         delta_from=_olds(product, delta_from, form.value, version),
         packages=packages.order(),

@@ -18,6 +18,7 @@ import msgspec
 
 from limpet.crypto.suites import load_suite, suite_file_in
 from limpet.errors import Rejected, Unavailable, naming
+from limpet.firmware.codec import LEVEL
 from limpet.firmware.description import FirmwareDescription
 from limpet.firmware.interface import pack_interface
 from limpet.product import PRODUCT_FILE, Product, load_product
@@ -80,6 +81,7 @@ class BuildOrder:
     after_support: bool = False
     form: Form = Form.TREE
     packer: Path | None = None  # a program; see limpet.release._forms
+    level: int = LEVEL  # Zstandard's, of the image
     suite: Path | None = None  # a file; that of `trust`, or the first bundled one, by default
     delta_from: tuple[OldRelease, ...] = ()  # for devices that run these
     packages: PackageOrder | None = None  # None: the device's interpreter must have them
@@ -168,7 +170,9 @@ def build_release(order: BuildOrder, out: Path, progress: Progress = _silent) ->
 def _make_image(order: BuildOrder, tree: Path, out: Path) -> Image:
     at = int(order.built_at.timestamp())
     file = out / IMAGE_FILE
-    return make_image(tree, file, form=order.form, packer=order.packer, built_at=at)
+    return make_image(
+        tree, file, form=order.form, packer=order.packer, built_at=at, level=order.level
+    )
 
 
 def _complete(

@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 from limpet.errors import Rejected, Unavailable
+from limpet.firmware.codec import LEVEL
 from limpet.firmware.image import build_image, pack_file
 from limpet.firmware.verity import append_verity
 from limpet.release._tools import run_tool, words_of
@@ -30,15 +31,18 @@ class Form(enum.Enum):
     BUNDLE = "bundle"
 
 
-def make_image(tree: Path, out: Path, *, form: Form, packer: Path | None, built_at: int) -> Image:
+def make_image(
+    tree: Path, out: Path, *, form: Form, packer: Path | None, built_at: int, level: int = LEVEL
+) -> Image:
     """Make the image file `out` of the assembled `tree`.
 
     `packer` is run as `PACKER INPUT OUTPUT`: for a block image with the tree as INPUT, instead of
-    mksquashfs; for a bundle with the block image. `built_at` (seconds since 1970) dates files.
+    mksquashfs; for a bundle with the block image. `built_at` (seconds since 1970) dates files,
+    `level` is Zstandard's.
     Raises `Unavailable` for a program that is missing, `Rejected("packer-failed")`.
     """
     if form is Form.TREE:
-        return build_image(tree, out)
+        return build_image(tree, out, level=level)
     raw = tree.with_name("image.raw")
     if form is Form.BLOCK and packer is not None:
         _run((str(packer.absolute()), str(tree), str(raw)), raw)
@@ -48,12 +52,12 @@ def make_image(tree: Path, out: Path, *, form: Form, packer: Path | None, built_
         _run(("mksquashfs", str(tree), str(raw), *_SQUASHFS, *_PLAIN, *dates), raw)
     verity = append_verity(raw)
     if form is Form.BLOCK:
-        return pack_file(raw, out, kind="block", verity=verity)
+        return pack_file(raw, out, kind="block", verity=verity, level=level)
     if packer is None:
         raise Unavailable("a bundle needs a packer", hint="--packer PROGRAM, see docs/rauc.md")
     bundle = tree.with_name("image.bundle")
     _run((str(packer.absolute()), str(raw), str(bundle)), bundle)
-    return pack_file(bundle, out, kind="bundle", verity=verity)
+    return pack_file(bundle, out, kind="bundle", verity=verity, level=level)
 
 
 def _set_modes(tree: Path) -> None:

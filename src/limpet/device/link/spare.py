@@ -23,7 +23,7 @@ load TLS after its start (`allow`); only asyncio, which came before, then has no
 
 _EMPTY = {"limpet.device.updater": (("tuf.ngclient.urllib3_fetcher", "Urllib3Fetcher"),)}
 """Modules that others' code loads for one class, which is then never used: each is that class, and
-it is empty. python-tuf has a fetcher of its own, with all of urllib3; the updater gives it another."""
+it is empty. python-tuf brings a fetcher, with all of urllib3; the updater gives it another."""
 
 
 def leave_out(module: str) -> None:
