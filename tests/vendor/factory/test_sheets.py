@@ -1,5 +1,7 @@
 """Labels for printers: what a camera reads off bitmaps and sheets, and that sizes are true."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pypdfium2
@@ -43,6 +45,20 @@ def test_a_camera_reads_the_claim_off_the_bitmap_at_every_printers_resolution(
         assert picture.info["dpi"] == pytest.approx((dpi, dpi), abs=1)
         assert picture.width == pytest.approx(WIDTH_MM / 25.4 * dpi, abs=2)
         assert picture.height == pytest.approx(HEIGHT_MM / 25.4 * dpi, abs=2)
+
+
+def test_labels_are_drawn_by_threads_beside_each_other() -> None:
+    program = (
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from tests.vendor.factory.test_label import a_label\n"
+        "from limpet.vendor.factory.sheets import render_png\n"
+        "with ThreadPoolExecutor(4) as pool:\n"
+        "    print(len(set(pool.map(lambda _: render_png(a_label()), range(60)))))\n"
+    )  # in a process of its own: PDFium that is called by two threads ends it (SIGSEGV)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=150, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
 
 
 def test_a_resolution_that_would_blur_the_code_is_refused() -> None:

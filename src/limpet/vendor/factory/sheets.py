@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Lock
 
 import pypdfium2
 from fpdf import FPDF
@@ -28,6 +29,7 @@ _POINTS_PER_MM = 72 / 25.4
 _MARK_MM = 3.0
 _PDF_BYTES = 4 << 20
 _NO_DATE = datetime(2000, 1, 1, tzinfo=UTC)  # the same labels always give the same sheet
+_ONE_AT_A_TIME = Lock()  # PDFium is not made for threads, and ends the process
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +83,17 @@ PAPERS = {"a4": (210.0, 297.0), "letter": (215.9, 279.4)}
 
 
 def render_png(label: Label, *, dpi: int = 300) -> bytes:
-    """The label as a PNG with its resolution in it. Raises `Rejected("label" | "resolution")`."""
+    """The label as a PNG with its resolution in it. Raises `Rejected("label" | "resolution")`.
+
+    May be called by several threads: a station makes devices beside each other.
+    """
     if not LEAST_DPI <= dpi <= MOST_DPI:
         raise Rejected("resolution", f"{dpi} dpi: a label needs {LEAST_DPI} to {MOST_DPI}")
+    with _ONE_AT_A_TIME:
+        return _draw_png(label, dpi)  # what it holds of PDFium's ends with it
+
+
+def _draw_png(label: Label, dpi: int) -> bytes:
     with pypdfium2.PdfDocument(render_pdf([label])) as document:
         picture = document[0].render(scale=dpi / 72, grayscale=True).to_pil()
     out = io.BytesIO()
