@@ -49,6 +49,7 @@ def perform(console: Console, *, source: Path, directory: Path, devices: int) ->
     """Play every scene in `directory`. On return, or when interrupted, no process is left."""
     began = time.monotonic()
     screen = Screen(console)
+    screen.open(len(SCENES), directory)
     listener: list[Callable[[str], None]] = []
     with Stage(directory, show_command=lambda line: listener[-1](line)) as stage:
         product = prepare_product(source, directory / "product", devices=devices)

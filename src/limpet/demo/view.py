@@ -6,6 +6,7 @@ its changes are printed, a line each.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -52,6 +53,15 @@ class Screen:
 
     def __init__(self, console: Console) -> None:
         self.console = console
+
+    def open(self, scenes: int, directory: Path) -> None:
+        """The story is about to begin."""
+        self.console.print(
+            f"The life of a product in {scenes} scenes: real processes, keys and attacks, on this"
+            f" machine alone, in {directory}.",
+            highlight=False,
+            markup=False,
+        )
 
     def begin(self, number: int, title: str) -> None:
         """A scene begins."""

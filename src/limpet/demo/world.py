@@ -34,8 +34,16 @@ if TYPE_CHECKING:
     from limpet.vendor.store import Database
 
 __all__ = [
-    "Device", "World", "bear_gaps", "edit", "keep_history", "now", "prepare_product", "renew_dates",
-]  # fmt: skip
+    "VENDOR_HOST",
+    "Device",
+    "World",
+    "bear_gaps",
+    "edit",
+    "keep_history",
+    "now",
+    "prepare_product",
+    "renew_dates",
+]
 
 VENDOR_HOST = "vendor.example.com"
 _SLOW_TESTS = ("test_thermostat.py", "test_room.py")  # of the product's, left out of the copy

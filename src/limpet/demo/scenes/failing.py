@@ -4,7 +4,7 @@ import functools
 from collections.abc import Sequence
 
 from limpet.demo.scenes.developing import BAD, NEW
-from limpet.demo.scenes.updating import look_now, watch
+from limpet.demo.scenes.updating import watch
 from limpet.demo.stage import Missed, wait_for
 from limpet.demo.story import Scene, Teller
 from limpet.demo.view import DeviceRow
@@ -28,7 +28,6 @@ def _fail(world: World, tell: Teller) -> None:
         "rollout", "start", BAD, "--vendor", world.vendor, *words,
         "--steps", "50,100", "--wait", "1", "--silent-after", "30",
     )  # fmt: skip
-    look_now(world, *canaries)
 
     def fallen() -> list[Device]:
         return [device for device in canaries if world.log(device, "update-fell-back")]

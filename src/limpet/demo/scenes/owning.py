@@ -8,12 +8,12 @@ from limpet.crypto.randomness import new_token
 from limpet.crypto.tls import client_context
 from limpet.demo.stage import Missed, wait_for
 from limpet.demo.story import Scene, Teller
-from limpet.demo.world import Device, World
+from limpet.demo.world import VENDOR_HOST, Device, World
 from limpet.device.supervisor.status import read_listening
 from limpet.errors import Rejected, Unavailable
 from limpet.https.client import ClientResponse, HttpsClient
 
-__all__ = ["CLAIM", "START", "USE", "ask_stranger", "start_device", "wait_enrolled"]
+__all__ = ["CLAIM", "START", "USE", "ask_stranger", "ask_vendor", "start_device", "wait_enrolled"]
 
 START_SECONDS = 120.0
 ENROLL_SECONDS = 60.0
@@ -35,13 +35,23 @@ def ask_stranger(
     world: World, device: Device, method: str, path: str, body: bytes = b""
 ) -> ClientResponse:
     """One request with a verified device, and no credential."""
-    root = (world.vendor / "trust" / "device-root.pem").read_bytes()
     port = device.url.rpartition(":")[2]
     name = f"{device.serial.lower()}.local:{port}"
+    return _ask(world, "device-root.pem", name, method, path, body)
+
+
+def ask_vendor(world: World, path: str) -> ClientResponse:
+    """A public page of the vendor's service, whose name is verified."""
+    return _ask(world, "service-root.pem", f"{VENDOR_HOST}:{world.vendor_port}", "GET", path)
+
+
+def _ask(
+    world: World, root: str, name: str, method: str, path: str, body: bytes = b""
+) -> ClientResponse:
     client = HttpsClient(
         f"https://{name}",
-        tls=client_context(roots_pem=root),
-        resolve={name: f"127.0.0.1:{port}"},
+        tls=client_context(roots_pem=(world.vendor / "trust" / root).read_bytes()),
+        resolve={name: f"127.0.0.1:{name.rpartition(':')[2]}"},
     )
     try:
         headers = {"content-type": "application/json"} if body else {}

@@ -28,7 +28,7 @@ def words_of_judging(
         "release", "build", product, "--trust", world.vendor / "trust",
         "--version", version, "--source-commit", commit, *deltas,
         "--minimum-days", f"{RAMP_SECONDS / _SECONDS_A_DAY:.8f}", "--largest-step", "60",
-        "--out", out, "--without-packages",  # to compress them takes longer than this scene
+        "--out", out, "--level", "9", "--without-packages",  # to pack those tightly takes minutes
     )  # fmt: skip
     tested: Words = ("product", "test", product, "--out", tests)
     judged: Words = (

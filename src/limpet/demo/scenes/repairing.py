@@ -1,8 +1,9 @@
 """The mended firmware follows the halted one, and travels as a delta."""
 
 from limpet.demo.scenes.developing import MENDED, NEW
+from limpet.demo.scenes.owning import start_device
 from limpet.demo.scenes.releasing import publish
-from limpet.demo.scenes.updating import look_now, watch
+from limpet.demo.scenes.updating import watch
 from limpet.demo.stage import Missed
 from limpet.demo.story import Scene, Teller
 from limpet.demo.world import World
@@ -13,6 +14,8 @@ REPAIR_SECONDS = 150.0
 
 
 def _repair(world: World, tell: Teller) -> None:
+    if world.spare is not None:  # it brings itself up to date meanwhile, for the audit
+        start_device(world, world.spare)
     out = publish(world, MENDED, tell)
     shown = world.stage.limpet("release", "show", out)
     [delta] = shown["deltas"]
@@ -21,7 +24,6 @@ def _repair(world: World, tell: Teller) -> None:
         "rollout", "start", MENDED, "--vendor", world.vendor,
         "--steps", "60,100", "--wait", "1", "--silent-after", "30",
     )  # fmt: skip
-    look_now(world, *world.devices)
     watch(
         world,
         f"rollout of {MENDED}",

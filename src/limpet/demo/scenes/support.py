@@ -4,7 +4,7 @@ import json
 from datetime import datetime, timedelta
 from functools import partial
 
-from limpet.demo.scenes.owning import ask_stranger, start_device
+from limpet.demo.scenes.owning import ask_stranger, ask_vendor
 from limpet.demo.scenes.updating import owner
 from limpet.demo.stage import Missed, wait_for
 from limpet.demo.story import Scene, Teller
@@ -21,8 +21,6 @@ TEXT_LATER = "Security updates until the end of {}; then it keeps working locall
 
 def _end_support(world: World, tell: Teller) -> None:
     device = world.devices[-1]
-    if world.spare is not None:  # meanwhile, for the audit
-        start_device(world, world.spare)
     end = (now() + SOON).replace(microsecond=0)
     _state(world, "support-short", f"{end:%Y-%m-%dT%H:%M:%S}", TEXT_NOW)
     before = owner(world, device, "check")
@@ -37,10 +35,13 @@ def _end_support(world: World, tell: Teller) -> None:
     public = wait_for("the public answer", partial(_public, world, over=True), seconds=END_SECONDS)
     tell(f"it passes: the device tells all who ask ({public['text']})")
     year = now().year + LATER_YEARS
-    _state(world, "support-long", f"{year}-12-31", TEXT_LATER.format(year))
+    later = f"{year}-12-31"
+    _state(world, "support-long", later, TEXT_LATER.format(year))
     owner(world, device, "check")
     public = wait_for("the new date", partial(_public, world, over=False), seconds=END_SECONDS)
     tell(f"the vendor signs a longer commitment: until {public['until']}")
+    wait_for("the public page", partial(_is_on_page, world, later), seconds=END_SECONDS)
+    tell("its public support page names that day, too")
 
 
 def _public(world: World, *, over: bool) -> dict[str, object] | None:
@@ -48,6 +49,12 @@ def _public(world: World, *, over: bool) -> dict[str, object] | None:
     answer = ask_stranger(world, world.devices[-1], "GET", "/v1/identity")
     found: dict[str, object] = json.loads(answer.body)["support"]
     return found if found["over"] == over else None
+
+
+def _is_on_page(world: World, until: str) -> bool | None:
+    """Pages are made anew some seconds after what they say has changed."""
+    text = ask_vendor(world, "/support/thermostat").body.decode()
+    return until in text or None
 
 
 def _state(world: World, name: str, until: str, text: str) -> None:

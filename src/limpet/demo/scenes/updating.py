@@ -1,6 +1,5 @@
 """Firmware 1.1.0 is phased in; the fleet is shown while it updates by itself."""
 
-import contextlib
 import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -13,7 +12,7 @@ from limpet.demo.view import DeviceRow, FleetView
 from limpet.demo.world import Device, World, now
 from limpet.vendor.rollout import RolloutStatus
 
-__all__ = ["PHASE_IN", "PHASE_IN_SECONDS", "look_now", "owner", "watch"]
+__all__ = ["PHASE_IN", "PHASE_IN_SECONDS", "owner", "watch"]
 
 PHASE_IN_SECONDS = 150.0
 LOOK_SECONDS = 0.3
@@ -73,14 +72,6 @@ def owner(world: World, device: Device, *words: str) -> dict[str, str]:
         "owner", "update", *words, "-d", device.serial, "--store", world.owner
     )
     return answer
-
-
-def look_now(world: World, *devices: Device) -> None:
-    """Let each check for updates at once; one that does not answer has found something by itself,
-    and restarts already."""
-    for device in devices:
-        with contextlib.suppress(Missed):
-            owner(world, device, "check")
 
 
 def _window_elsewhen() -> str:
