@@ -12,7 +12,7 @@ from limpet.demo.world import World, now
 
 __all__ = ["SUPPORT"]
 
-SOON = timedelta(seconds=2)
+SOON = timedelta(seconds=6)  # a slow machine signs, publishes and shows it before
 END_SECONDS = 60.0
 TEXT_NOW = "Updates until today; then it keeps working locally, without any."
 LATER_YEARS = 5
