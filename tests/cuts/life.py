@@ -270,6 +270,7 @@ def _days(life: Life, broken: Path) -> None:
     life.until("tried", lambda: device.has_logged("starting", BAD))
     life.until("fallen back", lambda: device.has_logged("update-fell-back", BAD))
     life.until("held", lambda: device.has_logged("update-held", "failed-before"))
+    life.until("answering", lambda: life.ask("GET", "/v1/update") is not None, change=False)
     for _ in range(6):
         life.change_something()
     life.change_password(PASSWORDS[2])
