@@ -205,6 +205,8 @@ def test_consent_is_spent_by_one_installation(
     bench: Bench, repository: RepositorySimulator, work: Path
 ) -> None:
     repository.offer(repository.add_release(work))
+    bench.check()  # a trial: another activation meets it, and this process goes on
+    repository.offer(repository.add_release(work, "1.2.0"))
 
     async def owner(engine: Engine) -> list[str]:
         engine.set_policy(m.UpdatePolicy(automatic=False))
