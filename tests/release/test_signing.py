@@ -201,16 +201,21 @@ def test_an_encrypted_key_needs_its_passphrase(tmp_path: Path, product: Path) ->
     sign_release(built.directory, signing(home, passphrase=b"correct horse"), now=NOW)
 
 
-def test_a_support_statement_is_signed_and_published_like_a_release(
-    home: Home, tmp_path: Path
-) -> None:
-    statement = SupportStatement(
+def promise_of(days: int) -> SupportStatement:
+    """Support for so many days from now on."""
+    return SupportStatement(
         model="thermostat",
-        until=NOW + timedelta(days=900),
+        until=NOW + timedelta(days=days),
         after=AfterSupport.KEEPS_WORKING_LOCALLY,
         text="Updates until then.",
         issued_at=NOW,
     )
+
+
+def test_a_support_statement_is_signed_and_published_like_a_release(
+    home: Home, tmp_path: Path
+) -> None:
+    statement = promise_of(900)
     sign_support(statement, tmp_path / "support", signing(home), now=NOW)
     publish(tmp_path / "support", home.root, clock=now)
     assert Repository(home, now).support() == statement
@@ -221,14 +226,7 @@ def test_releases_follow_each_other_with_a_support_statement_between_them(
 ) -> None:
     sign_release(built.directory, signing(home), now=NOW)
     publish(built.directory, home.root, clock=now)
-    statement = SupportStatement(
-        model="thermostat",
-        until=NOW + timedelta(days=900),
-        after=AfterSupport.KEEPS_WORKING_LOCALLY,
-        text="Updates until then.",
-        issued_at=NOW,
-    )
-    sign_support(statement, tmp_path / "support", signing(home), now=NOW)
+    sign_support(promise_of(900), tmp_path / "support", signing(home), now=NOW)
     publish(tmp_path / "support", home.root, clock=now)
     later = build_release(order(product, home, "1.1.0"), tmp_path / "later")
     sign_release(later.directory, signing(home), now=NOW)
@@ -239,15 +237,8 @@ def test_a_published_end_of_support_comes_nearer_only_for_who_says_so(
     home: Home, tmp_path: Path
 ) -> None:
     def promise(days: int, *, shorten: bool = False) -> None:
-        statement = SupportStatement(
-            model="thermostat",
-            until=NOW + timedelta(days=days),
-            after=AfterSupport.KEEPS_WORKING_LOCALLY,
-            text="Updates until then.",
-            issued_at=NOW,
-        )
         out = tmp_path / f"{days}"
-        sign_support(statement, out, signing(home), now=NOW, shorten=shorten)
+        sign_support(promise_of(days), out, signing(home), now=NOW, shorten=shorten)
         publish(out, home.root, clock=now)
 
     promise(900)
