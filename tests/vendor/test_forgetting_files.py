@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -119,7 +119,7 @@ class Held(FileFetcher):
         super().__init__(root)
         self.timestamp = timestamp
 
-    def _fetch(self, url: str):  # type: ignore[no-untyped-def]
+    def _fetch(self, url: str) -> Iterator[bytes]:
         if url.endswith("/timestamp.json"):
             return iter([self.timestamp])
         return super()._fetch(url)

@@ -104,11 +104,11 @@ def _verify_reachable(delegator: Root | Targets, name: str, role: Role, suite: S
     )
     if role.threshold > len(schemes) or missing:
         lack = f", and of {', '.join(missing)} too few" if missing else ""
+        hint = "nobody could sign for it ever again"
         raise Rejected(
             "unreachable",
             f"{name} would ask for {role.threshold} signatures of {len(schemes)} keys{lack}",
-            hint="nobody could sign for it ever again"
-            + f"; {OTHER_SUITE}" * (role.threshold <= len(schemes)),
+            hint=f"{hint}; {OTHER_SUITE}" if role.threshold <= len(schemes) else hint,
         )
 
 
