@@ -15,6 +15,7 @@ from limpet.demo.thief import Thief
 from limpet.demo.world import World
 from limpet.wire.codec import decode_json
 from limpet.wire.release import MANIFEST_BYTES, ReleaseManifest
+from limpet.wire.rollout import device_tag
 
 __all__ = ["FORGING"]
 
@@ -39,7 +40,10 @@ def _forge(world: World, tell: Teller) -> None:
     manifest = (genuine / "manifest.json").read_bytes()
     with _one_bit_changed(_image_of(world, manifest)):
         offer = _Offer("an image with one bit changed", BAD, manifest, "tampered-image")
-        _refused(world, thief, offer, tell)
+        # To one device: another's report of it could come when this release is rolled out, and halt
+        # that before a canary has tried it.
+        tag = device_tag(hashlib.sha256(manifest).hexdigest(), world.devices[-1].serial)
+        _refused(world, thief, offer, tell, named=(tag,), admitted_ppm=0, previous_ppm=0)
 
     unsigned = thief.manifest(genuine, version="6.6.6")
     thief.place_unsigned(unsigned, "6.6.6")
