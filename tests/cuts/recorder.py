@@ -1,7 +1,7 @@
 """From calls to operations: the replay of names, descriptors and offsets.
 
 Owns also the moment at which an owner's change was answered: when the gateway sent, not when the
-owner's program had read it. Knows nothing of what survives a power cut.
+owner's program had read it (but then, where it cannot be told which of its words that was). Knows nothing of what survives a power cut.
 """
 
 import json
@@ -70,6 +70,7 @@ class _Recorder:
         self._answers: list[tuple[int, Mark]] = []  # with the operation that comes next
         self._owner_ports: tuple[int, int] | None = None
         self._begun: dict[str, Any] | None = None
+        self._requests = 0  # that the owner's program sent for this change
         self._answer: int | None = None
         self._owner = -1  # the process that asks
 
@@ -135,18 +136,23 @@ class _Recorder:
     # --- what was said
 
     def _sent(self, call: Call) -> None:
-        """The owner's program sent a request, or the device an answer: from that on it holds."""
+        """The owner's program sent a request, or the device an answer: from that on it holds.
+
+        Where the owner sent more than the request, on a connection that had to be made anew, what
+        the device sends may be of the handshake: its session tickets cross the request.
+        """
         ports = call.ports()
         if self._begun is None or ports is None:
             return
         if call.process == self._owner:
             self._owner_ports, self._answer = ports, None  # still asking
-        elif ports[::-1] == self._owner_ports and self._answer is None:
+            self._requests += 1
+        elif ports[::-1] == self._owner_ports and self._answer is None and self._requests == 1:
             self._answer = len(self._operations)
 
     def _marked(self, mark: dict[str, Any], process: int) -> None:
         if mark["mark"] == "begin":  # by the owner's program, others may be talking meanwhile
-            self._begun, self._answer, self._owner_ports = mark, None, None
+            self._begun, self._answer, self._owner_ports, self._requests = mark, None, None, 0
             self._owner = process
             self._operations.append(Mark(mark))
         elif mark["mark"] == "end":

@@ -142,34 +142,62 @@ def sent(process: int, ports: tuple[int, int]) -> Call:
 def test_a_change_is_acknowledged_by_the_answer_to_it_not_by_what_others_say_meanwhile(
     tmp_path: Path,
 ) -> None:
+    told = told_of_a_change(
+        tmp_path,
+        sent(OTHER, (600, 443)),  # the updater asks its vendor, before the owner asks
+        sent(OWNER, (500, 8443)),
+        sent(DEVICE, (443, 600)),  # the vendor answers
+        made(tmp_path, "setting"),
+        sent(DEVICE, (8443, 500)),
+        made(tmp_path, "later"),
+    )
+    assert told == ["power-on", "begin", "setting", "end", "later"]
+
+
+def test_on_a_new_connection_a_change_is_acknowledged_once_its_owner_says_so(
+    tmp_path: Path,
+) -> None:
+    told = told_of_a_change(
+        tmp_path,
+        sent(OWNER, (500, 8443)),  # a request, on a connection that is just being closed
+        sent(DEVICE, (8443, 500)),  # its goodbye
+        sent(OWNER, (501, 8443)),
+        sent(DEVICE, (8443, 501)),
+        sent(OWNER, (501, 8443)),  # the end of the handshake, and the request
+        sent(OWNER, (501, 8443)),
+        sent(DEVICE, (8443, 501)),  # tickets
+        made(tmp_path, "setting"),
+        sent(DEVICE, (8443, 501)),
+        made(tmp_path, "later"),
+    )
+    assert told == ["power-on", "begin", "setting", "later", "end"]
+
+
+def told_of_a_change(tmp_path: Path, *calls: Call) -> list[object]:
+    """The names and marks of a recording in which the owner asks for something, and is answered."""
     root, marks = tmp_path / "root", tmp_path / "marks"
     root.mkdir()
-
-    def hexed(text: str) -> str:
-        return "".join(f"\\x{one:02x}" for one in text.encode())
 
     def marked(**mark: object) -> Call:
         text = f'3<{hexed(str(marks))}>, "{hexed(json.dumps(mark))}", 99'
         return Call(0, OWNER, "write", text, 99)
 
-    def made(name: str) -> Call:
-        return Call(0, DEVICE, "mkdir", f'"{hexed(f"{root}/{name}")}", 0700', 0)
-
-    calls = [
-        marked(mark="power-on"),
-        marked(mark="begin", setting="target", value=1),
-        sent(OTHER, (600, 443)),  # the updater asks its vendor, before the owner asks
-        sent(OWNER, (500, 8443)),
-        sent(DEVICE, (443, 600)),  # the vendor answers
-        made("setting"),
-        sent(DEVICE, (8443, 500)),
-        made("later"),
-        marked(mark="end", setting="target", value=1, acknowledged=True),
-    ]
-    recording = record(calls, root=root, before=root, marks=marks)
-    told = [
+    change = {"setting": "target", "value": 1}
+    before = [marked(mark="power-on"), marked(mark="begin", **change)]
+    after = [marked(mark="end", **change, acknowledged=True)]
+    recording = record([*before, *calls, *after], root=root, before=root, marks=marks)
+    return [
         one.changes[0][1] if isinstance(one, Entries) else one.what["mark"]
         for one in recording.operations
         if isinstance(one, (Entries, Mark))
     ]
-    assert told == ["power-on", "begin", "setting", "end", "later"]
+
+
+def made(tmp_path: Path, name: str) -> Call:
+    """The device makes a directory."""
+    return Call(0, DEVICE, "mkdir", f'"{hexed(f"{tmp_path}/root/{name}")}", 0700', 0)
+
+
+def hexed(text: str) -> str:
+    """As strace writes it."""
+    return "".join(f"\\x{one:02x}" for one in text.encode())
