@@ -1,19 +1,17 @@
 """From calls to operations: the replay of names, descriptors and offsets.
 
-Owns also the moment at which an owner's change was answered: when the gateway sent, not when the
-owner's program had read it (but then, where it cannot be told which of its words that was). Knows nothing of what survives a power cut.
+Knows nothing of what survives a power cut.
 """
 
 import json
 import os
 import re
 import stat
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
+from tests.cuts.answers import Answers
 from tests.cuts.calls import Call
 from tests.cuts.operations import (
     LEFT_OUT,
@@ -21,7 +19,6 @@ from tests.cuts.operations import (
     Content,
     Entries,
     Inode,
-    Mark,
     Meta,
     Operation,
     Recording,
@@ -67,39 +64,24 @@ class _Recorder:
         self._open: dict[tuple[int, int], _Open] = {}
         self._operations: list[Operation] = []
         self._lengths: list[int] = []  # number of operations after each call
-        self._answers: list[tuple[int, Mark]] = []  # with the operation that comes next
-        self._owner_ports: tuple[int, int] | None = None
-        self._begun: dict[str, Any] | None = None
-        self._requests = 0  # that the owner's program sent for this change
-        self._answer: int | None = None
-        self._owner = -1  # the process that asks
+        self._answers = Answers()
 
     def run(self, calls: Iterable[Call], before: Path) -> Recording:
         self._scan(before)
         is_on = False
         for call in calls:
             if call.name in ("sendto", "write", "sendmsg", "writev") and call.ports():
-                self._sent(call)
+                self._answers.sent(call, len(self._operations))
             elif call.name == "write" and call.descriptor()[1] == self._marks:
                 for line in call.strings()[0].splitlines():
                     mark = json.loads(line)
                     is_on = is_on or mark["mark"] == "power-on"
-                    self._marked(mark, call.process)
+                    at = len(self._operations)
+                    self._operations += self._answers.marked(mark, call.process, at)
             elif is_on and self._root in self._decoded(call):
                 self._operations += self._of(call)
             self._lengths.append(len(self._operations))
-        return Recording(self._inodes, tuple(self._with_answers()))
-
-    def _with_answers(self) -> Iterator[Operation]:
-        """All operations, the answers where they were sent."""
-        places = [at for at, _ in self._answers]
-        for number, operation in enumerate(self._operations):
-            yield from (mark for at, mark in self._answers if at == number)
-            if isinstance(operation, Sync):
-                later = bisect_left(places, operation.before)
-                operation = Sync(operation.inode, operation.before + later)
-            yield operation
-        yield from (mark for at, mark in self._answers if at >= len(self._operations))
+        return Recording(self._inodes, tuple(self._answers.among(self._operations)))
 
     def _decoded(self, call: Call) -> str:
         """Enough of the call to see whether it may concern the root."""
@@ -132,36 +114,6 @@ class _Recorder:
             self._add(child, entries[child.name])
         self._files[number].entries = entries
         self._inodes[number] = Inode(number, True, mode, owner, b"", tuple(entries.items()))
-
-    # --- what was said
-
-    def _sent(self, call: Call) -> None:
-        """The owner's program sent a request, or the device an answer: from that on it holds.
-
-        Where the owner sent more than the request, on a connection that had to be made anew, what
-        the device sends may be of the handshake: its session tickets cross the request.
-        """
-        ports = call.ports()
-        if self._begun is None or ports is None:
-            return
-        if call.process == self._owner:
-            self._owner_ports, self._answer = ports, None  # still asking
-            self._requests += 1
-        elif ports[::-1] == self._owner_ports and self._answer is None and self._requests == 1:
-            self._answer = len(self._operations)
-
-    def _marked(self, mark: dict[str, Any], process: int) -> None:
-        if mark["mark"] == "begin":  # by the owner's program, others may be talking meanwhile
-            self._begun, self._answer, self._owner_ports, self._requests = mark, None, None, 0
-            self._owner = process
-            self._operations.append(Mark(mark))
-        elif mark["mark"] == "end":
-            if mark["acknowledged"]:
-                at = len(self._operations) if self._answer is None else self._answer
-                self._answers.append((at, Mark(mark)))
-            self._begun = None
-        else:
-            self._operations.append(Mark(mark))
 
     # --- what was done
 

@@ -175,7 +175,7 @@ def test_on_a_new_connection_a_change_is_acknowledged_once_its_owner_says_so(
 
 def told_of_a_change(tmp_path: Path, *calls: Call) -> list[object]:
     """The names and marks of a recording in which the owner asks for something, and is answered."""
-    root, marks = tmp_path / "root", tmp_path / "marks"
+    root, marks = tmp_path / "place", tmp_path / "marks"
     root.mkdir()
 
     def marked(**mark: object) -> Call:
@@ -195,7 +195,7 @@ def told_of_a_change(tmp_path: Path, *calls: Call) -> list[object]:
 
 def made(tmp_path: Path, name: str) -> Call:
     """The device makes a directory."""
-    return Call(0, DEVICE, "mkdir", f'"{hexed(f"{tmp_path}/root/{name}")}", 0700', 0)
+    return Call(0, DEVICE, "mkdir", f'"{hexed(f"{tmp_path}/place/{name}")}", 0700', 0)
 
 
 def hexed(text: str) -> str:
