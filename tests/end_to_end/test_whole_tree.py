@@ -11,7 +11,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -105,16 +104,21 @@ def life(tmp_path: Path) -> Iterator[Life]:
 
 
 def kill_all(device: Running) -> int:
-    """Everything of the device at once, and what it starts meanwhile; how many there were."""
-    count = 0
-    while found := device.processes():
-        for pid in found:
+    """Everything of the device at once, and what it starts meanwhile; how many there were.
+
+    A program that has just been executed has no command line for a moment: boot is known without,
+    and another is looked for until nothing was found twice.
+    """
+    device.boot.kill()
+    count, looks = 1, 0
+    while looks < 2:
+        looks += 1
+        for pid in device.processes():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-                count += 1
-        time.sleep(0.01)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            device.boot.wait(5)
+                count, looks = count + 1, 0
+        time.sleep(0.02)
+    device.boot.wait(30)
     return count
 
 
