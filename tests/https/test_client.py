@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from tests.https.conftest import Identity, Running, Start
+from tests.ports import held_port
 
 from limpet.crypto.tls import client_context, server_context
 from limpet.errors import Misuse, Rejected, Unavailable
@@ -248,11 +249,10 @@ def test_an_answer_that_breaks_off_is_never_taken_for_whole(identity: Identity) 
 
 
 def test_a_dead_port_is_unavailable_with_one_clear_line(identity: Identity) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    one = HttpsClient(f"https://localhost:{port}", tls=client_context(roots_pem=identity.roots))
-    with pytest.raises(Unavailable, match=f"cannot reach localhost port {port}"):
-        one.get("/", max_bytes=10)
+    with held_port() as port:
+        one = HttpsClient(f"https://localhost:{port}", tls=client_context(roots_pem=identity.roots))
+        with pytest.raises(Unavailable, match=f"cannot reach localhost port {port}"):
+            one.get("/", max_bytes=10)
 
 
 @pytest.mark.parametrize("url", ["http://a.example", "https://", "https://u@a.example", "a"])

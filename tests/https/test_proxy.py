@@ -13,6 +13,7 @@ import pytest
 from tests.device.updater.mirror import Mirror, mirror_of
 from tests.https.conftest import Identity
 from tests.needs import find_program, need
+from tests.ports import held_port
 
 from limpet.crypto.tls import client_context
 from limpet.device.link.destinations import destination
@@ -22,6 +23,7 @@ from limpet.https.proxy import Proxy
 
 USER, PASSWORD = "limpet", "correct horse"
 DATA = b"an image" * 1000
+PATIENCE = 60.0
 
 
 def need_tinyproxy() -> str:
@@ -33,26 +35,25 @@ def need_tinyproxy() -> str:
 def tinyproxy(
     place: Path, *lines: str, under: Sequence[str] = (), at: str = "127.0.0.1"
 ) -> Iterator[tuple[int, Path]]:
-    """Debian's tinyproxy on a free port; the port and its log. `under` is what starts it."""
+    """Debian's tinyproxy on a port of its own; the port and its log. `under` is what starts it."""
     program = need_tinyproxy()
-    with socket.create_server((at, 0)) as free:
-        port = free.getsockname()[1]
     settings, log = place / "tinyproxy.conf", place / "tinyproxy.log"
-    text = [f"Port {port}", f"Listen {at}", "Timeout 30", f'LogFile "{log}"', "LogLevel Info"]
-    settings.write_text("\n".join([*text, *lines]) + "\n")
-    process = subprocess.Popen(
-        [*under, program, "-d", "-c", str(settings)], stdout=subprocess.DEVNULL
-    )
-    try:
-        end = time.monotonic() + 120
-        while time.monotonic() < end:
-            with contextlib.suppress(OSError), socket.create_connection((at, port), 1):
-                break
-            time.sleep(0.05)
-        yield port, log
-    finally:
-        process.terminate()
-        process.wait(60)
+    with held_port(at) as port:
+        text = [f"Port {port}", f"Listen {at}", "Timeout 30", f'LogFile "{log}"', "LogLevel Info"]
+        settings.write_text("\n".join([*text, *lines]) + "\n")
+        process = subprocess.Popen(
+            [*under, program, "-d", "-c", str(settings)], stdout=subprocess.DEVNULL
+        )
+        try:
+            end = time.monotonic() + 120
+            while time.monotonic() < end:
+                with contextlib.suppress(OSError), socket.create_connection((at, port), 1):
+                    break
+                time.sleep(0.05)
+            yield port, log
+        finally:
+            process.terminate()
+            process.wait(60)
 
 
 @pytest.fixture
@@ -111,9 +112,8 @@ def test_a_real_proxy_that_permits_no_such_port_is_named(
 def test_a_real_proxy_that_cannot_reach_the_vendor_is_named(
     identity: Identity, tmp_path: Path
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        nobody = free.getsockname()[1]
     with (
+        held_port() as nobody,
         tinyproxy(tmp_path, f"ConnectPort {nobody}") as (port, _),
         pytest.raises(Unavailable, match=r"proxy\.internal:3128 .*localhost"),
     ):
@@ -197,8 +197,8 @@ def test_whatever_a_false_proxy_says_is_one_named_error(
         )
         began = time.monotonic()
         with pytest.raises(Unavailable, match=said) as failed:
-            where.connect(1.5)
-        assert time.monotonic() - began < 20
+            where.connect(1.5 if said == "timed out" else PATIENCE)
+        assert time.monotonic() - began < PATIENCE / 2
         assert PASSWORD not in str(failed.value)
 
 
@@ -218,7 +218,7 @@ def test_a_proxy_that_drips_its_answer_has_one_deadline(identity: Identity) -> N
         began = time.monotonic()
         with pytest.raises(Unavailable, match="timed out"):
             where.connect(1.0)
-        assert time.monotonic() - began < 20  # it drips for 100
+        assert time.monotonic() - began < 60  # it drips for 100
 
 
 def test_a_proxys_name_that_leads_into_the_device_is_refused() -> None:
@@ -229,12 +229,11 @@ def test_a_proxys_name_that_leads_into_the_device_is_refused() -> None:
 
 
 def test_a_proxy_that_is_not_there_is_named() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    nobody = {"p.internal:1": f"127.0.0.1:{port}"}
-    where = destination("vendor.example.com", 443, nobody, lambda: Proxy("p.internal", 1))
-    with pytest.raises(Unavailable, match=r"cannot use the proxy p\.internal:1: connection ref"):
-        where.connect(2.0)
+    with held_port() as port:
+        nobody = {"p.internal:1": f"127.0.0.1:{port}"}
+        where = destination("vendor.example.com", 443, nobody, lambda: Proxy("p.internal", 1))
+        with pytest.raises(Unavailable, match=r"use the proxy p\.internal:1: connection ref"):
+            where.connect(2.0)
 
 
 def test_a_proxys_password_is_in_no_text_of_it() -> None:

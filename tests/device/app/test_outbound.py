@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.device.app.conftest import Lamp, make_app
+from tests.ports import held_port
 
 from limpet.device.app._dialer import MAX_ENDPOINTS, Dialer, Endpoint
 from limpet.device.app._outbound import Outbound
@@ -15,6 +16,7 @@ from limpet.device.app.testing import Simulator
 from limpet.errors import Misuse, Rejected, Unavailable
 
 NEWS = Endpoint("news", "news.example.com", 443)
+PATIENCE = 60.0
 
 
 @contextmanager
@@ -36,7 +38,7 @@ def test_the_declared_endpoint_is_reached() -> None:
         with _dialer(f"{host}:{port}") as dialer:
             assert dialer.ports == (port,)
             for _ in range(3):
-                with dialer.dial(NEWS, seconds=5) as connection:
+                with dialer.dial(NEWS, seconds=PATIENCE) as connection:
                     peer, _ = server.accept()
                     connection.sendall(b"x")
                     assert peer.recv(1) == b"x"
@@ -51,7 +53,7 @@ def test_what_is_no_request_or_no_endpoint_opens_nothing(request_: bytes) -> Non
             assert dialer._link is not None
             if request_:
                 dialer._link.send(request_)
-            with dialer.dial(NEWS, seconds=5):  # it still serves, and answered this one
+            with dialer.dial(NEWS, seconds=PATIENCE):  # it still serves, and answered this one
                 server.accept()[0].close()
             server.settimeout(0.1)
             with pytest.raises(TimeoutError):
@@ -59,12 +61,13 @@ def test_what_is_no_request_or_no_endpoint_opens_nothing(request_: bytes) -> Non
 
 
 def test_a_host_that_is_not_there_is_unavailable_and_the_next_call_works() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        host, port = server.getsockname()
-    with _dialer(f"{host}:{port}") as dialer:
+    with held_port() as port, _dialer(f"127.0.0.1:{port}") as dialer:
         with pytest.raises(Unavailable, match="refused"):
-            dialer.dial(NEWS, seconds=5)
-        with socket.create_server((host, port)) as server, dialer.dial(NEWS, seconds=5):
+            dialer.dial(NEWS, seconds=PATIENCE)
+        with (
+            socket.create_server(("127.0.0.1", port)) as server,
+            dialer.dial(NEWS, seconds=PATIENCE),
+        ):
             server.accept()[0].close()
 
 

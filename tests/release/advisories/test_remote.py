@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.ports import held_port
 from tests.release.advisories.mirror import Handler, Mirror, begin, length, raw
 from tests.release.advisories.records import bring, record, write_zip
 
@@ -277,10 +278,10 @@ def test_a_page_in_the_place_of_a_dump_is_no_zip(mirror: Mirror, store: Path) ->
 
 
 def test_a_server_that_is_not_there_is_named(mirror: Mirror, store: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    url, pem = f"https://localhost:{port}/all.zip", mirror.roots.read_bytes()
-    assert "cannot reach localhost" in refuse(store, make_remote_dump(url, roots_pem=pem)).message
+    with held_port() as port:
+        url, pem = f"https://localhost:{port}/all.zip", mirror.roots.read_bytes()
+        error = refuse(store, make_remote_dump(url, roots_pem=pem))
+    assert "cannot reach localhost" in error.message
 
 
 def test_the_command_takes_a_url_and_the_roots_of_its_server(

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from tests.ports import held_port
 from tests.release.workshop import EXAMPLE
 
 from limpet.errors import Unavailable
@@ -18,6 +19,7 @@ from limpet.release.gate._trial import Seen, Socket
 from limpet.release.gate._watcher import Open, parse_table
 from limpet.release.gate.rules.interfaces_as_declared import judge_surface
 
+PATIENCE = 120.0
 ANYWHERE = "0.0.0.0"  # noqa: S104 - what a table says
 DESIGN = load_product(EXAMPLE / "product.toml")
 GATEWAY = Socket("tcp", ANYWHERE, 8443, "gateway")
@@ -46,34 +48,39 @@ for kind, address in (
 calling = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 calling.connect(("127.0.0.1", 53))  # a question under way is no way in
 held += [calling, socket.create_connection(("127.0.0.1", 2323))]
-time.sleep(60)
 """
+KNOCKED = """
+with socket.create_server(("", 8443)) as door:
+    for _ in range(2):
+        door.accept()[0].close()
+"""
+"""The watcher knocks at each look: the second has seen all that was open before, and by whom."""
 
 HIDES = """
 import os, signal, sys, time
 
+hidden, told = os.pipe()
 if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         with open(sys.argv[1], "w") as noted:
             noted.write(str(os.getpid()))
-        time.sleep(60)
+        os.write(told, b"!")
+        time.sleep(600)
     os._exit(0)
-time.sleep(60)
+os.read(hidden, 1)
 """
 
 
-def watch(
-    *command: str, under: Sequence[str] = (), port: int = 8443, answer: float = 3.0
-) -> tuple[Seen, str]:
-    """What the watcher tells of `command`, which answers nobody; and what it said on stderr."""
+def watch(*command: str, under: Sequence[str] = (), port: int = 8443) -> tuple[Seen, str]:
+    """What the watcher tells of `command`, which ends by itself; and what it said on stderr."""
     order = {
         "command": command,
         "parent": os.getpid(),
         "wanted": [],
         "port": port,
-        "answer": answer,
+        "answer": PATIENCE,
         "living": 0.5,
         "late": 0.5,
     }
@@ -91,8 +98,9 @@ def need_root() -> None:
 
 def test_whatever_a_process_opens_is_seen_with_its_name_and_refused(tmp_path: Path) -> None:
     need_root()
-    seen, _ = watch(sys.executable, "-c", EVERYTHING, str(tmp_path / "a-file"))
+    seen, _ = watch(sys.executable, "-c", EVERYTHING + KNOCKED, str(tmp_path / "a-file"))
     assert not seen.answered
+    assert seen.ended
     holder = {one.holder for one in seen.sockets}
     assert len(holder) == 1
     assert "python" in holder.pop()
@@ -100,6 +108,7 @@ def test_whatever_a_process_opens_is_seen_with_its_name_and_refused(tmp_path: Pa
         ("packet", "every interface", 0),
         ("raw", ANYWHERE, 17),
         ("tcp", ANYWHERE, 2323),
+        ("tcp", ANYWHERE, 8443),
         ("tcp", "::1", 2324),
         ("udp", "127.0.0.1", 1900),
         ("unix", "@a-name", 0),
@@ -128,12 +137,11 @@ def test_a_machine_that_gives_no_network_is_told_and_sockets_of_others_are_left_
     if subprocess.run([*under, "true"], capture_output=True, timeout=150).returncode != 0:
         pytest.skip("no user namespace whose limits may be set here")
     listens = (
-        "import socket, sys, time; host, _, port = sys.argv[2].rpartition(':')\n"
-        "held = socket.create_server((host, int(port))); time.sleep(60)"
+        "import socket, sys; host, _, port = sys.argv[2].rpartition(':')\n"
+        "door = socket.create_server((host, int(port)))\n"
+        "for _ in range(2): door.accept()[0].close()"
     )
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as other, held_port() as port:
         seen, said = watch(sys.executable, "-c", listens, under=under, port=port)
         assert other.getsockname()[1] not in {one.port for one in seen.sockets}
     assert seen.shared_because == "no space left on device", said
