@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.device.workshop import Running, running, until
+from tests.device.workshop import PATIENCE, Running, running, until
 from tests.end_to_end.living import make_device, make_home
 from tests.product.designs import THERMOSTAT
 from tests.product.namespaces import Namespace, join, need_namespaces, network, serving
@@ -105,7 +105,10 @@ def test_a_device_enrolls_and_serves_behind_the_rules_of_its_design_and_reaches_
                 assert space.reaches(*outward, uid=uid) == set()
             inward = {("tcp", DEVICE, 8443): True, ("tcp", DEVICE, 2222): False}
             for (_, address, port), expected in inward.items():
-                connects = f"import socket; socket.create_connection(('{address}', {port}), 2)"
+                seconds = PATIENCE if expected else 2
+                connects = (
+                    f"import socket; socket.create_connection(('{address}', {port}), {seconds})"
+                )
                 done = subprocess.run(
                     world.command(sys.executable, "-c", connects), capture_output=True, timeout=150
                 )

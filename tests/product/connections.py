@@ -2,7 +2,8 @@
 
 `connections.py serve '[["tcp", "::", 443]]'` answers every connection and datagram with "hello";
 `connections.py ask '{"name": "a.example", "server": "127.0.0.1"}'` prints a name's address;
-`connections.py call '{"ways": [...], "source": ""}'` prints which of the ways it was answered on.
+`connections.py call '{"ways": [...], "due": [...], "source": ""}'` prints which of the ways it was
+answered on; it waits for those that are due, and no shorter for the others.
 """
 
 import json
@@ -13,6 +14,7 @@ import threading
 import time
 
 KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
+PATIENCE = 60.0  # for an answer that is due
 SECONDS = 1.5  # an answer takes a millisecond; a dropped packet is sent again after a second
 
 
@@ -28,15 +30,7 @@ def main() -> None:
     if sys.argv[1] == "ask":
         print(ask(given["name"], given["server"]))
         return
-    found = []
-    calls = [
-        threading.Thread(target=call, args=(way, given["source"], found)) for way in given["ways"]
-    ]
-    for one in calls:
-        one.start()
-    for one in calls:
-        one.join()
-    print(json.dumps(found))
+    print(json.dumps(answered(given["ways"], given["due"], given["source"])))
 
 
 def listener(protocol: str, address: str, port: int) -> socket.socket:
@@ -64,12 +58,29 @@ def serve(made: socket.socket) -> None:
             connection.close()
 
 
+def answered(ways: list, due: list, source: str) -> list:
+    """Those of `ways` that something answered on, while the `due` ones were waited for."""
+    found: list = []
+    calls = {
+        json.dumps(way): threading.Thread(target=call, args=(way, source, found), daemon=True)
+        for way in ways
+    }
+    for one in calls.values():
+        one.start()
+    for way in due:
+        calls[json.dumps(way)].join()
+    end = time.monotonic() + SECONDS  # whoever is due was as slow as the machine is
+    for one in calls.values():
+        one.join(max(end - time.monotonic(), 0))
+    return list(found)
+
+
 def call(way: list, source: str, found: list) -> None:
     """Note `way` if something answers there."""
     protocol, address, port = way
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, KINDS[protocol]) as made:
-        made.settimeout(SECONDS)
+        made.settimeout(PATIENCE)
         try:
             if source:
                 made.bind((source, 0))

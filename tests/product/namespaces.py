@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -54,9 +54,11 @@ class Namespace:
         self.run("nft", "--check", "-f", "-", text=rules)
         self.run("nft", "-f", "-", text=rules)
 
-    def reaches(self, *ways: Way, uid: int = 0, source: str = "") -> set[Way]:
-        """Which of `ways` lead to a server that answers."""
-        argument = json.dumps({"ways": ways, "source": source})
+    def reaches(
+        self, *ways: Way, due: Collection[Way] = (), uid: int = 0, source: str = ""
+    ) -> set[Way]:
+        """Which of `ways` lead to a server that answers; those `due` are waited for."""
+        argument = json.dumps({"ways": ways, "due": list(due), "source": source})
         command = self.command(sys.executable, "-I", str(PROGRAM), "call", argument, uid=uid)
         done = subprocess.run(command, capture_output=True, text=True, timeout=150, check=True)
         return {(protocol, address, port) for protocol, address, port in json.loads(done.stdout)}

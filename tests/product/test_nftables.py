@@ -1,7 +1,7 @@
 """Packet filters from the design: their text, and in real networks of the test's own."""
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,6 +23,18 @@ KNOWN = {"vendor.example.com": [VENDOR, VENDOR6], "meter.example.com": [METER]}
 
 
 PRODUCT = design_with(PORTAL)
+
+
+def hold(
+    space: Namespace,
+    ways: Sequence[Way],
+    due: Collection[Way],
+    *,
+    uid: int = 0,
+    source: str = "",
+) -> None:
+    """Of `ways` those that are `due` lead to a server that answers, and no other."""
+    assert space.reaches(*ways, due=due, uid=uid, source=source) == set(due)
 
 
 # --- text
@@ -133,27 +145,24 @@ NAMES = {("udp", ROUTER, 53), ("tcp", ROUTER, 53)}
 
 def test_on_the_device_each_user_reaches_what_is_declared_for_it_and_nothing_else() -> None:
     with _device() as (device, world):
-        assert device.reaches(*OUTWARD, uid=UPDATER) == set(OUTWARD)  # without rules
-        assert world.reaches(*INWARD) == set(INWARD)
+        hold(device, OUTWARD, OUTWARD, uid=UPDATER)  # without rules
+        hold(world, INWARD, INWARD)
         setting = Setting(product=PRODUCT, addresses=KNOWN)
         device.load(render_device(setting, **USERS))
-        assert device.reaches(*OUTWARD, uid=UPDATER) == {
-            ("tcp", VENDOR, 443),
-            ("tcp", VENDOR6, 443),
-            *NAMES,
-        }
-        assert device.reaches(*OUTWARD, uid=APP) == {("tcp", METER, 8883), *NAMES}
-        assert device.reaches(*OUTWARD, uid=STRANGER) == set()
-        assert device.reaches(*OUTWARD) == set()  # root's processes are no better
-        assert world.reaches(*INWARD) == {("tcp", DEVICE, 8443), ("tcp", DEVICE6, 8443)}
+        vendors = {("tcp", VENDOR, 443), ("tcp", VENDOR6, 443)}
+        hold(device, OUTWARD, vendors | NAMES, uid=UPDATER)
+        hold(device, OUTWARD, {("tcp", METER, 8883), *NAMES}, uid=APP)
+        hold(device, OUTWARD, (), uid=STRANGER)
+        hold(device, OUTWARD, ())  # root's processes are no better
+        hold(world, INWARD, {("tcp", DEVICE, 8443), ("tcp", DEVICE6, 8443)})
 
 
 def test_one_name_server_may_be_the_only_one() -> None:
     with _device() as (device, _):
         setting = Setting(product=PRODUCT, addresses=KNOWN, name_servers=[OTHER])
         device.load(render_device(setting, **USERS))
-        asked = device.reaches(("udp", ROUTER, 53), ("udp", OTHER, 53), uid=UPDATER)
-        assert asked == {("udp", OTHER, 53)}
+        asked = [("udp", ROUTER, 53), ("udp", OTHER, 53)]
+        hold(device, asked, {("udp", OTHER, 53)}, uid=UPDATER)
 
 
 def test_rules_can_be_loaded_again_and_leave_other_tables_alone() -> None:
@@ -165,7 +174,7 @@ def test_rules_can_be_loaded_again_and_leave_other_tables_alone() -> None:
         tables = device.run("nft", "list", "tables").splitlines()
         assert sorted(tables) == ["table inet limpet", "table inet mine"]
         # Nobody has filled the sets: what is not known is not reached.
-        assert device.reaches(("tcp", VENDOR, 443), uid=UPDATER) == set()
+        hold(device, [("tcp", VENDOR, 443)], (), uid=UPDATER)
 
 
 def test_a_name_server_on_the_device_fills_the_sets_before_it_answers(tmp_path: Path) -> None:
@@ -180,11 +189,11 @@ def test_a_name_server_on_the_device_fills_the_sets_before_it_answers(tmp_path: 
         above = world.command("dnsmasq", *plain, *answers)
         below = device.command("dnsmasq", *plain, f"--conf-file={sets}", f"--server={ROUTER}")
         with _process(above), _process(below):
-            assert device.reaches(("tcp", VENDOR, 443), uid=UPDATER) == set()
+            hold(device, [("tcp", VENDOR, 443)], (), uid=UPDATER)
             assert device.look_up("evil.example", "127.0.0.1") == OTHER
             assert device.look_up("vendor.example.com", "127.0.0.1") == VENDOR
-            reached = device.reaches(("tcp", VENDOR, 443), ("tcp", OTHER, 443), uid=UPDATER)
-            assert reached == {("tcp", VENDOR, 443)}
+            both = [("tcp", VENDOR, 443), ("tcp", OTHER, 443)]
+            hold(device, both, {("tcp", VENDOR, 443)}, uid=UPDATER)
 
 
 @contextmanager
@@ -245,30 +254,26 @@ TO_DEVICE: tuple[Way, ...] = (("tcp", DEVICE, 8443), ("tcp", DEVICE, 2222))
 @pytest.mark.parametrize("sources", [[MAC], [DEVICE], [MAC, DEVICE]], ids=["mac", "ip", "both"])
 def test_a_guard_holds_a_device_that_was_taken_over(sources: list[str]) -> None:
     with _guarded() as (device, gateway, _):
-        assert device.reaches(*FROM_DEVICE, source=DEVICE) == set(FROM_DEVICE)  # without rules
+        hold(device, FROM_DEVICE, FROM_DEVICE, source=DEVICE)  # without rules
         setting = Setting(product=THERMOSTAT, addresses={"vendor.example.com": [VENDOR]})
         gateway.load(render_guard(setting, sources=sources))
-        assert device.reaches(*FROM_DEVICE, source=DEVICE) == {
-            ("tcp", VENDOR, 443),
-            ("udp", ROUTER, 53),
-        }
-        assert gateway.reaches(("tcp", OTHER, 443)) == {("tcp", OTHER, 443)}  # others go on
-        if MAC in sources:  # an address of its own choice does not help it
-            assert device.reaches(("tcp", OTHER, 443), source="10.77.0.9") == set()
-        else:
-            assert device.reaches(("tcp", OTHER, 443), source="10.77.0.9")
+        hold(device, FROM_DEVICE, {("tcp", VENDOR, 443), ("udp", ROUTER, 53)}, source=DEVICE)
+        other = [("tcp", OTHER, 443)]
+        hold(gateway, other, other)  # others go on
+        # An address of its own choice does not help it, where it is known by its MAC.
+        hold(device, other, () if MAC in sources else other, source="10.77.0.9")
 
 
 def test_a_guard_lets_local_networks_use_the_declared_port_and_nobody_else() -> None:
     with _guarded() as (_, gateway, world):
         for source in (NEIGHBOUR, OTHER):
-            assert world.reaches(*TO_DEVICE, source=source) == set(TO_DEVICE)  # without rules
+            hold(world, TO_DEVICE, TO_DEVICE, source=source)  # without rules
         gateway.load(render_guard(Setting(product=THERMOSTAT), sources=[MAC, DEVICE]))
-        assert world.reaches(*TO_DEVICE, source=NEIGHBOUR) == {("tcp", DEVICE, 8443)}
-        assert world.reaches(*TO_DEVICE, source=OTHER) == set()
+        hold(world, TO_DEVICE, {("tcp", DEVICE, 8443)}, source=NEIGHBOUR)
+        hold(world, TO_DEVICE, (), source=OTHER)
         wider = Setting(product=THERMOSTAT, local_networks=[f"{OTHER}/32"])
         gateway.load(render_guard(wider, sources=[DEVICE]))
-        assert world.reaches(*TO_DEVICE, source=OTHER) == {("tcp", DEVICE, 8443)}
+        hold(world, TO_DEVICE, {("tcp", DEVICE, 8443)}, source=OTHER)
 
 
 def test_an_owners_proxy_is_let_through_both_rule_sets_for_the_updater_alone() -> None:
