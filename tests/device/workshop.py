@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.util import source_hash
 from pathlib import Path
@@ -45,7 +45,7 @@ ROLES = ("keeper", "accounts", "app", "updater", "gateway", "announcer")
 PATIENCE = 180.0  # seconds: what never comes costs them once, what comes late costs no more
 CHECKED_HASH = (3).to_bytes(4, "little")
 LOOK_SECONDS, LATEST_LOOK_SECONDS = 0.02, 0.5
-STOP_SECONDS = 30.0  # boot needs five at most, of a machine that is not shared
+STOP_SECONDS = 60.0  # boot needs five at most, of a machine that is not shared
 
 
 @functools.cache
@@ -175,6 +175,11 @@ class Running:
         found = [e for e in self.log() if e.event == event and detail in e.detail]
         return len(found) >= times
 
+    def has_enrolled(self, *roles: str) -> bool:
+        """Whether each of `roles` has its certificate; the gateway and the updater, if of none."""
+        done = {entry.role for entry in self.log() if entry.event == "enrolled"}
+        return done >= set(roles or ("gateway", "updater"))
+
     def pid_of(self, role: str) -> int:
         """The process of `role`, or of the supervisor, by the device's own status file.
 
@@ -228,7 +233,8 @@ def running(
             device.boot.wait()
             errors.close()
             for pid in processes_of(root):
-                os.kill(pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
 
 def until(

@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -15,6 +15,7 @@ import pytest
 from tests.device.workshop import (
     ROLES,
     SRC,
+    STOP_SECONDS,
     Running,
     make_device,
     make_slot,
@@ -41,16 +42,14 @@ def _gone(device: Running) -> bool:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stopped_device_leaves_no_process_within_five_seconds(
+def test_a_stopped_device_ends_and_leaves_no_process(
     number: signal.Signals, tmp_path: Path
 ) -> None:
     with running(make_device(tmp_path / "d")) as device:
         assert len(device.processes()) == len(ROLES) + 2
-        since = time.monotonic()
         device.boot.send_signal(number)
-        assert device.boot.wait(10) == 0
-        assert time.monotonic() - since < 5
-        assert _gone(device)
+        assert device.boot.wait(STOP_SECONDS) == 0
+        until(lambda: _gone(device), "processes outlived boot")
 
 
 def test_killing_boot_leaves_no_process(tmp_path: Path) -> None:
@@ -78,11 +77,9 @@ def test_a_role_that_hangs_dies_with_its_supervisor(tmp_path: Path) -> None:
 def test_a_supervisor_that_hangs_does_not_hold_a_stop_up(tmp_path: Path) -> None:
     with running(make_device(tmp_path / "d")) as device:
         os.kill(device.pid_of("supervisor"), signal.SIGSTOP)
-        since = time.monotonic()
         device.boot.terminate()
-        device.boot.wait(10)
-        assert time.monotonic() - since < 6
-        assert _gone(device)
+        device.boot.wait(STOP_SECONDS)  # it would hang for ever
+        until(lambda: _gone(device), "processes outlived boot")
 
 
 def test_a_killed_supervisor_is_started_again_and_its_roles_do_not_linger(tmp_path: Path) -> None:
@@ -104,24 +101,45 @@ def _choosing(root: Path) -> list[int]:
     return found
 
 
+def _state(pid: int) -> str:
+    """T for one that was stopped; nothing for one that is gone."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    return ""
+
+
+@contextlib.contextmanager
+def _stopped_choice(place: Path) -> Iterator[tuple[Running, int]]:
+    """A device that boot has started, and the process of its first choice, which hangs.
+
+    A choice that was made before it could be stopped is let go.
+    """
+    for number in range(20):
+        with running(make_device(place / f"d{number}"), wait=False) as device:
+            until(lambda device=device: bool(_choosing(device.root)), "nothing is chosen", device)
+            for pid in _choosing(device.root):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGSTOP)
+                until(lambda pid=pid: _state(pid) in ("T", "", "Z"), "it does not stop")
+                if _state(pid) == "T" and not device.has_logged("starting"):
+                    yield device, pid
+                    return
+    pytest.fail("every choice was made before it could be stopped")
+
+
 def test_a_choice_that_hangs_does_not_hold_a_stop_up(tmp_path: Path) -> None:
-    with running(make_device(tmp_path / "d"), wait=False) as device:
-        until(lambda: bool(_choosing(device.root)), "nothing is chosen", device)
-        for pid in _choosing(device.root):
-            os.kill(pid, signal.SIGSTOP)
+    with _stopped_choice(tmp_path) as (device, _):
         device.boot.terminate()
-        assert device.boot.wait(5) == 0
-        assert _gone(device)
+        assert device.boot.wait(STOP_SECONDS) == 0
+        until(lambda: _gone(device), "processes outlived boot")
 
 
 def test_a_choice_that_was_killed_starts_nothing(tmp_path: Path) -> None:
-    with running(make_device(tmp_path / "d"), wait=False) as device:
-        until(lambda: bool(_choosing(device.root)), "nothing is chosen", device)
-        for pid in _choosing(device.root):
-            os.kill(pid, signal.SIGKILL)
-        assert device.boot.wait(5) == 1
+    with _stopped_choice(tmp_path) as (device, pid):
+        os.kill(pid, signal.SIGKILL)
+        assert device.boot.wait(STOP_SECONDS) == 1
         assert not device.has_logged("starting")
-        assert _gone(device)
+        until(lambda: _gone(device), "processes outlived boot")
 
 
 def test_boot_that_waits_holds_its_locks_and_nothing_else_that_its_starter_had_open(
@@ -136,6 +154,7 @@ def test_boot_that_waits_holds_its_locks_and_nothing_else_that_its_starter_had_o
     try:
         device = Running(root, lambda: boot)
         until(lambda: device.has_logged("running"), "it does not run", device)
+        until(lambda: _state(boot.pid) == "S", "it does not wait", device)
         open_files = {
             os.readlink(f"/proc/{boot.pid}/fd/{name}")
             for name in os.listdir(f"/proc/{boot.pid}/fd")
@@ -146,7 +165,7 @@ def test_boot_that_waits_holds_its_locks_and_nothing_else_that_its_starter_had_o
     finally:
         os.close(stray)
         boot.terminate()
-        boot.wait(10)
+        boot.wait(STOP_SECONDS)
 
 
 def test_boot_ends_with_its_parent_also_when_it_has_become_the_program_that_waits(
@@ -198,7 +217,7 @@ def test_one_device_is_never_run_twice(tmp_path: Path) -> None:
 def _run_boot(root: Path, *options: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "limpet.device.boot", str(root), *options]
     environment = {**os.environ, "PYTHONPATH": str(SRC.parent)}
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, env=environment)
+    return subprocess.run(command, capture_output=True, text=True, timeout=150, env=environment)
 
 
 @pytest.mark.parametrize(
@@ -270,7 +289,7 @@ def test_a_missing_slot_is_damage_too(tmp_path: Path) -> None:
 def test_a_trial_that_is_confirmed_stays(tmp_path: Path) -> None:
     root = make_device(tmp_path / "d")
     _second_slot(root, "3.0.0", confirmed=False)
-    with running(root, "--trial-deadline", "20") as device:
+    with running(root, "--trial-deadline", "120") as device:
         until(lambda: device.state.good == "b", "the trial was not confirmed", device)
         assert device.state.trial is None
 
