@@ -161,8 +161,11 @@ class Running:
         reply = await self.channels[Role.GATEWAY].call(request)
         return msgspec.json.decode(reply.json) if isinstance(reply, m.Answer) else reply
 
-    async def ended(self, seconds: float = 10) -> int:
-        return await asyncio.to_thread(self.process.wait, seconds)
+    async def ended(self, seconds: float = 60) -> int:
+        """Its exit status, once what it said before was heard."""
+        status = await asyncio.to_thread(self.process.wait, seconds)
+        await asyncio.wait(self.tasks, timeout=seconds)
+        return status
 
     def line(self) -> bytes:
         return (self.root / "app" / "line").read_bytes()
