@@ -252,7 +252,7 @@ def live(work: Path) -> None:
 
 def _days(life: Life, broken: Path) -> None:
     device = life.device
-    life.until("enrolled", lambda: device.has_logged("enrolled", times=2), change=False)
+    life.until("enrolled", device.has_enrolled, change=False)
     life.owner.ask("GET", "/v1/update")  # refused; what matters is a connection that is there
     life.mark(mark="begin", setting="password", value=life.password)
     life.owner.claim()

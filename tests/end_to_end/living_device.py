@@ -3,7 +3,6 @@
 Owns its making and its end. The device answers to an `Owner`, who uses the API over TLS.
 """
 
-import functools
 import json
 import subprocess
 import sys
@@ -130,8 +129,7 @@ def living_device(
         root = Path(made.directory)
         resolve = ("--resolve", f"vendor.example.com:443={where}")
         with running(root, *resolve, *options) as device:
-            enrolled = functools.partial(device.has_logged, "enrolled", times=2)
-            until(enrolled, "it was not enrolled", device)
+            until(device.has_enrolled, "it was not enrolled", device)
             label = parse_label_uri(Path(made.label_text).read_text().strip())
             yield Living(device, home, label.claim_code)
     finally:

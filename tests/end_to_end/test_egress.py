@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.device.workshop import PATIENCE, Running, running, until
+from tests.device.workshop import PATIENCE, running, until
 from tests.end_to_end.living import make_device, make_home
 from tests.product.designs import THERMOSTAT
 from tests.product.namespaces import Namespace, join, need_namespaces, network, serving
@@ -71,13 +71,6 @@ def _rules(setting: Setting, users: dict[str, int]) -> str:
     return render_device(setting, **named)
 
 
-def _enrolled(device: Running) -> bool:
-    return all(
-        any(e.role == role and e.event == "enrolled" for e in device.log())
-        for role in ("gateway", "updater")
-    )
-
-
 def test_a_device_enrolls_and_serves_behind_the_rules_of_its_design_and_reaches_nobody_else(
     home: Home, tmp_path: Path
 ) -> None:
@@ -98,7 +91,7 @@ def test_a_device_enrolls_and_serves_behind_the_rules_of_its_design_and_reaches_
         mounted = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"']
         under = space.command(*mounted, str(hosts))
         with running(directory, "--listen", f"{DEVICE}:8443", under=under) as device:
-            until(lambda: _enrolled(device), "it did not enroll", device)
+            until(device.has_enrolled, "it did not enroll", device)
             until(lambda: device.has_logged("listening"), "it does not listen", device)
             outward = (("tcp", VENDOR, 80), ("tcp", OTHER, 443))
             for uid in (users["updater"], users["gateway"], 0):
@@ -132,4 +125,4 @@ def test_a_device_waits_until_the_set_of_its_vendors_addresses_is_filled(
             assert not any(entry.event == "enrolled" for entry in device.log())
             known = f"ip-vendor.example.com {{ {VENDOR} }}"
             space.run("nft", "add", "element", "inet", "limpet", *known.split())
-            until(lambda: _enrolled(device), "it did not enroll", device)
+            until(device.has_enrolled, "it did not enroll", device)

@@ -115,7 +115,7 @@ def living(tmp_path: Path, *, suite: Path | None = None) -> Iterator[tuple[World
     try:
         resolve = f"vendor.example.com:443={vendor.address}"
         with running(Path(made.directory), "--resolve", resolve) as device:
-            until(lambda: device.has_logged("enrolled", times=2), "not enrolled", device)
+            until(device.has_enrolled, "not enrolled", device)
             yield World(home, device, product, product), vendor
     finally:
         vendor.stop()

@@ -97,7 +97,7 @@ def life(tmp_path: Path) -> Iterator[Life]:
         with running(device, *resolve, wait=False) as life.device:
             life.owner = Owner(Living(life.device, home, code))
             begun = time.monotonic()
-            life.until("ready", lambda: life.device.has_logged("enrolled", times=2), change=False)
+            life.until("ready", lambda: life.device.has_enrolled(), change=False)
             life.start_seconds = time.monotonic() - begun
             life.owner.claim()
             yield life

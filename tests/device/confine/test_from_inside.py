@@ -175,7 +175,7 @@ def test_hostile_code_inside_a_keeper_whose_key_is_in_a_token_gets_one_kind_of_s
         serving(home) as address,
         running(root, "--resolve", f"vendor.example.com:443={address}") as device,
     ):
-        until(lambda: device.has_logged("enrolled", times=2), "it was not enrolled", device)
+        until(device.has_enrolled, "it was not enrolled", device)
         report = attack(device, ["keeper"], key_file="token.pin")["keeper"]
         assert {title for title, said in report.items() if said != "blocked"} == TOKEN | FILE
         assert not device.has_logged("role-ended")
