@@ -35,7 +35,6 @@ HASTE = {
     "check_interval_seconds = 21600": "check_interval_seconds = 1",
     "check_interval_min_seconds = 14400": "check_interval_min_seconds = 1",
     "check_interval_max_seconds = 28800": "check_interval_max_seconds = 2",
-    "health_deadline_seconds = 60": "health_deadline_seconds = 45",  # on a slow machine, too
 }
 
 NEWS = """

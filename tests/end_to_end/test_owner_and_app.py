@@ -11,12 +11,14 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.device.workshop import example_product
 
 import limpet
 from limpet.cli.main import run
+from limpet.device.link.journal import read_journal
 
 pytestmark = [pytest.mark.end_to_end]
 
@@ -37,7 +39,7 @@ def limpet_process(*words: object) -> subprocess.Popen[str]:
 
 def does(*words: object) -> None:
     process = limpet_process(*words)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=150)
     assert process.returncode == 0, output
 
 
@@ -69,8 +71,7 @@ class Home:
         return (self.device / "app" / "heater").read_bytes()
 
     def events(self, role: str) -> list[str]:
-        lines = (self.device / "log" / "device.log").read_text().splitlines()
-        return [entry["event"] for entry in map(json.loads, lines) if entry["role"] == role]
+        return [entry.event for entry in read_journal(self.device) if entry.role == role]
 
 
 @pytest.fixture
@@ -105,7 +106,7 @@ def home(tmp_path: Path) -> Iterator[Home]:
         for process in reversed(started):
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=60)
+            process.communicate(timeout=150)
 
 
 @pytest.fixture
@@ -122,9 +123,13 @@ def owner(
     return types
 
 
+def status_of(home: Home) -> Any:
+    return json.loads((home.device / "run" / "status.json").read_text())
+
+
 def app_process(home: Home) -> int:
-    status = json.loads((home.device / "run" / "status.json").read_text())
-    return next(int(role["pid"]) for role in status["roles"] if role["role"] == "app")
+    roles = status_of(home)["roles"]
+    return next(int(role["pid"]) for role in roles if role["role"] == "app")
 
 
 def test_an_owner_claims_by_the_label_and_a_killed_app_leaves_the_heater_off(
@@ -146,13 +151,16 @@ def test_an_owner_claims_by_the_label_and_a_killed_app_leaves_the_heater_off(
     def temperature() -> int:
         return owner("call", "temperature", "--json")[0]
 
+    supervisor = int(status_of(home)["supervisor_pid"])
+    os.kill(supervisor, signal.SIGSTOP)  # which would start it again before anybody looks
     os.kill(app_process(home), signal.SIGKILL)
     assert until(lambda: home.heater() == b"0\n")  # the guard's work
+    os.kill(supervisor, signal.SIGCONT)
     assert until(lambda: temperature() == 0)  # started again
     assert until(lambda: home.heater() == b"1\n")  # and at its work again
 
     home.process.send_signal(signal.SIGTERM)
-    home.process.communicate(timeout=60)
+    home.process.communicate(timeout=150)
     assert home.heater() == b"0\n"
     status, said = owner("status")
     assert status == 3

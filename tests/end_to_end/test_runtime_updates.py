@@ -55,7 +55,7 @@ def build_with(
     command += ["--minimum-days", "0", "--largest-step", "100", "--without-packages"]
     command += ["--out", str(base / f"release-{version}")]
     environment = {**os.environ, "PYTHONPATH": str(other)}
-    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=120)
+    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=240)
 
 
 @pytest.mark.parametrize("part", ["supervisor", pytest.param("updater", marks=pytest.mark.slow)])
@@ -85,6 +85,7 @@ def test_a_changed_runtime_runs_and_another_boot_that_it_carries_does_not(world:
         "the new runtime does not run",
         world.device,
     )
+    until(lambda: world.running_version() == "1.3.0", "it is not confirmed", world.device)
     slot = world.device.root / "slots" / world.device.state.good / "runtime" / "limpet"
     assert "usurped" in (slot / "device" / "boot" / "choosing.py").read_text(), "it carries one"
     assert not world.device.has_logged("usurped")

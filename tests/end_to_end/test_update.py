@@ -46,9 +46,8 @@ HASTE = {
     "check_interval_seconds = 21600": "check_interval_seconds = 1",
     "check_interval_min_seconds = 14400": "check_interval_min_seconds = 1",
     "check_interval_max_seconds = 28800": "check_interval_max_seconds = 2",
-    "health_deadline_seconds = 60": "health_deadline_seconds = 45",  # on a slow machine, too
 }
-DOOMED = ("health_deadline_seconds = 45", "health_deadline_seconds = 15")
+DOOMED = ("health_deadline_seconds = 60", "health_deadline_seconds = 15")
 UNIT = "MILLIDEGREES_PER_DEGREE = 1000"
 WRONG_UNIT = "MILLIDEGREES_PER_DEGREE = 10"
 """A real bug: the measurement is a hundred times too high, and the app finds that implausible."""
@@ -201,9 +200,7 @@ def make_world(
 def test_a_signed_release_is_installed_tried_and_confirmed(world: World) -> None:
     world.offer(world.release("1.1.0"))
     until(lambda: world.running_version() == "1.1.0", "not confirmed", world.device)
-    until(
-        lambda: world.reported("confirmed"), "the vendor does not know", world.device, patience=90
-    )
+    until(lambda: world.reported("confirmed"), "the vendor does not know", world.device)
     assert world.device.state.good == "b"
     assert world.device.has_logged("update-begins", "installing 1.1.0: delta from 1.0.0, ")
     assert not world.device.has_logged("delta-failed", ""), "the confined updater cannot decode"
@@ -250,10 +247,13 @@ def assert_delta_gave_way(world: World) -> None:
     assert device.has_logged("delta-failed", "2 of 2")
     assert device.has_logged("delta-left", "the rest of the image is fetched whole")
     assert device.has_logged("update-installed", "1.3.0 is written")
-    status = json.loads((device.root / "run" / "status.json").read_text())
-    for role in status["roles"]:
-        missing = missing_in(role["confinement"])
-        assert missing == {name for name, _ in lacking_here()}, role["role"]
+    lacking = {name for name, _ in lacking_here()}
+
+    def confined() -> bool:  # once each has started again and said so
+        status = json.loads((device.root / "run" / "status.json").read_text())
+        return all(missing_in(role["confinement"]) == lacking for role in status["roles"])
+
+    until(confined, "a role is not confined as on every device", device)
 
 
 def test_a_release_that_fails_its_health_check_falls_back_by_itself(world: World) -> None:
@@ -276,9 +276,7 @@ def test_a_release_that_fails_its_health_check_falls_back_by_itself(world: World
         "no fall-back",
         world.device,
     )
-    until(
-        lambda: world.reported("fell-back"), "the vendor does not know", world.device, patience=90
-    )
+    until(lambda: world.reported("fell-back"), "the vendor does not know", world.device)
     assert_delta_gave_way(world)
     assert world.device.has_logged("trial-failed", "unhealthy: app: ")
     assert world.device.has_logged("update-fell-back", "app: ")
@@ -314,14 +312,15 @@ def test_what_breaks_the_interface_is_held_by_the_device_until_its_owner_agrees(
     world.offer(release, state=PlanState.PAUSED)
     until(lambda: world.device.has_logged("update-held", "paused"), "not held", world.device)
     owner = owner_of(world, capsys)
+    # The log has it a moment before the owner has: the check ends in between.
     paused = "held: the vendor has paused the rollout of 1.3.5; only the vendor can change that"
-    assert paused in owner("update", "install", status=1)
+    until(lambda: paused in owner("update", "install", status=1), "not said", world.device)
     world.offer(release)
     reason = "changes the interface: GET /v1/functions/history"
     until(lambda: world.device.has_logged("update-held", reason), "not held", world.device)
-    said = owner("update", "show")
-    assert f"held: needs your consent, {reason}" in " ".join(said.split())
-    assert world.reported("interface-change")
+    held = f"held: needs your consent, {reason}"
+    until(lambda: held in " ".join(owner("update", "show").split()), "not said", world.device)
+    until(lambda: world.reported("interface-change"), "the vendor does not know", world.device)
     assert world.device.state == before
     assert not world.device.has_logged("update-begins", "1.3.5")
     owner("update", "install")
