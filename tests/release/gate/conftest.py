@@ -3,13 +3,13 @@
 import base64
 import hashlib
 import json
-import subprocess
 import tarfile
 from pathlib import Path
 
 import jsonschema_rs
 import pytest
 from tests.needs import need
+from tests.node import fetch
 from tests.release.gate.bench import Bench
 from tests.release.workshop import EXAMPLE, NOW
 
@@ -29,8 +29,7 @@ def sarif(tmp_path_factory: pytest.TempPathFactory) -> jsonschema_rs.Draft7Valid
     """The schema of SARIF 2.1.0 (OASIS), in a package of npm's, by content."""
     need("npm", package="npm", untried="no output was held against SARIF's schema")
     directory = tmp_path_factory.mktemp("sarif")
-    command = ["npm", "pack", "--silent", SCHEMA_PACKAGE]
-    subprocess.run(command, cwd=directory, check=True, capture_output=True, timeout=120)
+    fetch("npm", "pack", "--silent", SCHEMA_PACKAGE, at=directory)
     (file,) = directory.glob("*.tgz")
     assert hashlib.sha512(file.read_bytes()).digest() == base64.b64decode(SCHEMA_SHA512)
     with tarfile.open(file) as archive:
