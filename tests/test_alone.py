@@ -41,7 +41,18 @@ def test_others_run_side_by_side(tmp_path: Path) -> None:
 
 def test_tests_that_measure_are_collected_last() -> None:
     files = ["tests/attack/test_flood.py", "tests/https/test_pace.py"]
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-m", "", *files]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "timeout",
+        "--collect-only",
+        "-q",
+        "-m",
+        "",
+        *files,
+    ]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     found = [line.partition("::")[0] for line in said.splitlines() if "::" in line]
     assert set(found) == set(files)

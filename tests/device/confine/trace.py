@@ -56,7 +56,7 @@ def main() -> int:
         place = asked.keep or Path(temporary)
         place.mkdir(exist_ok=True)
         command = [sys.executable, "-m", "pytest", "-q", "-m", "slow or not slow"]
-        command += ["-p", "no:cacheprovider", "-p", "no:xdist", *asked.tests]
+        command += ["-p", "no:cacheprovider", "-p", "no:xdist", "-p", "timeout", *asked.tests]
         done = subprocess.run([*STRACE, str(place / STEM), *command], check=False)
         made = list(read_trace(place, STEM))
     if done.returncode != 0:
