@@ -60,7 +60,7 @@ def living(home: Home, space: Namespace, owner: Namespace, hosts: Path) -> Itera
         assert "listening" in vendor.stdout.readline()
         under = space.command(*mounted, str(hosts))
         with running(make_device(home), "--listen", f"{DEVICE}:{PORT}", under=under) as device:
-            until(lambda: device.has_logged("enrolled", times=2), "it did not enroll", device)
+            until(device.has_enrolled, "it did not enroll", device)
             yield device
     finally:
         vendor.terminate()
@@ -82,6 +82,19 @@ def find(space: Namespace) -> list[dict[str, str]]:
     return json.loads(owner_types(space, "find", "--seconds", "3", "--json").stdout)
 
 
+def found_once(space: Namespace, device: Running) -> dict[str, str]:
+    """What the search finds: that one device, whose answer may come too late for one search."""
+    seen: list[dict[str, str]] = []
+
+    def look() -> bool:
+        seen[:] = find(space)
+        return bool(seen)
+
+    until(look, "it is not found", device)
+    (found,) = seen
+    return found
+
+
 def user_of(device: Running, role: str) -> str:
     status = Path(f"/proc/{device.pid_of(role)}/status").read_text()
     return status.partition("Uid:")[2].split()[0]
@@ -95,13 +108,17 @@ def test_the_owner_finds_the_device_claims_it_and_turns_its_announcement_off(
         users = {f"{role}_user": user_of(device, role) for role in ("updater", "announcer")}
         known = Setting(product=THERMOSTAT, addresses={"vendor.example.com": [VENDOR]})
         space.load(render_device(known, **users, app_user=users["updater_user"]))
-        (found,) = find(owner)
+        found = found_once(owner, device)
         serial = json.loads((device.root / "identity.json").read_text())["serial"]
         model = THERMOSTAT.model.name
         assert (found["model"], found["url"]) == (model, URL)
         assert found["host"] == f"{serial.lower()}.local"
-        shown = owner_types(owner, "find").stdout
-        assert all(found[word] in shown for word in ("name", "model", "host", "url"))
+
+        def shown() -> bool:
+            said = owner_types(owner, "find").stdout
+            return all(found[word] in said for word in ("name", "model", "host", "url"))
+
+        until(shown, "it is not shown", device)
 
         (text,) = (home.root.parent / "devices" / "labels").glob(f"{serial}*.txt")
         label = parse_label_uri(text.read_text().strip())
@@ -110,12 +127,12 @@ def test_the_owner_finds_the_device_claims_it_and_turns_its_announcement_off(
         owner_types(owner, *claim, "--root", str(root), "--password-stdin", *store,
                     stdin=f"{PASSWORD}\n")  # fmt: skip
         assert "told nothing" in owner_types(owner, "announce", "off", *store).stdout
-        assert find(owner) == []
+        until(lambda: find(owner) == [], "it goes on", device)
         said = owner_types(owner, "find", "--seconds", "1").stdout
         assert "no device" in said
         assert "limpet owner claim https://" in said
         assert "is told of" in owner_types(owner, "announce", "on", *store).stdout
-        assert find(owner) == [found]
+        assert found_once(owner, device) == found
 
 
 def test_without_a_network_the_search_says_so_and_what_to_do() -> None:
@@ -138,9 +155,8 @@ def test_whoever_invents_devices_does_not_hold_the_search_up() -> None:
         try:
             before = time.monotonic()
             assert find(owner) == []
-            assert (
-                3 < time.monotonic() - before < 3 + ANSWERS_SECONDS + 25
-            )  # 200 lies, each waited for, are more
+            # 200 lies, each waited for, are more.
+            assert 3 < time.monotonic() - before < 100 * ANSWERS_SECONDS
         finally:
             liar.kill()
             liar.wait(60)
@@ -152,7 +168,7 @@ one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 one.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(sys.argv[1]))
 one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 one.bind(("", 5353))
-for _ in range(60):
+while True:
     one.sendto(bytes.fromhex(sys.argv[2]), ("224.0.0.251", 5353))
     time.sleep(0.5)
 """

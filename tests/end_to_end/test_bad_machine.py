@@ -23,6 +23,7 @@ from tests.end_to_end.bad_input import (
     refuses,
     run,
 )
+from tests.ports import held_port
 
 pytestmark = pytest.mark.end_to_end
 SMALL_DISK = "24m"  # room for a vendor or a device, and soon full
@@ -95,7 +96,7 @@ def cut(*words: object, when: Callable[[], bool], by: signal.Signals) -> int:
         assert time.monotonic() < end
         time.sleep(0.001)
     process.send_signal(by)
-    said, _ = process.communicate(timeout=30)
+    said, _ = process.communicate(timeout=150)
     assert b"Traceback" not in said
     return process.returncode
 
@@ -136,12 +137,13 @@ def test_a_full_disk_stops_publishing_and_loses_nothing(founded: Founded, small_
 def test_a_device_with_a_full_disk_runs_and_answers(device: Path, small_disk: Path) -> None:
     there = small_disk / "device"
     subprocess.run(["cp", "-a", str(device), str(there)], check=True, timeout=150)
-    with taken_port() as free:
-        pass
     with running(there) as boot:
         until(lambda: boot.has_logged("running", ALL_ROLES), "it does not run", boot)
-    port = int(free.rpartition(":")[2])
-    with filled(small_disk), running(there, "--listen", free) as boot:
+    with (
+        held_port() as port,
+        filled(small_disk),
+        running(there, "--listen", f"127.0.0.1:{port}") as boot,
+    ):
         until(lambda: _identity(port) is not None, "it does not answer", boot)
         answer = _identity(port)
         assert answer is not None
@@ -154,7 +156,7 @@ def _identity(port: int) -> dict[str, object] | None:
     """What anybody is told; a device that was never online cannot prove itself yet."""
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
-    client = http.client.HTTPSConnection("127.0.0.1", port, context=tls, timeout=5)
+    client = http.client.HTTPSConnection("127.0.0.1", port, context=tls, timeout=60)
     try:
         client.request("GET", "/v1/identity")
         answer: dict[str, object] = json.loads(client.getresponse().read())
@@ -276,10 +278,12 @@ def test_a_device_with_damaged_accounts_lets_nobody_in_and_goes_on_working(devic
     accounts.write_bytes(JUNK)
     with running(device) as boot:
         until(lambda: boot.has_logged("running", ALL_ROLES), "it does not run", boot)
-        assert boot.has_logged("accounts-locked", "accounts.json")
+        locked = lambda: boot.has_logged("accounts-locked", "accounts.json")  # noqa: E731
+        until(locked, "it does not say so", boot)
         listening = device / "run" / "listening.json"
         until(listening.exists, "it does not listen", boot)
         where = json.loads(listening.read_bytes())
+        until(lambda: _identity(where["port"]) is not None, "it does not answer", boot)
         answer = _identity(where["port"])
         assert answer is not None
         assert answer["reason"] == "accounts-locked"

@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,7 +61,7 @@ def _live(home: Home, directory: Path, vendor: str) -> Secrets:
         load_factory_image(home.root.parent / "release"), directory, station._reserve("A1"), "A1"
     )
     with running(directory, "--resolve", f"vendor.example.com:443={vendor}") as device:
-        until(lambda: _enrolled(device), "it did not enroll", device)
+        until(device.has_enrolled, "it did not enroll", device)
     served = (directory / "gateway" / "ldevid.pem").read_bytes()
     return Secrets(
         claim_code=label.claim_code,
@@ -71,13 +70,6 @@ def _live(home: Home, directory: Path, vendor: str) -> Secrets:
         gateway_key=_key_of(directory / "gateway"),
         updater_key=_key_of(directory / "updater"),
         served_certificate_key=spki_sha256(load_certificates(served)[0]),
-    )
-
-
-def _enrolled(device: Running) -> bool:
-    return all(
-        any(e.role == role and e.event == "enrolled" for e in device.log())
-        for role in ("gateway", "updater")
     )
 
 
@@ -120,7 +112,7 @@ def test_a_device_beside_a_broken_generator_is_not_made(home: Home, tmp_path: Pa
         [*command, "--noise-source", str(_stuck(tmp_path))],
         input=identify,
         capture_output=True,
-        timeout=60,
+        timeout=150,
     )
     said = json.loads(done.stdout)
     assert said["reason"] == "noise-failing"
@@ -133,7 +125,8 @@ def test_a_device_whose_generator_fails_says_so_and_goes_on(home: Home, tmp_path
     directory = make_device(home)
     with running(directory, "--noise-source", str(_stuck(tmp_path))) as device:
         until(lambda: device.has_logged("listening"), "it did not start", device)
-        assert device.has_logged("noise-source-failing", "repetition-count")
+        failing = lambda: device.has_logged("noise-source-failing", "repetition-count")  # noqa: E731
+        until(failing, "it does not say so", device)
     command = [sys.executable, "-m", "limpet", "device", "status", str(directory)]
     shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=150).stdout
     assert "hardware noise source failing: the repetition-count test failed at sample 31" in shown
@@ -170,6 +163,12 @@ def test_a_generator_that_says_nothing_holds_up_no_start_and_is_told_later(
         os.close(silent)
 
 
+def _has_renewed(device: Running) -> bool:
+    """Whether a role has a second certificate already: the machine may be slow."""
+    roles = [entry.role for entry in device.log() if entry.event == "enrolled"]
+    return len(roles) > len(set(roles))
+
+
 @pytest.mark.slow
 def test_a_copy_of_a_finished_device_is_seen_by_the_vendor_at_the_first_renewal(
     tmp_path: Path,
@@ -185,11 +184,9 @@ def test_a_copy_of_a_finished_device_is_seen_by_the_vendor_at_the_first_renewal(
     with serving(home) as vendor:
         resolve = ("--resolve", f"vendor.example.com:443={vendor}")
         with running(directory, *resolve) as one:
-            until(lambda: _enrolled(one), "the first did not enroll", one)
+            until(one.has_enrolled, "the first did not enroll", one)
             with running(copy, *resolve) as other:
-                until(lambda: _enrolled(other), "the copy did not enroll", other)
-                assert not doubled()  # so far it may have lost its keys
-                deadline = time.monotonic() + 120
-                while not doubled():
-                    assert time.monotonic() < deadline, one.log()[-5:]
-                    time.sleep(0.5)
+                until(other.has_enrolled, "the copy did not enroll", other)
+                early = doubled()  # so far it may have lost its keys
+                assert not early or _has_renewed(one) or _has_renewed(other)
+                until(doubled, "the vendor does not see it", one)

@@ -75,7 +75,7 @@ def test_a_new_product_passes_its_check_and_its_own_tests_at_once(
         cwd=product,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=150,
     )
     assert done.returncode == 0, done.stdout
     assert "passed" in done.stdout

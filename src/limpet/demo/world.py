@@ -7,6 +7,7 @@ minute, and the small look-ups that several scenes make.
 import os
 import re
 import shutil
+import socket
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -68,6 +69,7 @@ class Device:
     label_picture: Path
     url: str = ""
     password: str = ""
+    held: socket.socket | None = None  # keeps its port from others while it restarts
 
     @property
     def claim_code(self) -> str:

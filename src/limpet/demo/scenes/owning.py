@@ -76,9 +76,11 @@ def _start_devices(world: World, tell: Teller) -> None:
 
 def start_device(world: World, device: Device) -> None:
     """Start a device on a port of its own, which it keeps when it restarts into new firmware."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    # Bound and not listened at, it is given to nobody else, and the device may listen (ip(7)).
+    device.held = socket.socket()
+    device.held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    device.held.bind(("127.0.0.1", 0))
+    address = f"127.0.0.1:{device.held.getsockname()[1]}"
     device.url = f"https://{address}"
     world.stage.start(
         device.process, "device", "run", device.directory, "--listen", address,
