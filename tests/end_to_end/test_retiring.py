@@ -6,7 +6,7 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ import msgspec
 import pytest
 from tests.device.workshop import Running, example_product, running, until
 from tests.end_to_end.test_update import HASTE, World, order
+from tests.ports import held_port
 
 from limpet.crypto.suites import CURRENT, SUITE_FILE, bundled_suites, first_suite, parse_suite
 from limpet.crypto.tls import client_context
@@ -62,7 +63,8 @@ class Vendor:
     """The vendor's service as a process, which can be started again at the same address."""
 
     def __init__(self, home: Home) -> None:
-        self.home, self.address = home, "127.0.0.1:0"
+        self.home, self._held = home, ExitStack()
+        self.address = f"127.0.0.1:{self._held.enter_context(held_port())}"
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
@@ -71,7 +73,7 @@ class Vendor:
             [*command, "--listen", self.address], stdout=subprocess.PIPE, text=True
         )
         assert self._process.stdout is not None
-        self.address = self._process.stdout.readline().rpartition("https://")[2].strip()
+        assert self.address in self._process.stdout.readline()
 
     def stop(self) -> None:
         assert self._process is not None

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,6 +20,7 @@ import pytest
 from tests.commands import limpet
 from tests.device.workshop import Running, example_product, running, until
 from tests.end_to_end.test_update import HASTE, NOW, now, order
+from tests.ports import held_port
 
 from limpet.demo.thief import Thief
 from limpet.firmware.slots import BOOT_FILE
@@ -77,13 +79,14 @@ def release(home: Home, product: Path, version: str, **bounds: Bounds) -> Path:
     return out
 
 
-def serve(directory: Path, port: int) -> tuple[subprocess.Popen[str], int]:
+def serve(directory: Path, port: int) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "limpet", "vendor", "serve", str(directory)]
     process = subprocess.Popen(
         [*command, "--listen", f"127.0.0.1:{port}"], stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
-    return process, int(process.stdout.readline().rpartition(":")[2])
+    assert process.stdout.readline().rstrip().endswith(f":{port}")
+    return process
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +105,9 @@ def theft(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theft]:
     made = Station(home, clock=now).make(image, base / "devices", count=1)
     releases = {version: release(home, product, version) for version in ("1.1.0", "1.2.0")}
     releases["1.3.0"] = release(home, product, "1.3.0", bounds=SLOW)
-    process, port = serve(home.root, 0)
+    held = ExitStack()
+    port = held.enter_context(held_port())  # for both servers
+    process = serve(home.root, port)
     try:
         one, resolve = next(iter(made)), f"vendor.example.com:443=127.0.0.1:{port}"
         with running(Path(one.directory), "--resolve", resolve) as device:
@@ -111,11 +116,12 @@ def theft(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theft]:
             process.terminate()
             process.wait(60)
             shutil.copytree(home.root, theft.stolen, ignore=shutil.ignore_patterns("offline"))
-            process, _ = serve(theft.stolen, port)
+            process = serve(theft.stolen, port)
             yield theft
     finally:
         process.terminate()
         process.wait(60)
+        held.close()
 
 
 def update_once(theft: Theft) -> None:
