@@ -185,12 +185,16 @@ class Running:
 
         A role at rest has none: a test that wants one must not wait so long, or wake it.
         """
+        pid = self.find_pid(role)
+        assert pid > 0, f"{role} has no process"
+        return pid
+
+    def find_pid(self, role: str) -> int:
+        """As `pid_of`; 0 while there is none."""
         status = json.loads((self.root / "run" / "status.json").read_text())
         if role == "supervisor":
             return int(status["supervisor_pid"])
-        pid = int(next(r["pid"] for r in status["roles"] if r["role"] == role))
-        assert pid > 0, f"{role} has no process"
-        return pid
+        return int(next(r["pid"] for r in status["roles"] if r["role"] == role))
 
     def state_of(self, role: str) -> str:
         """What the supervisor says of `role`: starting, running, resting, stopped."""

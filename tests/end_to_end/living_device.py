@@ -60,8 +60,9 @@ class Living:
 
     def pids(self) -> dict[str, int]:
         """Every role that has a process, and the supervisor."""
-        awake = [role for role in ROLES if self.device.state_of(role) != "resting"]
-        return {role: self.device.pid_of(role) for role in (*awake, "supervisor")}
+        status = json.loads((self.device.root / "run" / "status.json").read_text())
+        found = {str(one["role"]): int(one["pid"]) for one in status["roles"] if one["pid"]}
+        return {**found, "supervisor": int(status["supervisor_pid"])}
 
 
 class Owner:
