@@ -35,7 +35,7 @@ from limpet.https.admission import source_of
 
 SOURCES = 300
 GUESSERS_AT_ONCE = 24
-CROWD_SECONDS = 10.0
+CROWD, CROWD_SECONDS, PATIENCE = 100, 10.0, 120.0
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -123,25 +123,32 @@ def test_a_crowd_that_guesses_at_once_gets_no_more_than_one_guesser(field: Field
             field.stand.port, roots, host=field.family.address, source=field.family.source
         ) as relay,
     ):
+
+        def is_over() -> bool:  # once it was a crowd, however slow the machine is
+            left = over - time.monotonic()
+            return left < 0 and (relay.statuses.total() > CROWD or left < -PATIENCE)
+
         threads = [
-            threading.Thread(target=_guess_until, args=(relay.guess, number, over))
+            threading.Thread(target=_guess_until, args=(relay.guess, number, is_over))
             for number in range(GUESSERS_AT_ONCE)
         ]
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(60)
+            thread.join(PATIENCE + 60)
     print(f"{relay.statuses} from {len(relay.sources)} addresses; checked {field.checked()}")
-    assert relay.statuses.total() > 100  # the crowd was one
-    assert len({source_of(one) for one in relay.sources}) > 100
+    assert relay.statuses.total() > CROWD
+    assert len({source_of(one) for one in relay.sources}) > CROWD
     assert relay.statuses[201] == 0
     assert 1 <= field.checked() <= field.bound()
     _verify_owner_gets_in(field)
 
 
-def _guess_until(guess: Callable[[str, str], object], number: int, over: float) -> None:
+def _guess_until(
+    guess: Callable[[str, str], object], number: int, is_over: Callable[[], bool]
+) -> None:
     count = 0
-    while time.monotonic() < over:
+    while not is_over():
         count += 1
         guess("owner", f"guess {number} {count} of very many")
 
