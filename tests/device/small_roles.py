@@ -6,7 +6,7 @@ its file `enroll` says, and counts the answers in `enrolled`. `updater` also ask
 health again and again and counts the answers in a file.
 `gateway` turns into an attacker when the file `gateway/attack` appears: it sends
 `accounts` a request that only the supervisor may send. `app` crashes at once while the
-file `app/crash` is there. A role with a file `slow` says so, and is ready when it is gone.
+file `app/crash` is there, and accuses the role that is named in its file `accuse`. A role with a file `slow` says so, and is ready when it is gone.
 A slot of version 2 (firmware.json) never confirms its trial.
 """
 
@@ -48,6 +48,8 @@ async def serve(start: Start, bus: Bus) -> None:
     if start.role is Role.GATEWAY:
         bus.log("listening", "127.0.0.1:4711")
         await attack_when_told(start, bus)
+    if start.role is Role.APP:
+        await accuse_when_told(start, bus)
     await bus.until_stopped()
 
 
@@ -107,6 +109,15 @@ async def attack_when_told(start: Start, bus: Bus) -> None:
     frames = bus._channels[Role.ACCOUNTS]._frames
     assert frames is not None
     frames.send(Kind.REQUEST, 1, encode_packed(m.MintClaimCode()))
+
+
+async def accuse_when_told(start: Start, bus: Bus) -> None:
+    order = start.private / "accuse"
+    while not order.exists():  # noqa: ASYNC110 (a file, not an event)
+        await asyncio.sleep(0.02)
+    for name in order.read_text().split():
+        await bus.call(Role.SUPERVISOR, m.Violation(caller=name, request="CheckHealth"))
+    bus.log("accused")
 
 
 run_role(Role(Path(__file__).parent.name), serve)

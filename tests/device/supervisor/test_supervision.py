@@ -86,6 +86,16 @@ def test_a_forged_request_ends_the_attacker_and_nobody_else(tmp_path: Path) -> N
         assert device.pid_of("accounts") == victim
 
 
+def test_an_app_that_accuses_others_ends_nobody(tmp_path: Path) -> None:
+    with running(make_device(tmp_path / "d")) as device:
+        others = {role: device.pid_of(role) for role in ROLES}
+        (device.root / "app" / "accuse").write_text("updater gateway")
+        until(lambda: device.has_logged("accused"), "it was not done", device)
+        assert device.has_logged("violation", "updater sent CheckHealth to app")
+        until(lambda: _goes_on(device), "app does not answer updater", device)
+        assert {role: device.pid_of(role) for role in ROLES} == others
+
+
 def test_the_network_opens_when_the_slowest_role_is_ready_and_not_before(tmp_path: Path) -> None:
     root = make_device(tmp_path / "d")
     for role in ("keeper", "accounts"):

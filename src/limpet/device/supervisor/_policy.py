@@ -15,6 +15,7 @@ __all__ = [
     "MAY_REST",
     "ORDER",
     "Restarts",
+    "counts_against",
     "decide_patience",
     "decide_restart",
     "decide_roles",
@@ -39,6 +40,12 @@ APP_PATIENCE = 6.0  # seconds that the network waits for the product's code at a
 DISPENSABLE = frozenset({Role.APP, Role.ANNOUNCER})
 """Roles without which the owner still reaches the device, and an update can come."""
 
+_EXPOSED = (
+    *(Role.APP, Role.ANNOUNCER, Role.GATEWAY),
+    *(Role.UPDATER, Role.ACCOUNTS, Role.KEEPER),
+)
+"""Who is taken over most easily comes first."""
+
 
 @dataclass(frozen=True, slots=True)
 class Restarts:
@@ -52,6 +59,14 @@ def decide_roles(product: Product | None) -> tuple[Role, ...]:
     """Who is started for `product`: the announcer only where its door is declared."""
     is_announced = product is not None and announces(product)
     return tuple(role for role in ORDER if role is not Role.ANNOUNCER or is_announced)
+
+
+def counts_against(accuser: Role, accused: Role) -> bool:
+    """Whether the word of `accuser` ends `accused`: only of a role that is exposed as much, or more.
+
+    Else an app that was taken ends the updater as often as it starts, until the slot gives up.
+    """
+    return _EXPOSED.index(accused) <= _EXPOSED.index(accuser)
 
 
 def decide_patience(role: Role, *, on_trial: bool) -> float | None:

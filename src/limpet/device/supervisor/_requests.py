@@ -10,6 +10,7 @@ from limpet.device.link import messages as m
 from limpet.device.link.journal import Journal
 from limpet.device.link.permits import Role, peers_of
 from limpet.device.link.start import Start, parse_address
+from limpet.device.supervisor._policy import counts_against
 from limpet.device.supervisor._slots import SlotKeeper, begin_erasing
 from limpet.device.supervisor.status import (
     Listening,
@@ -106,11 +107,11 @@ class Requests:
             write_listening(self._start.root, Listening(host=host, port=port))
 
     def _accused(self, accuser: Role, request: m.Violation) -> None:
-        """End a role of whom a peer says that it sent what it may not."""
+        """End a role of whom a peer says that it sent what it may not, if that peer's word counts."""
         detail = f"{request.caller} sent {request.request} to {accuser.value}"
         self._log("violation", detail, level="error")
         for role in peers_of(accuser) - {Role.SUPERVISOR}:
-            if role.value == request.caller:
+            if role.value == request.caller and counts_against(accuser, role):
                 self._kill(role)
 
     def _allow_remote(self, *, allowed: bool) -> None:
