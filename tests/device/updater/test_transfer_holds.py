@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from msgspec.structs import replace
@@ -195,7 +196,7 @@ def test_the_lower_of_the_owners_and_the_designs_limit_holds(
         assert seconds - 1 <= sum(bench.pauses) <= seconds + 1
 
 
-def _image(size: int) -> Image:
+def _image(size: int, *, kind: Literal["tree", "block"] = "tree") -> Image:
     group = Group(packed=10, size=10, sha256="0" * 64)
     return Image(
         path=f"images/{'0' * 64}.img",
@@ -204,7 +205,14 @@ def _image(size: int) -> Image:
         codec="zlib",
         groups=(group,),
         tree_sha256="0" * 64,
+        kind=kind,
     )
+
+
+def test_an_image_for_a_block_device_needs_no_room_beside_it() -> None:
+    image, mib = _image(512 << 20, kind="block"), 1 << 20
+    assert Room(free=4 * mib, there=0, copies=2).missing(image) == 0
+    assert Room(free=3 * mib, there=0, copies=2).missing(image) == mib
 
 
 def test_a_tree_that_is_copied_once_more_needs_twice_the_room() -> None:

@@ -51,8 +51,9 @@ class Room:
 
     def missing(self, image: Image) -> int:
         """How many bytes are lacking for `image`, whether it comes whole or as a delta: a delta
-        saves what is sent, never what is written."""
-        needed = self.copies * (image.size + image.size // _ROUNDING) + _SPARE_BYTES
+        saves what is sent, never what is written. A slot that is a block device has its own."""
+        copied = 0 if image.kind == "block" else image.size + image.size // _ROUNDING
+        needed = self.copies * copied + _SPARE_BYTES
         return max(0, needed - self.there - self.free)
 
 
