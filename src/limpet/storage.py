@@ -21,6 +21,7 @@ from limpet.errors import Rejected, Unavailable
 
 __all__ = [
     "DAMAGED_STORAGE",
+    "DISK_FULL",
     "STORAGE_REASONS",
     "advice_for",
     "empty_directory",
@@ -48,9 +49,11 @@ DAMAGED_STORAGE = "storage"
 """The reason of an error that no space and no right would mend: a directory where a file should
 be, a block that cannot be read."""
 
+DISK_FULL = "disk-full"
+
 _REASONS: Mapping[int, str] = {
-    errno.ENOSPC: "disk-full",
-    errno.EDQUOT: "disk-full",
+    errno.ENOSPC: DISK_FULL,
+    errno.EDQUOT: DISK_FULL,
     errno.EACCES: "not-permitted",
     errno.EPERM: "not-permitted",
     errno.EROFS: "read-only",

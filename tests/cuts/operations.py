@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 ROOT_INODE = 0
-LEFT_OUT = frozenset({"run", "stderr"})
+LEFT_OUT = frozenset({"run", "stderr", "reserve"})
 """Below the device's directory: what every start makes anew, and a test's own."""
 
 

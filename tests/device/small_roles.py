@@ -6,7 +6,8 @@ its file `enroll` says, and counts the answers in `enrolled`. `updater` also ask
 health again and again and counts the answers in a file.
 `gateway` turns into an attacker when the file `gateway/attack` appears: it sends
 `accounts` a request that only the supervisor may send. `app` crashes at once while the
-file `app/crash` is there, and accuses the role that is named in its file `accuse`. A role with a file `slow` says so, and is ready when it is gone.
+file `app/crash` is there, and accuses the roles that are named in its file `accuse`.
+A role with a file `slow` says so, and is ready when it is gone.
 A slot of version 2 (firmware.json) never confirms its trial.
 """
 

@@ -3,7 +3,7 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,9 +13,9 @@ from limpet.device.app import State, _context
 from limpet.device.link.permits import Role
 from limpet.device.link.start import Start
 from limpet.device.supervisor import _kept
-from limpet.device.supervisor._kept import BULK, Kept, settle_state
+from limpet.device.supervisor._kept import BULK, Kept, NotKept, settle_state
+from limpet.device.supervisor._reserve import Need, Reserve
 from limpet.device.supervisor._slots import SlotKeeper, begin_erasing, finish_erasing
-from limpet.errors import Unavailable
 from limpet.firmware.slots import (
     BOOT_FILE,
     SlotRecord,
@@ -333,7 +333,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("only root mounts a small file system")
     place = tmp_path / "disk"
     place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=8M", "limpet-test", str(place)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8M,nr_inodes=2000", "limpet-test", str(place)]
     subprocess.run(mount, check=True)
     yield place
     subprocess.run(["umount", str(place)], check=True)
@@ -352,19 +352,98 @@ def on_trial(root: Path) -> SlotKeeper:
     return SlotKeeper(Start(role=Role.SUPERVISOR, root=root, slot="b"))
 
 
-def test_without_room_for_a_way_back_there_is_no_trial(small_disk: Path) -> None:
+def test_without_room_for_a_way_back_the_trial_goes_on_and_says_so(small_disk: Path) -> None:
+    """An app that fills the disk would else keep what replaces it from ever being tried."""
     keeper = on_trial(small_disk)
     (small_disk / "app").mkdir()
     (small_disk / "app" / "large").write_bytes(bytes(5 << 20))
     before = contents(small_disk / "app")
-    with pytest.raises(Unavailable):
-        keeper.settle_state()
-    state = load_boot_state(small_disk / "slots" / BOOT_FILE)
-    assert state.failure is not None
-    assert state.failure.reason.startswith("state-not-kept: ")
-    assert "no space" in state.failure.reason
-    assert decide_start(state).slot == "a"
+    assert keeper.settle_state() is Kept.NOT_KEPT
+    assert "no space" in keeper.read().no_way_back
     assert contents(small_disk / "app") == before
+    assert not (small_disk / "before").exists()
+    assert keeper.is_on_trial()
+    keeper.reject("unhealthy: app: no reason")
+    failure = load_boot_state(small_disk / "slots" / BOOT_FILE).failure
+    assert failure is not None
+    assert "the app's state is what the trial left" in failure.reason
+
+
+def test_the_room_for_updates_is_taken_for_the_copy_of_a_trial(small_disk: Path) -> None:
+    keeper = on_trial(small_disk)
+    before = make_app(small_disk)
+    Reserve(small_disk).keep(Need(bytes=7 << 20, names=10), spare=False)
+    assert os.statvfs(small_disk).f_bavail * 4096 < 2 << 20
+    assert keeper.settle_state() is Kept.KEPT
+    assert contents(small_disk / "before" / "app") == before
+
+
+def _too_many(app: Path) -> None:
+    for number in range(_kept.MAX_ENTRIES + 1):
+        (app / str(number)).touch()
+
+
+def _too_deep(app: Path) -> None:
+    nest(app / "nested", depth=_kept.MAX_DEPTH + 1)
+
+
+def _too_long(app: Path) -> None:
+    """Within the depth, but no path leads there (PATH_MAX)."""
+    here = os.open(app, os.O_RDONLY)
+    for _ in range(20):
+        os.mkdir("d" * 250, dir_fd=here)
+        inner = os.open("d" * 250, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = inner
+    os.close(here)
+
+
+@pytest.mark.parametrize("how", [_too_many, _too_deep, _too_long])
+def test_an_app_that_makes_itself_too_much_to_copy_does_not_prevent_the_trial(
+    tmp_path: Path, how: Callable[[Path], None]
+) -> None:
+    keeper = on_trial(tmp_path)
+    (tmp_path / "app").mkdir()
+    how(tmp_path / "app")
+    assert keeper.settle_state() is Kept.NOT_KEPT
+    assert keeper.no_way_back
+    assert keeper.is_on_trial()
+
+
+def test_names_are_counted_to_the_bound_and_no_further(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An app can make millions; a list of them would cost the supervisor its memory."""
+    (tmp_path / "app").mkdir()
+    for number in range(40):
+        (tmp_path / "app" / str(number)).touch()
+    monkeypatch.setattr(_kept, "MAX_ENTRIES", 10)
+    monkeypatch.setattr(os, "listdir", lambda path: pytest.fail("a whole directory was listed"))
+    monkeypatch.setattr(os, "walk", lambda path: pytest.fail("a whole directory was listed"))
+    with pytest.raises(NotKept, match="more than 10 names"):
+        settle_state(tmp_path, NEW, on_trial=True)
+
+
+def _take_names(place: Path) -> None:
+    for number in range(1 << 20):
+        (place / f"junk-{number}").touch()
+
+
+def test_a_trial_that_filled_the_disk_is_undone_on_the_full_disk(small_disk: Path) -> None:
+    """What the owner set on trial comes along all the same."""
+    keeper = on_trial(small_disk)
+    before = make_app(small_disk)
+    keeper.settle_state()
+    (small_disk / "app" / "settings.2.json").write_bytes(b"by the owner")
+    with pytest.raises(OSError, match="No space"):
+        (small_disk / "app" / "junk").write_bytes(bytes(16 << 20))
+    with pytest.raises(OSError, match="No space"):  # nor one more name
+        _take_names(small_disk / "app")
+    assert settle_state(small_disk, OLD, on_trial=False) is Kept.BROUGHT_BACK
+    assert contents(small_disk / "app") == before
+    left = small_disk / "app" / _kept.LEFT_BEHIND / "settings.2.json"
+    assert left.read_bytes() == b"by the owner"
+    assert not (small_disk / "app.trial").exists()
 
 
 def test_an_app_on_trial_that_fills_the_disk_does_not_keep_boot_from_falling_back(

@@ -19,8 +19,9 @@ from tests.device.updater.test_bad_servers import answers, endless_body
 from tests.device.updater.test_full_disk import NEVER, Disk, meet
 from tests.https.conftest import Identity, identity
 
+from limpet.device.updater import engine
 from limpet.device.updater.check import Outcome
-from limpet.device.updater.engine import Engine
+from limpet.device.updater.surroundings import Surroundings, make_line
 from limpet.firmware.tree import digest_tree
 
 __all__ = ["identity"]
@@ -48,12 +49,10 @@ def serving(repository: RepositorySimulator, deltas: Behaviour, asked_for: list[
 
 
 def make_impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    line = Engine._line
+    def impatient(around: Surroundings, **named: Any) -> Any:
+        return dataclasses.replace(make_line(around, **named), patience_seconds=0.5)
 
-    def impatient(engine: Engine) -> Any:
-        return dataclasses.replace(line(engine), patience_seconds=0.5)
-
-    monkeypatch.setattr(Engine, "_line", impatient)
+    monkeypatch.setattr(engine, "make_line", impatient)
 
 
 def honest(mirror: Mirror, asked: Asked) -> None:

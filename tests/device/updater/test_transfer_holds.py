@@ -1,9 +1,12 @@
 """What keeps a release from being fetched now: seen by the owner, before the first byte."""
 
+import contextlib
 import dataclasses
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -145,6 +148,31 @@ def test_a_disk_without_room_holds_before_the_first_byte_and_says_how_much_is_mi
     assert bench.check().outcome is Outcome.READY
 
 
+@dataclass
+class Rooms(Bench):
+    """Its supervisor has the file `kept`, beside the device, to give back. An app that is `greedy`
+    takes all the rest when a trial is confirmed."""
+
+    rooms: list[bool] = field(default_factory=list)
+    greedy: bool = False
+
+    async def _supervise(self, request: m.Request) -> m.Reply:
+        if isinstance(request, m.MakeRoom):
+            self.rooms.append(request.wanted)
+            kept = self.root.parent / "kept"
+            if request.wanted:
+                self.size = kept.stat().st_size
+                kept.unlink()
+            else:
+                with contextlib.suppress(OSError):
+                    kept.write_bytes(bytes(self.size))
+        reply = await super()._supervise(request)
+        if self.greedy and isinstance(request, m.ConfirmTrial):
+            with contextlib.suppress(OSError):
+                (self.root.parent / "taken").write_bytes(bytes(16 << 20))
+        return reply
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 16 MiB of its own."""
@@ -173,6 +201,71 @@ def test_a_really_small_disk_holds_and_what_is_said_to_be_missing_is_what_it_tak
     missing = float(result.detail.split(" MiB")[0])
     os.truncate(filler, (12 << 20) - int(missing * (1 << 20)) - (200 << 10))
     assert bench.check().outcome is Outcome.READY
+
+
+def test_a_disk_that_an_app_has_filled_gets_its_room_while_the_app_rests(
+    small_disk: Path, repository: RepositorySimulator, work: Path
+) -> None:
+    bench = Rooms(small_disk / "device", repository)
+    for name, size in (("kept", 8 << 20), ("taken", 16 << 20)):
+        with contextlib.suppress(OSError):
+            (small_disk / name).write_bytes(bytes(size))
+    assert bench.check().outcome is Outcome.NOTHING
+    assert bench.rooms == [True, False]
+    repository.offer(repository.add_release(work))
+    assert bench.check().outcome is Outcome.READY
+    assert bench.rooms == [True, False, True]  # it is on trial next: the app does not come back
+    bench.boot()
+    assert (bench.slot, bench.version) == ("b", "1.1.0")
+
+
+class Adaptive(Rooms):
+    """Its app takes the room when the supervisor copies what was fetched, which is then lost."""
+
+    async def _supervise(self, request: m.Request) -> m.Reply:
+        if isinstance(request, m.Activate) and not self.rooms:
+            shutil.rmtree(self.root / "updater" / "staging" / request.slot)
+            return m.Refused(reason="disk-full", message="no space left on device")
+        return await super()._supervise(request)
+
+
+def test_a_disk_that_is_filled_while_firmware_is_taken_over_gets_its_room_at_once(
+    bench: Bench, repository: RepositorySimulator, work: Path
+) -> None:
+    adaptive = Adaptive(bench.root.parent / "adaptive", repository)
+    (bench.root.parent / "kept").write_bytes(bytes(8 << 20))
+    repository.offer(repository.add_release(work))
+    assert adaptive.check().outcome is Outcome.READY
+    assert adaptive.rooms == [True]
+    adaptive.boot()
+    assert (adaptive.slot, adaptive.version) == ("b", "1.1.0")
+
+
+def test_room_that_is_not_enough_is_left_again(
+    small_disk: Path, repository: RepositorySimulator, work: Path
+) -> None:
+    bench = Rooms(small_disk / "device", repository)
+    (small_disk / "kept").write_bytes(bytes(1 << 20))
+    (small_disk / "taken").write_bytes(bytes(13 << 20))
+    repository.offer(repository.add_release(work))
+    result = bench.check()
+    assert (result.outcome, result.reason) == (Outcome.HELD, "low-disk")
+    assert bench.rooms == [True, False]
+
+
+def test_an_updater_that_can_keep_nothing_goes_on_and_settles_when_there_is_room(
+    small_disk: Path, repository: RepositorySimulator, work: Path
+) -> None:
+    bench = Rooms(small_disk / "device", repository)
+    (small_disk / "kept").write_bytes(bytes(4 << 20))
+    repository.offer(repository.add_release(work))
+    assert bench.check().outcome is Outcome.READY
+    bench.boot()
+    bench.greedy = True
+    bench.judge(m.Health(healthy=True))
+    assert any(event == "not-settled" for event, _, _ in bench.logged)
+    bench.run(lambda engine: engine.check())  # the process is a new one, on the full disk
+    assert [report.version for report in bench.told(ReportKind.CONFIRMED)] == ["1.1.0"]
 
 
 def test_the_lower_of_the_owners_and_the_designs_limit_holds(

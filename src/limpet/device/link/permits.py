@@ -53,6 +53,7 @@ PERMITS: Mapping[tuple[Role, Role], frozenset[type]] = {
     (Role.UPDATER, Role.SUPERVISOR): _TO_SUPERVISOR
     | {
         m.Rest, m.Activate, m.ConfirmTrial, m.RejectTrial, m.ReadBootRecord, m.AllowRemoteFunctions,
+        m.MakeRoom,
     },
     (Role.ACCOUNTS, Role.SUPERVISOR): _TO_SUPERVISOR | {m.EraseData, m.Rest},
     (Role.GATEWAY, Role.SUPERVISOR): _TO_SUPERVISOR,

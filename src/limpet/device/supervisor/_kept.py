@@ -19,12 +19,14 @@ import errno
 import os
 import re
 import stat
+from collections.abc import Set
+from itertools import islice
 from pathlib import Path
 
 from limpet.errors import LimpetError, Unavailable
 from limpet.storage import read_bounded, remove_tree, sync_directory, write_atomic
 
-__all__ = ["BULK", "KEPT_NAMES", "LEFT_BEHIND", "Kept", "let_go", "settle_state"]
+__all__ = ["BULK", "KEPT_NAMES", "LEFT_BEHIND", "Kept", "NotKept", "let_go", "settle_state"]
 
 KEPT_NAMES = ("before", "app.trial")
 """Below the device's directory; the owner's data, as the app's own directory is."""
@@ -34,8 +36,13 @@ MOST_LEFT, LEFT_BYTES = 64, 256 << 10  # files that are worth keeping, each of t
 MAX_ENTRIES, MAX_DEPTH = 20_000, 32
 SPARE_BYTES = 4 << 20  # free space that a copy leaves for everybody else
 _COPY_BYTES = 1 << 20
+_NAMES_AT_ONCE = 1024
 _MANIFEST = "manifest"
 _STATE_FILE = re.compile(r"[a-z][a-z0-9-]{0,31}\.[0-9]{1,6}\.json")
+
+
+class NotKept(Unavailable):
+    """There can be no copy: no room, or something that an app may have made so."""
 
 
 class Kept(enum.Enum):
@@ -43,6 +50,7 @@ class Kept(enum.Enum):
 
     NOTHING = "nothing"
     KEPT = "state-kept"
+    NOT_KEPT = "state-not-kept"
     LET_GO = "state-let-go"
     BROUGHT_BACK = "state-brought-back"
 
@@ -50,9 +58,9 @@ class Kept(enum.Enum):
 def settle_state(root: Path, manifest_sha256: str, *, on_trial: bool) -> Kept:
     """Keep a copy before a trial, or settle one that an ended trial left.
 
-    `manifest_sha256` is the running slot's. Raises `Unavailable` (no room, a disk that fails):
-    before a trial the app's directory is then what it was, and there is no copy; on the way back
-    the next start goes on.
+    `manifest_sha256` is the running slot's. Raises `NotKept` before a trial: the app's directory is
+    then what it was, and there is no copy, not even an older one. Raises `Unavailable`: the next
+    call goes on.
     """
     try:
         remove_tree(root / "before.part")
@@ -61,8 +69,6 @@ def settle_state(root: Path, manifest_sha256: str, *, on_trial: bool) -> Kept:
             if kept_for == manifest_sha256:
                 return Kept.NOTHING  # the second try: what the owner set in the first stays
             let_go(root)
-            # Of an earlier trial, and taken over long since.
-            remove_tree(root / "app" / LEFT_BEHIND)
             _keep(root, manifest_sha256)
             return Kept.KEPT
         if kept_for == manifest_sha256:
@@ -74,7 +80,7 @@ def settle_state(root: Path, manifest_sha256: str, *, on_trial: bool) -> Kept:
         _bring_back(root)
     except OSError as error:
         why = (error.strerror or "failed").lower()
-        raise Unavailable(f"cannot keep or bring back the app's state: {why}") from error
+        raise Unavailable(f"cannot bring back the app's state: {why}") from error
     return Kept.BROUGHT_BACK
 
 
@@ -100,9 +106,11 @@ def _kept_for(root: Path) -> str:
 
 
 def _keep(root: Path, manifest_sha256: str) -> None:
+    """Raises `NotKept`, whatever fails: an app can see to it that a file cannot be read."""
     part = root / "before.part"
-    part.mkdir(mode=0o700)
     try:
+        part.mkdir(mode=0o700)
+        remove_tree(root / "app" / LEFT_BEHIND)  # of an earlier trial, and taken over long since
         if (root / "app").is_dir():
             _verify_room(root)
             _copy(root / "app", part / "app", without=BULK)
@@ -112,10 +120,15 @@ def _keep(root: Path, manifest_sha256: str) -> None:
         sync_directory(part)
         part.rename(root / "before")
         sync_directory(root)
-    except (OSError, LimpetError):
+    except (OSError, LimpetError) as error:
         with contextlib.suppress(OSError):
             remove_tree(part)
-        raise
+        if isinstance(error, NotKept):
+            raise
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise NotKept(
+            f"the app's directory cannot be copied: {(why or 'failed').lower()}"
+        ) from error
 
 
 def _bring_back(root: Path) -> None:
@@ -130,26 +143,48 @@ def _bring_back(root: Path) -> None:
         sync_directory(root)
         sync_directory(before)
     if trial.is_dir():
-        _take_along(trial, app)
+        states = _states(trial)
+        _leave_only(trial, states | {BULK})
+        _take_along(trial, app, states)
         _take_bulk(trial, app)
         remove_tree(trial)
     let_go(root)
 
 
-def _take_along(trial: Path, app: Path) -> None:
-    """The small files of `trial` that may be states, into a directory of their own in `app`."""
+def _states(trial: Path) -> frozenset[str]:
+    """The small files of `trial` that may be states, so many as are worth keeping."""
+
+    def is_state(entry: os.DirEntry[str]) -> bool:
+        status = entry.stat(follow_symlinks=False)
+        fits = stat.S_ISREG(status.st_mode) and status.st_size <= LEFT_BYTES
+        return fits and _STATE_FILE.fullmatch(entry.name) is not None
+
+    with os.scandir(trial) as entries:
+        return frozenset(islice((one.name for one in entries if is_state(one)), MOST_LEFT))
+
+
+def _leave_only(directory: Path, names: Set[str]) -> None:
+    """Remove all else first: the trial may have filled the disk, and what is taken along needs room
+    for a directory."""
+    while True:
+        with os.scandir(directory) as entries:
+            others = (entry.name for entry in entries if entry.name not in names)
+            some = list(islice(others, _NAMES_AT_ONCE))
+        if not some:
+            return
+        for name in some:
+            remove_tree(directory / name)
+
+
+def _take_along(trial: Path, app: Path, names: Set[str]) -> None:
+    """The files `names` of `trial`, into a directory of their own in `app`."""
     app.mkdir(mode=0o700, exist_ok=True)  # erased meanwhile, by the owner
     place = app / LEFT_BEHIND
     place.mkdir(mode=0o700, exist_ok=True)
     sync_directory(app)  # both names first: else a setting is moved to where a cut leaves nothing
     sync_directory(app.parent)
-    taken = 0
-    for name in sorted(os.listdir(trial)):
-        status = os.lstat(trial / name)
-        fits = stat.S_ISREG(status.st_mode) and status.st_size <= LEFT_BYTES
-        if taken < MOST_LEFT and fits and _STATE_FILE.fullmatch(name):
-            (trial / name).rename(place / name)
-            taken += 1
+    for name in sorted(names):
+        (trial / name).rename(place / name)
     sync_directory(place)
     sync_directory(app)
 
@@ -164,16 +199,24 @@ def _take_bulk(trial: Path, app: Path) -> None:
 
 
 def _verify_room(root: Path) -> None:
+    """Raises `NotKept`, `OSError`. Ends with the first name too many: there may be millions."""
     needed, count = SPARE_BYTES, 0
-    for directory, names, files in os.walk(root / "app"):
-        if directory == str(root / "app") and BULK in names:
-            names.remove(BULK)
-        count += len(names) + len(files)
-        depth = len(Path(directory).relative_to(root).parts)
-        if count > MAX_ENTRIES or depth > MAX_DEPTH:
-            raise Unavailable("the app's directory is larger or deeper than can be kept")
-        for name in files:
-            needed += os.lstat(os.path.join(directory, name)).st_size + 4096
+    pending = [(root / "app", 1)]
+    while pending:
+        directory, depth = pending.pop()
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                if depth == 1 and entry.name == BULK:
+                    continue
+                count += 1
+                if count > MAX_ENTRIES or depth > MAX_DEPTH:
+                    raise NotKept(
+                        f"the app's directory has more than {MAX_ENTRIES} names,"
+                        f" or lies more than {MAX_DEPTH} deep"
+                    )
+                needed += entry.stat(follow_symlinks=False).st_size + 4096
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append((Path(entry.path), depth + 1))
     free = os.statvfs(root)
     if free.f_bavail * free.f_frsize < needed:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -62,7 +62,7 @@ def decide_roles(product: Product | None) -> tuple[Role, ...]:
 
 
 def counts_against(accuser: Role, accused: Role) -> bool:
-    """Whether the word of `accuser` ends `accused`: only of a role that is exposed as much, or more.
+    """Whether the word of `accuser` ends `accused`: only one that is exposed as much, or more.
 
     Else an app that was taken ends the updater as often as it starts, until the slot gives up.
     """

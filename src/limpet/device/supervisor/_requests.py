@@ -11,6 +11,7 @@ from limpet.device.link.journal import Journal
 from limpet.device.link.permits import Role, peers_of
 from limpet.device.link.start import Start, parse_address
 from limpet.device.supervisor._policy import counts_against
+from limpet.device.supervisor._room import Room
 from limpet.device.supervisor._slots import SlotKeeper, begin_erasing
 from limpet.device.supervisor.status import (
     Listening,
@@ -38,6 +39,7 @@ class Requests:
         start: Start,
         journal: Journal,
         slots: SlotKeeper,
+        room: Room,
         *,
         ended: Callable[[int], None],
         kill: Callable[[Role], None],
@@ -47,7 +49,7 @@ class Requests:
     ) -> None:
         self._start = start
         self._journal = journal
-        self._slots = slots
+        self._slots, self._room = slots, room
         self._ended = ended
         self._kill = kill
         self._ready = ready
@@ -66,6 +68,12 @@ class Requests:
                 self._log("activated", f"slot {request.slot}, version {request.version}")
                 self._restart()
                 return m.Done()
+            if isinstance(request, m.MakeRoom):
+                await (self._room.make() if request.wanted else self._room.release())
+                return m.Done()
+            if isinstance(request, m.ConfirmTrial):
+                await self._confirm()
+                return m.Done()
             return self._answer(caller, request)
         except LimpetError as error:
             name = type(request).__name__
@@ -83,9 +91,6 @@ class Requests:
                 self._accused(caller, request)
             case m.ReadBootRecord():
                 return self._slots.read()
-            case m.ConfirmTrial():
-                self._slots.confirm()
-                self._log("confirmed", f"slot {self._start.slot} passed its health check")
             case m.RejectTrial():
                 self._slots.reject(request.reason)
                 self._log("rejected", request.reason, level="warning")
@@ -100,6 +105,17 @@ class Requests:
                 return m.Refused(reason="not-served")
         return m.Done()
 
+    async def _confirm(self) -> None:
+        """What the copy of the app's state took of the room for updates is that again, not the
+        app's: so the app rests meanwhile."""
+        if self._room.is_short:
+            await self._room.rest_app("room for updates is set aside")
+        try:
+            self._slots.confirm()
+            self._log("confirmed", f"slot {self._start.slot} passed its health check")
+        finally:
+            await self._room.release()
+
     def _note(self, caller: Role, request: m.LogEvent) -> None:
         self._journal.write(caller.value, request.event, request.detail, level=request.level)
         if caller is Role.GATEWAY and request.event == "listening":
@@ -107,7 +123,7 @@ class Requests:
             write_listening(self._start.root, Listening(host=host, port=port))
 
     def _accused(self, accuser: Role, request: m.Violation) -> None:
-        """End a role of whom a peer says that it sent what it may not, if that peer's word counts."""
+        """End a role of whom a peer, if its word counts, says that it sent what it may not."""
         detail = f"{request.caller} sent {request.request} to {accuser.value}"
         self._log("violation", detail, level="error")
         for role in peers_of(accuser) - {Role.SUPERVISOR}:

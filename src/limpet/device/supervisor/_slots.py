@@ -12,7 +12,8 @@ from threading import Lock
 from limpet.device.enclosure.users import Users
 from limpet.device.link import messages as m
 from limpet.device.link.start import Start
-from limpet.device.supervisor._kept import KEPT_NAMES, Kept, let_go, settle_state
+from limpet.device.supervisor._kept import KEPT_NAMES, Kept, NotKept, let_go, settle_state
+from limpet.device.supervisor._reserve import Reserve
 from limpet.device.supervisor._writing import slot_writer
 from limpet.errors import Rejected, Unavailable
 from limpet.firmware.slots import (
@@ -45,6 +46,7 @@ class SlotKeeper:
         self._path = start.root / "slots" / BOOT_FILE
         self._writer = slot_writer(start)
         self._running = start.slot
+        self._no_way_back = ""
         self._one_activation = Lock()  # a role may ask twice at once, and each is a thread's work
 
     def read(self) -> m.BootRecord:
@@ -61,6 +63,7 @@ class SlotKeeper:
             fell_back_from=failure.version if failure else "",
             fell_back_manifest=failure.manifest_sha256 if failure else "",
             fell_back_reason=failure.reason if failure else "",
+            no_way_back=self._no_way_back,
         )
 
     def is_on_trial(self) -> bool:
@@ -101,18 +104,31 @@ class SlotKeeper:
     def settle_state(self) -> Kept:
         """Keep the app's state before a trial, or bring it back after one that failed.
 
-        To be called before any role runs. A trial whose way back cannot be kept has failed: the
-        record then says so, durably, on `Unavailable`.
+        To be called before any role runs. Where room is lacking, that for updates is taken: none is
+        fetched now. A trial goes on without a copy, or an app that was taken could see to it that
+        nothing ever replaces it. Raises `Unavailable`: a trial has then failed, durably.
         """
         record, on_trial = load_boot_state(self._path).record_of(self._running), self.is_on_trial()
         if record is None:
             return Kept.NOTHING
-        try:
-            return settle_state(self._root, record.manifest_sha256, on_trial=on_trial)
-        except Unavailable as error:
-            if on_trial:
-                self.reject(f"state-not-kept: {error.message}")
-            raise
+        for is_last in (False, True):
+            try:
+                return settle_state(self._root, record.manifest_sha256, on_trial=on_trial)
+            except Unavailable as error:
+                if not is_last:
+                    Reserve(self._root).give_back()
+                elif isinstance(error, NotKept):
+                    self._no_way_back = error.message
+                else:
+                    if on_trial:
+                        self.reject(f"state-not-kept: {error.message}")
+                    raise
+        return Kept.NOT_KEPT
+
+    @property
+    def no_way_back(self) -> str:
+        """Why there is no copy of the app's state, in a trial that goes on without one; or ""."""
+        return self._no_way_back
 
     def confirm(self) -> None:
         """The running slot is good; durable. Raises `Rejected("no-trial")`.
@@ -126,6 +142,8 @@ class SlotKeeper:
 
     def reject(self, reason: str) -> None:
         """The running slot is not; durable. Raises `Rejected("no-trial")`."""
+        if self._no_way_back:
+            reason = f"{reason}; the app's state is what the trial left: {self._no_way_back}"
         save_boot_state(self._path, record_rejection(load_boot_state(self._path), reason))
 
 

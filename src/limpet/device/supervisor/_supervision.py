@@ -38,6 +38,7 @@ from limpet.device.supervisor._policy import (
 )
 from limpet.device.supervisor._requests import REBOOT, Requests
 from limpet.device.supervisor._roles import load_roles
+from limpet.device.supervisor._room import Room
 from limpet.device.supervisor._roster import Roster
 from limpet.device.supervisor._slots import SlotKeeper, finish_erasing
 from limpet.device.supervisor.button import Button
@@ -78,10 +79,13 @@ class Supervision:
         self._telling: asyncio.Task[None] | None = None
         self._outcome: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._button = Button(start.root, self._pressed)
+        self._room = Room(
+            *(start, self._slots, self._log),
+            copied=self._users is not None,
+            stop_app=self._stop_app,
+        )
         self._requests = Requests(
-            start,
-            journal,
-            self._slots,
+            *(start, journal, self._slots, self._room),
             ended=self.finish,
             kill=self._roster.kill,
             ready=self._ready,
@@ -114,6 +118,7 @@ class Supervision:
             self._slots.prepare(self._users)
             if failed := await asyncio.to_thread(self._slots.tell_writer):
                 self._log("outcome-not-told", failed, level="warning")
+            await self._room.set_aside()
         self._open_door()
         await self._entropy.prepare()
         self._write_status()
@@ -144,7 +149,9 @@ class Supervision:
             event = "state-not-kept" if on_trial else "state-not-brought-back"
             self._log(event, error.message, level="error")
             return not on_trial
-        if done is not Kept.NOTHING:
+        if done is Kept.NOT_KEPT:
+            self._log(done.value, self._slots.no_way_back, level="warning")
+        elif done is not Kept.NOTHING:
             self._log(done.value, "the app's directory, as it was before the trial")
         return True
 
@@ -200,8 +207,14 @@ class Supervision:
         loop = asyncio.get_running_loop()
         while True:
             try:
+                if role is Role.APP:
+                    await self._room.app_may_run.wait()
                 arrival = await self._door.next(role) if self._door else None
                 async with self._launching:  # two at once would not see each other, nor get a link
+                    if role is Role.APP and not self._room.app_may_run.is_set():
+                        if arrival is not None:
+                            arrival.leave()
+                        continue
                     child = await self._launch(role, arrival)
             except (TimeoutError, Unavailable) as error:
                 why = str(error) or "the service manager does not start it"
@@ -216,6 +229,8 @@ class Supervision:
                 continue
             for end in child.leave_links().values():
                 end.close()
+            if role is Role.UPDATER:
+                self._room.release_soon()
             self._up[role].clear()
             restarts, delay = decide_restart(
                 self._restarts.get(role, Restarts()),
@@ -318,6 +333,12 @@ class Supervision:
         child = self._roster.find(Role.APP)
         if child is not None:
             self._telling = asyncio.ensure_future(child.stop())
+
+    async def _stop_app(self) -> None:
+        async with self._launching:
+            child = self._roster.find(Role.APP)
+        if child is not None:
+            await child.stop()
 
     def _pressed(self) -> None:
         self._log("button-pressed", "")

@@ -18,6 +18,7 @@ from limpet.device.link import messages as m
 from limpet.device.updater.check import Check, CheckResult, Outcome, run_check
 from limpet.device.updater.device import Device
 from limpet.device.updater.facts import device_facts
+from limpet.device.updater.holding import lacks_room
 from limpet.device.updater.judge import Judge
 from limpet.device.updater.memory import Memory
 from limpet.device.updater.reports import ReportQueue
@@ -31,10 +32,10 @@ from limpet.device.updater.rest import (
 )
 from limpet.device.updater.standing import State, describe_standing
 from limpet.device.updater.support import SupportStanding, decide_support
-from limpet.device.updater.surroundings import Surroundings
+from limpet.device.updater.surroundings import Surroundings, make_line
 from limpet.device.updater.telling import Teller, tell_refusal, tell_settled
 from limpet.device.updater.timetable import Timetable
-from limpet.device.updater.transfer import Account, Line
+from limpet.device.updater.transfer import Account
 from limpet.device.updater.trial import Verdict
 from limpet.device.updater.way import way_of
 from limpet.device.updater.words import say_hold
@@ -79,6 +80,7 @@ class Engine:
         self._fetching: m.Fetching | None = None
         self._remote: bool | None = None  # as the supervisor was told by this process
         self._consent, self._hurry = "", False
+        self._app_rests = False  # so that it takes no room while an update is fetched
         self._one_check = asyncio.Lock()
         self._activated: CheckResult | None = None  # this process is about to be stopped
 
@@ -133,6 +135,7 @@ class Engine:
             trial=self._judge.trial,
             boot=self._memory.boot,
             support=self._support(),
+            app_rests=self._app_rests,
             next_check=self._timetable.next_check,
             now=self.now(),
         )
@@ -206,10 +209,34 @@ class Engine:
         async with self._one_check:
             if self._activated is not None:
                 return self._activated
+            self._settle()
             check = self._check_order()
             result = await self._work(lambda: run_check(check))
-            await self._finish(result)
+            try:
+                if lacks_room(result.reason):
+                    result = await self._check_with_room(result)
+                refused = await self._finish(result)
+                if lacks_room(refused) and not self._app_rests:  # filled at the last moment
+                    result = await self._check_with_room(result)
+                    await self._finish(result)
+            finally:
+                await self._leave_room()
             return result
+
+    async def _check_with_room(self, result: CheckResult) -> CheckResult:
+        """The check once more while the app, which may have taken the room, rests."""
+        self._memory.floor, self._app_rests = result.floor, True
+        reply = await self._around.supervisor(m.MakeRoom(wanted=True))
+        if not isinstance(reply, m.Done):
+            return result
+        self._settle()
+        check = self._check_order()
+        return await self._work(lambda: run_check(check))
+
+    async def _leave_room(self) -> None:
+        if self._app_rests and self._activated is None:
+            self._app_rests = False
+            await self._around.supervisor(m.MakeRoom(wanted=False))
 
     async def judge_trial(self) -> Verdict:
         """Watch the new slot until it is confirmed or rejected."""
@@ -263,7 +290,15 @@ class Engine:
         return Check(
             repository=self._repository,
             source=self._around.source,
-            line=self._line(),
+            line=make_line(
+                self._around,
+                limits=(
+                    self._memory.policy.bandwidth,
+                    self._device.product.update.bandwidth_bytes_per_second,
+                ),
+                now=self.now,
+                moved=self._moved,
+            ),
             metered=self._memory.policy.metered,
             account=Account(places.transfers, warn=self._teller.warn),
             facts=device_facts(
@@ -288,23 +323,8 @@ class Engine:
             state=self._enter,
         )
 
-    def _line(self) -> Line:
-        around = self._around
-        by_design = self._device.product.update.bandwidth_bytes_per_second
-        limits = (self._memory.policy.bandwidth, by_design)  # the lower one holds
-        return Line(
-            bandwidth=min((one for one in limits if one is not None), default=None),
-            monotonic=around.monotonic,
-            now=self.now,
-            random=around.random,
-            pause=around.pause,
-            moved=self._moved,
-            tell=lambda event, detail: around.log(
-                event, detail, "warning" if event == "transfer-cut" else "info"
-            ),
-        )
-
-    async def _finish(self, result: CheckResult) -> None:
+    async def _finish(self, result: CheckResult) -> str:
+        """Keep and tell what the check found, and activate; why that was refused, or ""."""
         self._memory.floor, self._result = result.floor, result
         self._memory.keep_support(result.support)
         await self.tell_support()
@@ -316,13 +336,12 @@ class Engine:
         if result.outcome is Outcome.NOTHING:
             self._teller.tell_running(sampled=result.sampled)
         await self.flush()
-        if result.activation is not None:
-            await self._activate(result)
+        return await self._activate(result)
 
-    async def _activate(self, result: CheckResult) -> None:
+    async def _activate(self, result: CheckResult) -> str:
         """Remember the attempt, then ask; a refusal is a refusal of the release."""
         if result.activation is None:
-            return
+            return ""
         self._enter("installing")
         attempt = result.attempt
         self._memory.begin(attempt)
@@ -331,13 +350,18 @@ class Engine:
             self._memory.drop_attempt()
             self._enter("idle")
             self._teller.tell(tell_refusal(attempt, reply))
-        else:
-            self._activated = result
+            return reply.reason
+        self._activated = result
+        return ""
 
     # --- small parts
 
     def _settle(self) -> None:
-        self._memory.settle(lambda settled: self._teller.tell(tell_settled(settled)))
+        """What cannot be kept now is settled with the next check; no reason to end this process."""
+        try:
+            self._memory.settle(lambda settled: self._teller.tell(tell_settled(settled)))
+        except Unavailable as error:
+            self._teller.warn("not-settled", str(error))
 
     def _reconsider(self) -> None:
         """The owner chose otherwise: what only the owner held is looked at again at once."""

@@ -16,18 +16,21 @@ from pathlib import Path
 
 from limpet.device.updater.ledger import Ledger, Spent, decide_allowance, is_refused
 from limpet.firmware.decision import FAILED_BEFORE, INTERFACE_CHANGE, OWNER_HOLDS, Hold
+from limpet.storage import DISK_FULL
 from limpet.wire.release import Image
 
 __all__ = [
     "CONSENT_ENDS",
     "DAY_LIMIT",
     "FILE_REFUSED",
+    "LOW_DISK",
     "Room",
     "decide_transfer",
+    "lacks_room",
     "measure_room",
 ]
 
-DAY_LIMIT, FILE_REFUSED = "day-limit", "file-refused"
+DAY_LIMIT, FILE_REFUSED, LOW_DISK = "day-limit", "file-refused", "low-disk"
 _METERED = "metered"
 
 CONSENT_ENDS = OWNER_HOLDS | {FAILED_BEFORE, INTERFACE_CHANGE, _METERED}
@@ -90,8 +93,13 @@ def decide_transfer(
     # 22
     missing = room.missing(image)
     if missing:
-        return Hold("low-disk", f"{_mib(missing)} more of free disk are needed")
+        return Hold(LOW_DISK, f"{_mib(missing)} more of free disk are needed")
     return None
+
+
+def lacks_room(reason: str) -> bool:
+    """Whether what ended a check is the want of room on the disk."""
+    return reason in (LOW_DISK, DISK_FULL)
 
 
 def measure_room(staging: Path, part: Path) -> Room:

@@ -146,12 +146,17 @@ def settle(progress: Progress, boot: BootRecord) -> tuple[Progress, Settled | No
     if boot.version == attempt.version and boot.fell_back_manifest != attempt.manifest_sha256:
         return (
             msgspec.structs.replace(after, confirmed=attempt),
-            Settled(attempt=attempt, confirmed=True),
+            Settled(attempt=attempt, confirmed=True, reason=_without(boot)),
         )
     if boot.fell_back_manifest == attempt.manifest_sha256:
         after = _with_failure(after, attempt.manifest_sha256, boot.fell_back_reason)
         return after, Settled(attempt=attempt, confirmed=False, reason=boot.fell_back_reason)
     return after, None
+
+
+def _without(boot: BootRecord) -> str:
+    lost = boot.no_way_back
+    return f"; there was no way back for the app's state: {lost}" if lost else ""
 
 
 def _with_failure(progress: Progress, manifest: str, reason: str) -> Progress:

@@ -34,6 +34,7 @@ def describe_standing(
     trial: Trial | None,
     boot: m.BootRecord,
     support: SupportStanding,
+    app_rests: bool,
     next_check: datetime | None,
     now: datetime,
 ) -> m.UpdateStatus:
@@ -51,7 +52,7 @@ def describe_standing(
         slot=device.slot,
         available=result.available if result else waiting.version if waiting else "",
         state="held" if waiting else state,
-        reason="" if is_under_way else _reason(result, trial, boot)[:_REASON_CHARACTERS],
+        reason=_under_way(app_rests) if is_under_way else _reason(result, trial, boot),
         held=describe_waiting(waiting, result.hold if result else None) if waiting else None,
         fetching=fetching,
         postponed_until=postponed if postponed is not None and postponed > now else None,
@@ -66,9 +67,18 @@ def describe_standing(
     )
 
 
+def _under_way(app_rests: bool) -> str:
+    return "the app rests meanwhile: it leaves no room on the disk" if app_rests else ""
+
+
 def _reason(result: CheckResult | None, trial: Trial | None, boot: m.BootRecord) -> str:
+    return _whole_reason(result, trial, boot)[:_REASON_CHARACTERS]
+
+
+def _whole_reason(result: CheckResult | None, trial: Trial | None, boot: m.BootRecord) -> str:
     if trial is not None:
-        return f"on trial: {trial.open_clauses or 'healthy, must stay so for a while'}"
+        lost = f"; no way back for the app's state: {boot.no_way_back}" if boot.no_way_back else ""
+        return f"on trial: {trial.open_clauses or 'healthy, must stay so for a while'}{lost}"
     fell_back = f"{boot.fell_back_from} failed: {boot.fell_back_reason}"
     if result is None or not (result.reason or result.detail):
         return fell_back if result is None and boot.fell_back_from else ""

@@ -104,6 +104,7 @@ from limpet.device.link.messages.updates import (
     Fetching,
     Held,
     InstallNow,
+    MakeRoom,
     PostponeUpdates,
     ReadUpdateStatus,
     SetUpdatePolicy,
@@ -169,6 +170,7 @@ __all__ = [
     "LogEvent",
     "Login",
     "Logout",
+    "MakeRoom",
     "MintClaimCode",
     "Name",
     "Notice",
@@ -215,8 +217,8 @@ Request = (
     | DescribeOwnership | OfferTransfer | CancelTransfer | AcceptTransfer | TakeOver
     | CancelTakeover | PressButton
     | DescribeFunctions | CallFunction | CheckHealth | ListNotices | AcknowledgeNotice
-    | AllowRemoteFunctions | ReadUpdateStatus | SetUpdatePolicy | PostponeUpdates | CheckNow
-    | InstallNow | EnrollCertificate
+    | AllowRemoteFunctions | MakeRoom | ReadUpdateStatus | SetUpdatePolicy | PostponeUpdates
+    | CheckNow | InstallNow | EnrollCertificate
     | EnrollStart | EnrollFeed | GenerateIdentity | StoreIdentity
     | Announce
     | Activate | ConfirmTrial | RejectTrial | ReadBootRecord | EraseData | MintClaimCode

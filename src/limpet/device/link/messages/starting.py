@@ -52,6 +52,7 @@ class BootRecord(Message, frozen=True, kw_only=True, tag=True):
     fell_back_from: str = ""  # version that failed last, until acknowledged
     fell_back_manifest: str = ""
     fell_back_reason: str = ""
+    no_way_back: str = ""  # why the trial under way has no copy of the app's state, if it has none
 
 
 class EraseData(Message, frozen=True, kw_only=True, tag=True):

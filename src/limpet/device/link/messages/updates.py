@@ -15,6 +15,7 @@ __all__ = [
     "Fetching",
     "Held",
     "InstallNow",
+    "MakeRoom",
     "PostponeUpdates",
     "ReadUpdateStatus",
     "SetUpdatePolicy",
@@ -114,6 +115,13 @@ class AllowRemoteFunctions(Message, frozen=True, kw_only=True, tag=True):
     after which, as its maker declared, it stops. Durable before `Done`."""
 
     allowed: bool
+
+
+class MakeRoom(Message, frozen=True, kw_only=True, tag=True):
+    """An update lacks room on the disk: `Done` comes when the app is stopped and what is set aside
+    for updates is free; with `wanted=False`, when that is set aside again and the app may run."""
+
+    wanted: bool
 
 
 class UpdateStatus(Message, frozen=True, kw_only=True, tag=True):
