@@ -2,7 +2,7 @@
 
 The thief has every online key, the TLS certificate and the files: the device is told nothing that
 it could tell from the vendor's word. What it installs is still what the offline keys signed, no
-sooner than they said.
+sooner than they said by its clock.
 """
 
 from datetime import timedelta
@@ -33,6 +33,16 @@ def _rush(case: Case) -> None:
     case.repository.publish()
     case.thief()
     case.offer(previous_ppm=1_000_000)
+
+
+def _rush_by_clock(case: Case) -> None:
+    """The clock is set ahead to the ramp's end, and the metadata lasts so long."""
+    case.sign("1.2.0", bounds=_SLOW)
+    case.repository.publish()
+    thief = case.thief()
+    case.offer(previous_ppm=1_000_000)
+    thief.renew(days=101)
+    case.bench.wall = NOW + timedelta(days=101)
 
 
 def _rush_by_name(case: Case) -> None:
@@ -103,6 +113,13 @@ SERVER_ATTACKS: dict[str, tuple[Attack, ...]] = {
         Attack(name="rush", title="everybody at once", has=SERVER, deed=_rush,
                outcome=Outcome.HELD, reason="ramp",
                does="waits for its own place in the time that was signed offline"),
+        Attack(name="rush-by-clock", title="everybody at once, on devices whose clock is set ahead",
+               has="the server with all online keys, and the device's time source",
+               deed=_rush_by_clock, outcome=Outcome.READY, after=None,
+               residual="the ramp, a release's first day and the owner's waits end with the clock,"
+                        " which gets no further than the offline signatures: a year at most."
+                        " Nothing unsigned is installed. Let devices take their time from where a"
+                        " thief of the server does not sit"),
         Attack(name="rush-by-name", title="every device is called a canary", has=SERVER,
                deed=_rush_by_name, outcome=Outcome.HELD, reason="ramp",
                does="goes first only if the offline keys named it"),
