@@ -21,11 +21,10 @@ from ._history import (
     read_committed,
 )
 from ._readings import reading_finder
-from ._secrets import PRIVATE_KEY, Spot, find_secrets
+from ._secrets import Spot, find_pem_keys, find_secrets
 from ._signatures import Unsigned, find_unsigned
 
 __all__ = [
-    "PRIVATE_KEY",
     "Commit",
     "Spot",
     "Unsigned",
@@ -34,6 +33,7 @@ __all__ = [
     "find_algorithms",
     "find_commit",
     "find_hidden",
+    "find_pem_keys",
     "find_secrets",
     "find_stale_submodules",
     "find_unsigned",

@@ -1,5 +1,6 @@
 """Specimens of what a firmware is made of: components, vulnerabilities, secrets, cryptography."""
 
+import base64
 import json
 from datetime import timedelta
 from typing import Any
@@ -9,6 +10,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.release.advisories.records import Record, record
 from tests.release.gate.bench import Bench
 from tests.release.gate.table import specimen
+
+from limpet.crypto.attesting import new_attesting_key
+from limpet.crypto.keys import key_to_pem
 
 
 def _locked(bench: Bench, name: str) -> str:
@@ -129,6 +133,20 @@ def a_password_in_a_test(bench: Bench) -> None:
     bench.write("tests/people.py", f'PASSWORD = "{made_up}"\n')
     bench.commit("Log in as somebody")
     bench.restamp()
+
+
+@specimen("secrets-absent", "a private key in Base64")
+def a_key_of_a_cloud_in_the_app(bench: Bench) -> None:
+    key = base64.b64encode(key_to_pem(new_attesting_key())).decode()
+    bench.write("app/thermostat/cloud.py", f'"""The cloud."""\n\nACCOUNT = "{key}"\n')
+    bench.rebuild("Send temperatures to a cloud")
+
+
+@specimen("secrets-absent", "a secret written into the file, as password")
+def a_password_in_a_file_of_settings(bench: Bench) -> None:
+    made_up = "".join(("Xq7", "Lm2pV9", "wK4"))
+    bench.write("app/thermostat/broker.toml", f'password = "{made_up}"\n')
+    bench.rebuild("Log in at a broker")
 
 
 @specimen("crypto-standard", "MD5 is broken")

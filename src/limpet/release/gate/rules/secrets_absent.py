@@ -1,10 +1,12 @@
 """secrets-absent: no private key, token or password lies in the source or in the image."""
 
+from collections.abc import Iterator
+
 from limpet.release.gate._rule import Fault, Finding, Rule, judged
 from limpet.release.gate._scanning import Scanned, scan_image, scan_source
 from limpet.release.gate._subject import Subject
 from limpet.release.packages import PACKAGES
-from limpet.source import PRIVATE_KEY, find_secrets
+from limpet.source import Spot, find_pem_keys, find_secrets
 
 __all__ = ["RULE", "judge"]
 
@@ -17,18 +19,19 @@ def judge(subject: Subject) -> Finding:
     ours = [file for part in _PARTS for file in scan_image(subject, part)]
     theirs = list(scan_image(subject, PACKAGES))
     # What a public package holds, everybody has: but no key of ours may have slipped into one.
-    slipped = [one for one in _faults(theirs) if one.text == PRIVATE_KEY]
-    faults = [*_faults(source), *_faults(ours), *slipped]
+    slipped = [fault for file in theirs for fault in _faults(file, find_pem_keys(file.data))]
+    found = [
+        fault
+        for file in (*source, *ours)
+        for fault in _faults(file, find_secrets(file.name, file.data))
+    ]
+    faults = [*found, *slipped]
     image = [*ours, *theirs]
     return judged(tuple(faults), f"{len(source)} files of the source, {len(image)} of the image")
 
 
-def _faults(files: list[Scanned]) -> list[Fault]:
-    return [
-        Fault(spot.what, file.where, spot.line)
-        for file in files
-        for spot in find_secrets(file.name, file.data)
-    ]
+def _faults(file: Scanned, spots: Iterator[Spot]) -> list[Fault]:
+    return [Fault(spot.what, file.where, spot.line) for spot in spots]
 
 
 RULE = Rule(
