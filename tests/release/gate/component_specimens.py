@@ -156,6 +156,13 @@ def an_app_that_uses_a_broken_hash(bench: Bench) -> None:
     bench.rebuild("Add sums")
 
 
+@specimen("crypto-standard", "hmac.new('md5')")
+def an_app_that_has_a_broken_hash_by_another_name(bench: Bench) -> None:
+    source = '"""Sums."""\n\nimport hmac as h\n\nSUM = h.new(bytes(16), b"", "md5").digest()\n'
+    bench.write("app/thermostat/sums.py", source)
+    bench.rebuild("Add sums")
+
+
 @specimen("crypto-standard", "an RSA key of 1024 bits")
 def an_app_that_believes_a_weak_key(bench: Bench) -> None:
     key = rsa.generate_private_key(65537, 1024).public_key()  # noqa: S505
