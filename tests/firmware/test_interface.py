@@ -21,6 +21,8 @@ from limpet.firmware.interface import (
 )
 
 NUMBER = {"type": "number", "minimum": 5, "maximum": 30}
+HOURS = {"name": "hours", "in": "query", "schema": {"type": "integer", "default": 24}}
+ROOM = {"$ref": "#/components/schemas/Room"}
 DOCUMENT: dict[str, Any] = {
     "openapi": "3.1.0",
     "info": {"title": "Thermostat", "version": "1.0.0"},
@@ -31,9 +33,10 @@ DOCUMENT: dict[str, Any] = {
                 "x-unit": "°C",
                 "security": [{"bearer": []}],
                 "summary": "The temperature",
-                "parameters": [{"name": "hours", "in": "query", "schema": {"type": "integer"}}],
+                "parameters": [HOURS],
                 "responses": {
                     "200": {
+                        "headers": {"ETag": {"schema": {"type": "string"}}},
                         "content": {
                             "application/json": {"schema": {"$ref": "#/components/schemas/Now"}}
                         }
@@ -69,11 +72,19 @@ DOCUMENT: dict[str, Any] = {
             },
             "Target": {
                 "type": "object",
-                "properties": {"degrees": NUMBER, "mode": {"enum": ["heat", "off"]}},
+                "properties": {
+                    "degrees": NUMBER,
+                    "mode": {"enum": ["heat", "off"], "default": "heat"},
+                    "room": {"allOf": [ROOM]},
+                    "note": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+                },
                 "required": ["degrees"],
                 "additionalProperties": False,
             },
-        }
+            "Room": {"type": "string"},
+        },
+        "responses": {"problem": {"content": {"application/problem+json": {"schema": {}}}}},
+        "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
     },
 }
 READ = "/v1/functions/temperature"
@@ -132,6 +143,50 @@ BREAKING = {
     "a field is needed": (
         changed(*TARGET, "required", to=["degrees", "mode"]), "mode: required",
     ),
+    "another default": (
+        changed(*TARGET, "properties", "mode", to={"enum": ["heat", "off"], "default": "off"}),
+        "mode: left out, it means another value, heat → off",
+    ),
+    "another default of a parameter": (
+        changed(*GET, "parameters", to=[{**HOURS, "schema": {"type": "integer", "default": 48}}]),
+        "hours: left out, it means another value, 24 → 48",
+    ),
+    "a parameter of the path": (
+        changed("paths", READ, "parameters", to=[{**HOURS, "name": "unit", "required": True}]),
+        "needs parameter unit",
+    ),
+    "a parameter in another form": (
+        changed(*GET, "parameters", to=[{**HOURS, "explode": False}]), "hours is written otherwise",
+    ),
+    "an answer by reference": (
+        changed("components", "responses", "problem", "content"),
+        "no longer answers application/problem+json",
+    ),
+    "a header of an answer": (
+        changed(*GET, "responses", "200", "headers"), "no longer answers the header ETag",
+    ),
+    "a part of all of a field": (
+        changed("components", "schemas", "Room", to={"type": "string", "maxLength": 5}),
+        "room: maxLength",
+    ),
+    "another part of all of a field": (
+        changed(*TARGET, "properties", "room", to={"allOf": [ROOM, {"minLength": 1}]}),
+        "room: allOf",
+    ),
+    "a bound beside a reference": (
+        changed(*POST, "requestBody", "content", "application/json", "schema", "maxProperties",
+                to=1),
+        "maxProperties",
+    ),
+    "a bound beside alternatives": (
+        changed(*TARGET, "properties", "note", "maxLength", to=5), "note: maxLength",
+    ),
+    "another way to log in": (
+        changed("components", "securitySchemes", "bearer", "scheme", to="basic"),
+        "changed the way to log in, bearer",
+    ),
+    "another way in for all": (changed("security", to=[{"other": []}]), "changed security of all"),
+    "another server": (changed("servers", to=[{"url": "/v2"}]), "changed servers of all"),
     "a field is not known any more": (changed(*TARGET, "properties", "mode"), "mode is not taken"),
     "a narrower range": (
         changed(*TARGET, "properties", "degrees", to={**NUMBER, "maximum": 25}), "degrees: maximum",
@@ -269,6 +324,8 @@ def schemas(**named: Any) -> bytes:
         {"A": {"items": {"$ref": "#/components/schemas/A"}}},
         {"A": {"anyOf": [{"$ref": "#/components/schemas/A"}] * 40}},
         {"A": {"anyOf": [{"items": {"anyOf": [{"$ref": "#/components/schemas/A"}] * 9}}] * 9}},
+        {"A": {"allOf": [{"$ref": "#/components/schemas/A"}] * 40}},
+        {"A": {"allOf": 3}},
         {"A": {"type": {"a": 1}}},
         {"A": {"required": 5}},
         {"A": {"properties": [1]}},

@@ -16,6 +16,7 @@ Schema = Mapping[str, Any] | bool
 
 MAX_STEPS = 200_000
 MAX_DEPTH = 100
+_SHOWN_CHARACTERS = 40
 _TYPES = frozenset({"null", "boolean", "integer", "number", "string", "array", "object"})
 _LOWEST = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
 _HIGHEST = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
@@ -23,7 +24,7 @@ _EXACT = ("pattern", "format", "multipleOf", "contentEncoding", "uniqueItems", "
 _CHOICES = ("anyOf", "oneOf")
 _WORDS = frozenset({"title", "description", "default", "examples", "example", "deprecated"})
 _KNOWN = frozenset(
-    {"$ref", "type", "enum", "required", "properties", "additionalProperties", "items"}
+    {"$ref", "allOf", "type", "enum", "required", "properties", "additionalProperties", "items"}
     | {"prefixItems", "discriminator", *_LOWEST, *_HIGHEST, *_EXACT, *_CHOICES, *_WORDS}
 )
 
@@ -72,14 +73,26 @@ class Comparison:
         if entered:
             self._under_way.discard(pair)
 
+    def changed_default(self, outer: Schema, inner: Schema) -> str:
+        """Whether a value that is left out means something else than before, in words."""
+        if not (isinstance(outer, Mapping) and isinstance(inner, Mapping)):
+            return ""
+        if "default" not in outer or "default" not in inner or outer["default"] == inner["default"]:
+            return ""
+        shown = (str(side["default"])[:_SHOWN_CHARACTERS] for side in (inner, outer))
+        return f"left out, it means another value, {' → '.join(shown)}"
+
     def _compared(
         self, outer: dict[str, Any], inner: dict[str, Any], where: str, depth: int
     ) -> Iterator[str]:
         choices = _alternatives(outer), _alternatives(inner)
         if choices[0] is not None or choices[1] is not None:
             yield from self._choices(choices[0] or [outer], choices[1] or [inner], where, depth)
+            if choices[0] is not None and choices[1] is not None:
+                yield from _beside_choices(outer, inner, where or "the value")
             return
         what = where or "the value"
+        yield from self._all_of(outer.get("allOf", []), inner.get("allOf", []), where, depth)
         if gone := sorted(_types(inner) - _types(outer)):
             yield f"{what}: type {', '.join(gone)}"
             return
@@ -88,6 +101,12 @@ class Comparison:
             yield from self._fields(outer, inner, where, depth)
         if "array" in _types(inner):
             yield from self._elements(outer, inner, where, depth)
+
+    def _all_of(self, outer: list[Any], inner: list[Any], where: str, depth: int) -> Iterator[str]:
+        if len(outer) > len(inner):
+            yield f"{where or 'the value'}: allOf"
+        for pair in zip(outer, inner, strict=False):
+            yield from self.differences(*pair, where, depth + 1)
 
     def _choices(self, outer: list[Any], inner: list[Any], where: str, depth: int) -> Iterator[str]:
         for number, one in enumerate(inner):
@@ -110,7 +129,10 @@ class Comparison:
         for name in sorted(set(outer.get("required", ())) - set(inner.get("required", ()))):
             yield f"{_join(where, name)}: required on one side only"
         for name in sorted(has[0].keys() & has[1].keys()):
-            yield from self.differences(has[0][name], has[1][name], _join(where, name), depth + 1)
+            pair = has[0][name], has[1][name]
+            if not self._ignored and (text := self.changed_default(*pair)):
+                yield f"{_join(where, name)}: {text}"
+            yield from self.differences(*pair, _join(where, name), depth + 1)
         others = outer.get("additionalProperties", True), inner.get("additionalProperties", True)
         if self._ignored:
             for name in sorted(has[0].keys() - has[1].keys()):
@@ -139,9 +161,12 @@ class Comparison:
     def _resolved(self, schema: Schema, side: int) -> Schema:
         for _ in range(MAX_DEPTH):
             name = _reference(schema)
-            if not name:
+            if not name or not isinstance(schema, Mapping):
                 break
+            beside = {word: one for word, one in schema.items() if word != "$ref"}
             schema = self._components[side].get(name.rpartition("/")[2], True)
+            if isinstance(schema, Mapping) and beside.keys() - _WORDS:
+                schema = {**schema, **beside}
         if not isinstance(schema, Mapping | bool):
             raise Rejected("malformed", "a schema of the interface is neither an object nor a bool")
         return schema
@@ -165,6 +190,12 @@ def _constraints(outer: dict[str, Any], inner: dict[str, Any], what: str) -> Ite
         if word in outer and outer[word] != inner.get(word):
             yield f"{what}: {word}"
     for word in sorted(outer.keys() - _KNOWN):
+        if not word.startswith("x-") and outer[word] != inner.get(word):
+            yield f"{what}: {word}"
+
+
+def _beside_choices(outer: dict[str, Any], inner: dict[str, Any], what: str) -> Iterator[str]:
+    for word in sorted(outer.keys() - _WORDS - {*_CHOICES, "discriminator"}):
         if not word.startswith("x-") and outer[word] != inner.get(word):
             yield f"{what}: {word}"
 

@@ -8,9 +8,11 @@ Breaking, for whoever used the old interface:
 
 - a path, method, answer or media type that is gone, and another access level, either way;
 - a parameter or field of a request that is gone (a device refuses what it does not know), that
-  is required now, or that takes less: type, enumeration, range, length, pattern;
+  is required now, that means another value where it is left out, or that takes less: type,
+  enumeration, range, length, pattern;
 - a field of an answer that is gone or no longer sure to be there, or that may be more than
-  before: a type, a value of an enumeration, a range; another unit.
+  before: a type, a value of an enumeration, a range; another unit; a header that is gone;
+- another server, or another way to show who one is.
 
 Compatible: what is added and can be left out or ignored, texts, and whatever becomes wider in
 requests or narrower in answers.
@@ -46,6 +48,8 @@ INTERFACE_BYTES = 1 << 20
 PACKED_BYTES = 128 << 10
 MAX_CHANGES = 200
 _METHODS = frozenset({"get", "put", "post", "delete", "patch", "head", "options", "trace"})
+_SHARED = ("security", "servers")
+_MAX_REFERENCES = 8
 _SHOWN = 3
 _SHOWN_CHARACTERS = 300
 
@@ -62,8 +66,24 @@ class Change:
 class Interface:
     """A parsed document. Only `read_interface` makes one."""
 
-    operations: Mapping[str, Mapping[str, Any]]  # by "GET /v1/…"
-    schemas: Mapping[str, Any]
+    operations: Mapping[str, Mapping[str, Any]]  # by "GET /v1/…"; with the parameters of its path
+    components: Mapping[str, Mapping[str, Any]]  # by kind and name
+    shared: Mapping[str, Any]  # what holds for all operations
+
+    @property
+    def schemas(self) -> Mapping[str, Any]:
+        """The named schemas of values."""
+        return self.components.get("schemas", {})
+
+    def resolved(self, node: Any) -> Any:
+        """`node`, or the component that it refers to."""
+        for _ in range(_MAX_REFERENCES):
+            name = node.get("$ref") if isinstance(node, Mapping) else None
+            if not isinstance(name, str):
+                break
+            kind, _, key = name.removeprefix("#/components/").partition("/")
+            node = self.components.get(kind, {}).get(key, {})
+        return node
 
 
 def read_interface(document: bytes) -> Interface:
@@ -73,17 +93,27 @@ def read_interface(document: bytes) -> Interface:
     try:
         found = msgspec.json.decode(document, type=dict[str, Any])
         paths = msgspec.convert(found.get("paths"), dict[str, dict[str, Any]])
-        components = msgspec.convert(found.get("components", {}), dict[str, Any])
-        schemas = msgspec.convert(components.get("schemas", {}), dict[str, Any])
+        components = msgspec.convert(found.get("components", {}), dict[str, dict[str, Any]])
         operations = {
-            f"{method.upper()} {path}": msgspec.convert(operation, dict[str, Any])
+            f"{method.upper()} {path}": _operation(operation, item.get("parameters", []))
             for path, item in paths.items()
             for method, operation in item.items()
             if method in _METHODS
         }
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Rejected("malformed", f"not an interface: {error}") from error
-    return Interface(operations, schemas)
+    return Interface(operations, components, {word: found.get(word) for word in _SHARED})
+
+
+def _operation(found: Any, of_path: Any) -> dict[str, Any]:
+    operation = msgspec.convert(found, dict[str, Any])
+    outer = msgspec.convert(of_path, list[dict[str, Any]])
+    if not outer:
+        return operation
+    own = msgspec.convert(operation.get("parameters", []), list[dict[str, Any]])
+    named = {(one.get("in"), one.get("name")) for one in own}
+    kept = [one for one in outer if (one.get("in"), one.get("name")) not in named]
+    return {**operation, "parameters": [*kept, *own]}
 
 
 def pack_interface(document: bytes) -> bytes:
@@ -144,18 +174,49 @@ def _changes(old: Interface, new: Interface) -> Iterator[Change]:
         yield Change(f"removed {name}", True)
     for name in sorted(new.operations.keys() - old.operations.keys()):
         yield Change(f"added {name}", False)
+    for text in _shared(old, new):
+        yield Change(text, True)
     asked = Comparison(new.schemas, old.schemas, extra_fields_are_ignored=False)
     told = Comparison(old.schemas, new.schemas, extra_fields_are_ignored=True)
     for name in sorted(old.operations.keys() & new.operations.keys()):
-        before, after = old.operations[name], new.operations[name]
-        for text in _access(before, after):
-            yield Change(f"{name}: {text}", True)
-        for text in _parameters(before, after, asked):
-            yield Change(f"{name}: {text}", True)
-        for text in _request(before, after, asked):
-            yield Change(f"{name}: {text}", True)
-        for text in _answers(before, after, told):
-            yield Change(f"{name}: {text}", True)
+        sides = _Side(old, old.operations[name]), _Side(new, new.operations[name])
+        texts = (
+            *_access(sides[0].operation, sides[1].operation),
+            *_parameters(*sides, asked),
+            *_request(*sides, asked),
+            *_answers(*sides, told),
+        )
+        yield from (Change(f"{name}: {text}", True) for text in texts)
+
+
+def _shared(old: Interface, new: Interface) -> Iterator[str]:
+    for word in _SHARED:
+        if old.shared[word] != new.shared[word]:
+            yield f"changed {word} of all"
+    ways = [side.components.get("securitySchemes", {}) for side in (old, new)]
+    for name in sorted(ways[0]):
+        if ways[0][name] != ways[1].get(name):
+            yield f"changed the way to log in, {name}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One operation, in the document that what it refers to is in."""
+
+    document: Interface
+    operation: Mapping[str, Any]
+
+    def get(self, word: str) -> Any:
+        return self.document.resolved(self.operation.get(word))
+
+    def each(self, word: str) -> dict[str, Any]:
+        found = self.operation.get(word, {})
+        return {name: self.document.resolved(one) for name, one in found.items()}
+
+    @property
+    def parameters(self) -> dict[tuple[str, str], Mapping[str, Any]]:
+        found = map(self.document.resolved, self.operation.get("parameters", ()))
+        return {(one["in"], one["name"]): one for one in found}
 
 
 def _access(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
@@ -165,10 +226,8 @@ def _access(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
             yield f"changed {text}{shown}"
 
 
-def _parameters(old: Mapping[str, Any], new: Mapping[str, Any], asked: Comparison) -> Iterator[str]:
-    before, after = (
-        {(one["in"], one["name"]): one for one in side.get("parameters", ())} for side in (old, new)
-    )
+def _parameters(old: _Side, new: _Side, asked: Comparison) -> Iterator[str]:
+    before, after = old.parameters, new.parameters
     for key in sorted(before.keys() - after.keys()):
         yield f"removed parameter {key[1]}"
     for key, parameter in sorted(after.items()):
@@ -176,9 +235,16 @@ def _parameters(old: Mapping[str, Any], new: Mapping[str, Any], asked: Compariso
         if is_required and not before.get(key, {}).get("required", False):
             yield f"needs parameter {key[1]}"
         if key in before:
-            differences = asked.differences(_value_of(parameter), _value_of(before[key]), key[1])
-            for text in differences:
+            if any(parameter.get(word) != before[key].get(word) for word in _WRITTEN):
+                yield f"parameter {key[1]} is written otherwise"
+            pair = _value_of(parameter), _value_of(before[key])
+            if text := asked.changed_default(*pair):
+                yield f"parameter {key[1]}: {text}"
+            for text in asked.differences(*pair, key[1]):
                 yield f"no longer takes {text}"
+
+
+_WRITTEN = ("style", "explode")
 
 
 def _value_of(parameter: Mapping[str, Any]) -> Any:
@@ -187,7 +253,7 @@ def _value_of(parameter: Mapping[str, Any]) -> Any:
     return parameter.get("schema", True)
 
 
-def _request(old: Mapping[str, Any], new: Mapping[str, Any], asked: Comparison) -> Iterator[str]:
+def _request(old: _Side, new: _Side, asked: Comparison) -> Iterator[str]:
     before, after = old.get("requestBody"), new.get("requestBody")
     if after is None:
         if before is not None:
@@ -205,12 +271,16 @@ def _request(old: Mapping[str, Any], new: Mapping[str, Any], asked: Comparison) 
             yield f"no longer takes {text}"
 
 
-def _answers(old: Mapping[str, Any], new: Mapping[str, Any], told: Comparison) -> Iterator[str]:
-    after = new.get("responses", {})
-    for status, answer in sorted(old.get("responses", {}).items()):
+def _answers(old: _Side, new: _Side, told: Comparison) -> Iterator[str]:
+    after = new.each("responses")
+    for status, answer in sorted(old.each("responses").items()):
         if status not in after:
             yield f"no longer answers {status}"
             continue
+        for name in sorted(
+            answer.get("headers", {}).keys() - after[status].get("headers", {}).keys()
+        ):
+            yield f"no longer answers the header {name}"
         kinds = after[status].get("content", {})
         for kind, content in sorted(answer.get("content", {}).items()):
             if kind not in kinds:
