@@ -48,6 +48,36 @@ def a_lock_without_a_hash(bench: Bench) -> None:
     bench.restamp()
 
 
+@specimen("components-locked", "stands before the package h11 that the lock pins")
+def a_copy_that_is_imported_before_the_locked_package(bench: Bench) -> None:
+    bench.write("app/h11.py", '"""HTTP, as it was once."""\n')
+    bench.rebuild("Take the h11 that we know")
+
+
+@specimen("components-locked", "is of a package with a version of its own")
+def a_copy_of_a_package_among_the_code(bench: Bench) -> None:
+    bench.write("app/mqtt/__init__.py", '"""A client."""\n\n__version__ = "1.0.3"\n')
+    bench.rebuild("Take a client along")
+
+
+@specimen("components-locked", "comes with an installed package")
+def a_package_that_was_installed_into_the_app(bench: Bench) -> None:
+    bench.write("app/thermostat/lib/mqtt-1.0.3.dist-info/METADATA", "Metadata-Version: 2.1\n")
+    bench.rebuild("Install a client")
+
+
+@specimen("components-locked", "is packed: no bill of materials")
+def an_archive_in_the_app(bench: Bench) -> None:
+    bench.write("app/thermostat/client.whl", "PK")
+    bench.rebuild("Take a wheel along")
+
+
+@specimen("components-locked", "has openssl 1.1.1w compiled into it")
+def a_library_that_is_compiled_into_the_app(bench: Bench) -> None:
+    bench.write("app/thermostat/fast.so", "\x7fELF OpenSSL 1.1.1w  11 Sep 2023\0")
+    bench.rebuild("Be fast")
+
+
 @specimen("sbom-matches", "in the image, not in the bill: h11")
 def a_bill_that_leaves_a_component_out(bench: Bench) -> None:
     def leave_out(bill: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from limpet.wire.release import SBOM_BYTES
 from ._comparing import Difference, Problem, compare_sbom
 from ._component import Component, CryptoAsset, Origin, Sbom
 from ._making import SBOM_FILE, make_sbom
+from ._native import marked_libraries
 from ._reading import MAX_COMPONENTS, read_sbom
 from ._system import load_system
 from ._unpacking import Unpacked, unpack_image
@@ -27,6 +28,7 @@ __all__ = [
     "compare_sbom",
     "load_system",
     "make_sbom",
+    "marked_libraries",
     "read_sbom",
     "unpack_image",
 ]

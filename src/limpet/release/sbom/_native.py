@@ -17,7 +17,7 @@ from limpet.release.sbom._reading import read_sbom
 from limpet.storage import read_bounded
 from limpet.wire.release import SBOM_BYTES
 
-__all__ = ["Bundled", "bundled_parts"]
+__all__ = ["Bundled", "bundled_parts", "marked_libraries"]
 
 _LIBRARY_BYTES = 256 << 20
 
@@ -114,6 +114,15 @@ def _marked(tree: Path, package: str, files: tuple[str, ...]) -> Iterator[tuple[
                 version = versions.pop()
                 purl = f"pkg:generic/{mark.library}@{version}"
                 yield Component(name=mark.library, version=version, purl=purl, reference=purl), name
+
+
+def marked_libraries(data: bytes) -> tuple[str, ...]:
+    """Which libraries with a version text are in a file of no package: "openssl 3.0.1"."""
+    return tuple(
+        f"{mark.library} {match[1].decode()}"
+        for mark in _MARKS
+        if not mark.package and (match := mark.text.search(data))
+    )
 
 
 def _unversioned(tree: Path, package: str, files: tuple[str, ...]) -> Iterator[str]:

@@ -5,8 +5,10 @@ from collections.abc import Iterator, Mapping
 from packageurl import PackageURL
 from packaging.utils import canonicalize_name
 
+from limpet.product import PRODUCT_FILE, load_product
 from limpet.release.gate._rule import Fault, Finding, Rule, Verdict, judged
 from limpet.release.gate._subject import Subject
+from limpet.release.gate._vendored import find_vendored
 from limpet.release.packages import LIMPET_LOCK, LOCK_FILE, PACKAGES
 from limpet.release.packages._lock import Locked, load_lock
 from limpet.release.sbom import Component, Origin
@@ -15,6 +17,7 @@ __all__ = ["RULE", "judge"]
 
 _INSIDE = (Origin.OWN, Origin.BUNDLED)  # ours; or inside a package, under the package's hash
 _PYPI = "pypi"
+_LOCK_IT = f"take it out of app/, and pin the package in {LOCK_FILE}"
 SYSTEM = "system"
 """In `component_sources`: what the runtime needs comes with the devices' operating system."""
 
@@ -37,13 +40,23 @@ def judge(subject: Subject) -> Finding:
         locked.setdefault(one.name, []).append(one)
     outside = [one for one in subject.sbom.components if one.origin not in _INSIDE]
     name = LOCK_FILE if own.exists() else f"limpet's {LOCK_FILE}"
-    faults = tuple(fault for one in outside for fault in _faults(one, kinds, locked, name))
+    faults = (
+        *(fault for one in outside for fault in _faults(one, kinds, locked, name)),
+        *_vendored(subject),
+    )
     return Finding(
         Verdict.REFUSED if faults else Verdict.PASSED,
         evidence=(f"{len(outside)} components from outside, pinned by {name}",),
         faults=faults,
         listed=() if carries else ("what the devices' own system brings is looked at elsewhere",),
     )
+
+
+def _vendored(subject: Subject) -> Iterator[Fault]:
+    """What is of others, and lies where the product's own code does."""
+    found = find_vendored(subject.tree, load_product(subject.tree / PRODUCT_FILE).app.module)
+    for where, what in found:
+        yield Fault(f"{what}: no bill lists it, no advisory is looked up", where, hint=_LOCK_IT)
 
 
 def _faults(
