@@ -191,6 +191,13 @@ def a_regression_test_that_was_left_out(bench: Bench) -> None:
     bench.write_result(((*TESTS[0][:2], '<skipped message="slow"/>'), TESTS[1]))
 
 
+@specimen("advisories-tested", "EX-2026-001 was there at the release before, and is gone")
+def an_advisory_that_was_taken_away_with_its_test(bench: Bench) -> None:
+    (bench.product / "advisories" / "ex-2026-001.json").unlink()
+    bench.commit("Tidy up")
+    bench.restamp()
+
+
 # --- interface
 
 TEMPERATURE = "def temperature(regulator: Regulator) -> float:"

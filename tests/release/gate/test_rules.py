@@ -41,7 +41,10 @@ def test_a_history_that_was_cut_is_inconclusive(bench: Bench) -> None:
         assert "cut" in finding.faults[0].text
 
 
-@pytest.mark.parametrize("rule", ["source-committed", "tracker-named", "interface-kept"])
+@pytest.mark.parametrize(
+    "rule",
+    ["source-committed", "tracker-named", "interface-kept", "advisories-tested", "support-covers"],
+)
 def test_without_a_repository_nobody_knows_whether_it_is_the_first(sound: Bench, rule: str) -> None:
     finding = sound.finding(rule, repository=None)
     assert finding.verdict is Verdict.INCONCLUSIVE
@@ -245,6 +248,16 @@ def test_a_manifest_that_describes_another_interface_than_the_image_is_refused(
 
 
 # --- support
+
+
+def test_support_that_ends_earlier_than_was_promised_is_noted(bench: Bench) -> None:
+    assert not bench.finding("support-covers").notes
+    bench.end_support("2030-01-31")
+    bench.commit("Promise less")
+    bench.restamp()
+    finding = bench.finding("support-covers")
+    assert finding.verdict is Verdict.PASSED
+    assert "2030-01-31 is before that" in finding.notes[0].text
 
 
 def test_a_late_gift_that_says_so_passes_and_is_listed(bench: Bench) -> None:

@@ -12,9 +12,10 @@ from pathlib import Path
 import msgspec
 
 from limpet.errors import Rejected, Unavailable
+from limpet.source import committed_blobs, head_commit, read_committed
 from limpet.storage import read_bounded
 
-__all__ = ["ADVISORIES", "REGRESSION_TEST", "Past", "load_past"]
+__all__ = ["ADVISORIES", "REGRESSION_TEST", "Past", "load_gone", "load_past"]
 
 ADVISORIES = "advisories"
 REGRESSION_TEST = "regression-test"
@@ -74,11 +75,37 @@ def load_past(product: Path) -> tuple[Past, ...]:
     files = sorted(path for path in folder.rglob("*.json") if path.is_file())
     if len(files) > MAX_ADVISORIES:
         raise Unavailable(f"more than {MAX_ADVISORIES} advisories")
-    return tuple(one for path in files for one in _read(path, path.relative_to(product)))
+    found = ((read_bounded(path, max_bytes=MAX_ADVISORY), path) for path in files)
+    return tuple(one for data, path in found for one in _read(data, path.relative_to(product)))
 
 
-def _read(path: Path, name: Path) -> list[Past]:
-    data = read_bounded(path, max_bytes=MAX_ADVISORY)
+def load_gone(product: Path, since: str) -> tuple[str, ...]:
+    """Ids of the advisories that commit `since` had and the product has no more.
+
+    Raises as `load_past`.
+    """
+    before, now = (_committed(product, commit) for commit in (since, head_commit(product)))
+    changed = [name for name, blob in sorted(before.items()) if now.get(name) != blob]
+    if len(changed) > MAX_ADVISORIES:
+        raise Unavailable(f"more than {MAX_ADVISORIES} advisories")
+    had = {
+        one.id
+        for name in changed
+        if (data := read_committed(product, since, name)) is not None
+        for one in _read(data, Path(name))
+    }
+    return tuple(sorted(had - {one.id for one in load_past(product)})) if had else ()
+
+
+def _committed(product: Path, commit: str) -> dict[str, str]:
+    return {
+        name: blob
+        for name, blob in committed_blobs(product, commit).items()
+        if name.startswith(f"{ADVISORIES}/") and name.endswith(".json")
+    }
+
+
+def _read(data: bytes, name: Path) -> list[Past]:
     try:
         advisory = msgspec.json.decode(data, type=_Advisory)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

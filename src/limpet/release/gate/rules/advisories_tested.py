@@ -1,6 +1,6 @@
 """advisories-tested: every vulnerability that the product had has a test that would find it."""
 
-from limpet.release.gate._past import ADVISORIES, Past, load_past
+from limpet.release.gate._past import ADVISORIES, Past, load_gone, load_past
 from limpet.release.gate._rule import Fault, Finding, Rule, judged, passed
 from limpet.release.gate._subject import Subject
 from limpet.release.testing import Outcome, Result
@@ -9,12 +9,21 @@ __all__ = ["RULE", "judge"]
 
 
 def judge(subject: Subject) -> Finding:
-    """Every advisory of the product against the result of its tests."""
-    past = load_past(subject.product)
-    if not past:
+    """Every advisory of the product against the result of its tests.
+
+    Those of the release before, too: who takes an advisory away takes its test away.
+    """
+    past, since = load_past(subject.product), subject.last_commit
+    gone = load_gone(subject.product, since) if since else ()
+    if not past and not gone:
         return passed("the product has no past advisory")
-    result = subject.result
-    faults = tuple(fault for one in past for fault in _faults(one, result))
+    faults = (
+        *(
+            Fault(f"{name} was there at the release before, and is gone", ADVISORIES)
+            for name in gone
+        ),
+        *(fault for one in past for fault in _faults(one, subject.result)),
+    )
     tests = {test for one in past for test in one.tests}
     return judged(faults, f"{len(past)} past vulnerabilities, {len(tests)} regression tests")
 
