@@ -8,7 +8,7 @@ import random
 import signal
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -62,6 +62,10 @@ _clock = typer.Option(
 )
 
 
+_OLDEST_LOOK = timedelta(days=8)  # as `limpet audit` has it
+_SKEW = timedelta(hours=1)
+
+
 class EntryShown(msgspec.Struct, frozen=True, kw_only=True):
     """An entry, as `--json` gives it: all of it, with its ages in days."""
 
@@ -84,7 +88,7 @@ class WatchShown(msgspec.Struct, frozen=True, kw_only=True):
     """A look, or the status between two."""
 
     looked_at: datetime | None
-    conclusive: bool | None  # null: this is the status, and not a look
+    conclusive: bool | None  # of this look; of the status: of the last one, and it is not old
     troubles: tuple[TroubleShown, ...] = ()
     opened: tuple[str, ...] = ()
     closed: tuple[str, ...] = ()
@@ -121,11 +125,13 @@ def watch_command(
 ) -> None:
     """Look whether published releases have vulnerabilities that became known.
 
-    Status 1 if an open one can be fixed, 3 if not all could be looked at.
+    Status 1 if an open one can be fixed, 3 if not all could be looked at; so for --status, by the
+    last look.
     """
     if status:
-        emit(_status(vendor), json=json, human=_print)
-        return
+        shown = _status(vendor)
+        emit(shown, json=json, human=_print)
+        raise typer.Exit(_exit_code(shown))
     stop = threading.Event()
     order = LookOrder(
         vendor=vendor,
@@ -193,13 +199,36 @@ def _status(vendor: Path) -> WatchShown:
         raise Unavailable("nobody has looked yet", hint=f"limpet release watch {vendor}")
     with WatchStore(file) as store:
         entries, last = store.entries(), store.last_look()
+        conclusive = store.was_conclusive()
         undelivered = len(store.owed()) + store.given_up()
+    now = datetime.now(UTC)
+    troubles = tuple(_doubts(last, now, conclusive=conclusive))
     return WatchShown(
         looked_at=last,
-        conclusive=None,
+        conclusive=not troubles,
+        troubles=troubles,
         undelivered=undelivered,
-        entries=_entries(entries, datetime.now(UTC)),
+        entries=_entries(entries, now),
     )
+
+
+def _doubts(last: datetime | None, now: datetime, *, conclusive: bool) -> Iterator[TroubleShown]:
+    """Why the status is not the truth of now: without these, silence would look like safety."""
+    if last is not None and last - now > _SKEW:
+        message = f"the last look was on {last.date()}, in the future: a clock is wrong"
+        yield TroubleShown(reason="clock", message=message, model="", version="")
+    elif last is None or now - last > _OLDEST_LOOK:
+        message = f"nobody has looked for {_OLDEST_LOOK.days} days: look again"
+        yield TroubleShown(reason="old-look", message=message, model="", version="")
+    elif not conclusive:
+        message = "the last look could not look at everything: look again, it says at what"
+        yield TroubleShown(reason="inconclusive-look", message=message, model="", version="")
+
+
+def _exit_code(shown: WatchShown) -> int:
+    if not shown.conclusive:
+        return 3
+    return int(any(one.open and one.entry.fixable for one in shown.entries))
 
 
 def _show(looked: Looked) -> WatchShown:

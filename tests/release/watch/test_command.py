@@ -1,8 +1,10 @@
 """`limpet release watch` and `limpet advisory` as typed, and what the service shows of it."""
 
+import contextlib
 import json
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -40,13 +42,45 @@ def test_a_look_shows_what_is_open_and_ends_with_its_status(
     assert "PYSEC-1" in shown
     assert "update parser to 2.0" in shown
     assert "1 open, 0 closed" in shown
-    assert run(["release", "watch", str(place.home.root), "--status", "--json"]) == 0
+    assert run(["release", "watch", str(place.home.root), "--status", "--json"]) == 1
     status = json.loads(capsys.readouterr().out)
     assert status["entries"][0]["entry"]["devices"] == 2
     assert status["entries"][0]["open"] is True
+    assert status["conclusive"] is True
     place.store.unlink()
     assert run(typed(place)) == 3
     assert "inconclusive: there is no database" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("day", "said"), [(-9, "nobody has looked for 8 days"), (+2, "in the future")]
+)
+def test_a_status_of_no_worth_is_inconclusive(
+    place: Field, capsys: pytest.CaptureFixture[str], day: int, said: str
+) -> None:
+    status = ["release", "watch", str(place.home.root), "--status"]
+    place.learn(advisory("PYSEC-2", package="nobody"))
+    assert run(typed(place)) == 0
+    assert run(status) == 0
+    database = place.home.online / "watch.sqlite"
+    with contextlib.closing(sqlite3.connect(database)) as sql, sql:
+        at = datetime.now(UTC) + timedelta(days=day)
+        sql.execute("UPDATE look SET at = ?", (at.isoformat(),))
+    capsys.readouterr()
+    assert run(status) == 3
+    shown = capsys.readouterr().out
+    assert "inconclusive: " in shown
+    assert said in shown
+
+
+def test_a_status_after_a_look_at_half_the_truth_says_so(
+    place: Field, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place.store.unlink()
+    assert run(typed(place)) == 3
+    capsys.readouterr()
+    assert run(["release", "watch", str(place.home.root), "--status"]) == 3
+    assert "could not look at everything" in capsys.readouterr().out
 
 
 def test_a_dump_is_brought_in_before_the_look(

@@ -77,6 +77,14 @@ class WatchStore:
             row = self._sql.execute("SELECT at FROM look ORDER BY number DESC LIMIT 1").fetchone()
             return datetime.fromisoformat(row[0]) if row else None
 
+    def was_conclusive(self) -> bool:
+        """Whether the last look was the whole truth; without any look nothing was."""
+        with _damage(self._file):
+            row = self._sql.execute(
+                "SELECT conclusive FROM look ORDER BY number DESC LIMIT 1"
+            ).fetchone()
+            return bool(row and row[0])
+
     def record(
         self,
         entries: Sequence[Entry],
