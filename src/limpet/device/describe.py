@@ -43,7 +43,7 @@ def describe_tree(tree: Path) -> bytes:
             },
             FunctionBody,
         )
-        for one in load_app(tree).declarations()
+        for one in load_app(tree, product).declarations()
     ]
     title = f"{product.maker.name} {product.model.display_name}"
     return encode_json(

@@ -7,6 +7,7 @@ each by its path; msgspec judges the single values.
 """
 
 import datetime
+import functools
 from enum import StrEnum
 from types import NoneType, UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
@@ -57,7 +58,7 @@ def _table(value: object, wanted: type[S], path: Path, findings: list[Finding]) 
         findings.append(Finding(path, f"expected a table, not {_kind(value)}"))
         return None
     before = len(findings)
-    fields = {field.encode_name: field for field in msgspec.structs.fields(wanted)}
+    fields = _fields(wanted)
     for key in value.keys() - fields.keys():
         findings.append(_unknown_key((*path, key), key, tuple(fields)))
     parts: dict[str, object] = {}
@@ -67,6 +68,11 @@ def _table(value: object, wanted: type[S], path: Path, findings: list[Finding]) 
         elif field.required:
             findings.append(_missing_part((*path, key), key))
     return wanted(**parts) if len(findings) == before else None
+
+
+@functools.cache  # a file has dozens of tables of one type, and msgspec looks at its types anew
+def _fields(wanted: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
+    return {field.encode_name: field for field in msgspec.structs.fields(wanted)}
 
 
 def _array(value: object, wanted: Any, path: Path, findings: list[Finding]) -> object:

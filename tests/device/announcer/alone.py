@@ -45,7 +45,7 @@ async def main(root: Path) -> None:
     users = find_users(root, first=None)
     if users is not None:
         own_private(root, users)
-    into = enclosure_of(start, users)
+    into = enclosure_of(start, users, calls_out=False)
     await child.start(start, {Role.GATEWAY: theirs}, into=into, stderr_line=told)
     async with asyncio.timeout(30):
         await child.ready.wait()

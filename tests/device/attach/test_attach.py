@@ -41,7 +41,7 @@ def _units(root: Path) -> dict[str, Enclosure]:
     """What the manager gives each role, as its unit says: and the supervisor's socket."""
     users, found = _users(root), {}
     for role in SERVING:
-        wanted = enclosure_of(Start(role=Role(role), root=root, slot="a"), users)
+        wanted = enclosure_of(Start(role=Role(role), root=root, slot="a"), users, calls_out=False)
         places = (*wanted.places, Place(str(root / "run"), writable=True))
         found[role] = msgspec.structs.replace(wanted, places=places)
     return found

@@ -140,7 +140,7 @@ class Stand:
         users = find_users(start.root, first=None)
         if users is not None:
             own_private(self.root, users)
-        into = enclosure_of(start, users)
+        into = enclosure_of(start, users, calls_out=False)
         # A role learns its links when it starts: those of peers that come later are handed over.
         await child.start(
             start, ends, into=into, stderr_line=lambda _, line: self.stderr.append(line)

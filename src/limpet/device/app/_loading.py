@@ -11,18 +11,19 @@ from typing import Any
 
 from limpet.device.app._app import App
 from limpet.errors import Rejected
-from limpet.product import PRODUCT_FILE, load_product
+from limpet.product import PRODUCT_FILE, Product, load_product
 
 __all__ = ["load_app"]
 
 
-def load_app(product_directory: Path) -> App[Any]:
+def load_app(product_directory: Path, product: Product | None = None) -> App[Any]:
     """The attribute `app` of the module that `product.toml` names, imported from `app/`.
 
-    Puts `app/` in front of the import path of this process. Raises `Rejected("bad-app")`,
+    `product` is its design, if it was read already. Puts `app/` in front of the import path of
+    this process. Raises `Rejected("bad-app")`,
     and what `load_product` raises.
     """
-    product = load_product(product_directory / PRODUCT_FILE)
+    product = product or load_product(product_directory / PRODUCT_FILE)
     packages = (product_directory / "app").resolve()
     module_name = product.app.module
     sys.path.insert(0, str(packages))

@@ -177,7 +177,7 @@ async def serve(
     packages = (start.slot_path / "app").resolve()
     refused = functools.partial(bus.log, _cutting.EVENT, level="error")
     with _cutting.network_cut_off(packages, refused):
-        app = load_app(start.slot_path)
+        app = load_app(start.slot_path, product)
         instance = Instance(app, device)
     program = Program(
         instance=instance,

@@ -16,8 +16,6 @@ from limpet.device.enclosure.ownership import own_private
 from limpet.device.enclosure.users import Users
 from limpet.device.link.permits import Role
 from limpet.device.link.start import Start
-from limpet.errors import LimpetError
-from limpet.product import PRODUCT_FILE, User, load_product
 from limpet.storage import make_directory, read_bounded
 from limpet.wire.keystore import KEYSTORE_BYTES, KEYSTORE_FILE, SOFTWARE, decode_key_store
 
@@ -54,9 +52,12 @@ def prepare_directories(root: Path, users: Users | None, log: Log) -> None:
         log("ownership-refused", refused, level="warning")
 
 
-def enclosure_of(start: Start, users: Users | None) -> Enclosure:
-    """The enclosure of the role of `start`. `users` is None for an ordinary user's device."""
-    network = start.role in NETWORKED or _calls_out(start)
+def enclosure_of(start: Start, users: Users | None, *, calls_out: bool) -> Enclosure:
+    """The enclosure of the role of `start`. `users` is None for an ordinary user's device.
+
+    `calls_out`: the product's app declares a way out.
+    """
+    network = start.role in NETWORKED or (start.role is Role.APP and calls_out)
     places = [Place(path, writable) for path, writable in places_of(start, network=network)]
     places += [Place(path, writable=True) for path in BEFORE.get(start.role, ())]
     groups: tuple[int, ...] = ()
@@ -72,17 +73,6 @@ def enclosure_of(start: Start, users: Users | None) -> Enclosure:
         network=network,
         places=tuple(places),
     )
-
-
-def _calls_out(start: Start) -> bool:
-    """Whether the product's app declares a way out: its dialer then needs the network."""
-    if start.role is not Role.APP:
-        return False
-    try:
-        product = load_product(start.slot_path / PRODUCT_FILE)
-    except LimpetError:
-        return False  # the app's own start says what is wrong with it
-    return any(one.used_by is User.APP and one.hosts for one in product.interfaces)
 
 
 def _tpm(root: Path) -> tuple[str, ...]:

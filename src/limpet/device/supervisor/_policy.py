@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from limpet.device.link.permits import Role
 from limpet.device.link.role import CANNOT_RUN
-from limpet.product import Product, announces
+from limpet.product import Product, User, announces
 
 __all__ = [
     "DISPENSABLE",
@@ -15,6 +15,7 @@ __all__ = [
     "MAY_REST",
     "ORDER",
     "Restarts",
+    "calls_out",
     "counts_against",
     "decide_patience",
     "decide_restart",
@@ -59,6 +60,13 @@ def decide_roles(product: Product | None) -> tuple[Role, ...]:
     """Who is started for `product`: the announcer only where its door is declared."""
     is_announced = product is not None and announces(product)
     return tuple(role for role in ORDER if role is not Role.ANNOUNCER or is_announced)
+
+
+def calls_out(product: Product | None) -> bool:
+    """Whether the app of `product` declares a way out: its dialer then needs the network."""
+    return product is not None and any(
+        one.used_by is User.APP and one.hosts for one in product.interfaces
+    )
 
 
 def counts_against(accuser: Role, accused: Role) -> bool:

@@ -22,6 +22,7 @@ from limpet.device.link.launch import readable
 from limpet.device.link.permits import Role
 from limpet.device.link.start import Start
 from limpet.device.supervisor._child import Child
+from limpet.device.supervisor._design import load_design
 from limpet.device.supervisor._door import Arrival, Door
 from limpet.device.supervisor._enclosures import enclosure_of, prepare_directories
 from limpet.device.supervisor._entropy import Entropy
@@ -33,11 +34,12 @@ from limpet.device.supervisor._policy import (
     MAY_REST,
     ORDER,
     Restarts,
+    calls_out,
     decide_patience,
     decide_restart,
+    decide_roles,
 )
 from limpet.device.supervisor._requests import REBOOT, Requests
-from limpet.device.supervisor._roles import load_roles
 from limpet.device.supervisor._room import Room
 from limpet.device.supervisor._roster import Roster
 from limpet.device.supervisor._slots import SlotKeeper, finish_erasing
@@ -69,7 +71,8 @@ class Supervision:
         self._entropy = Entropy(start, self._log, self._write_status)
         self._users = find_users(start.root, first=start.first_user_id, given=start.roles_attach)
         self._door: Door | None = None
-        self._roles = load_roles(start)
+        design = load_design(start)
+        self._roles, self._calls_out = decide_roles(design), calls_out(design)
         self._roster = Roster()
         self._restarts: dict[Role, Restarts] = {}
         self._up = {role: asyncio.Event() for role in ORDER}
@@ -252,7 +255,7 @@ class Supervision:
         child = Child(role, answer=self._requests.answer, violated=self._violated)
         ends = self._roster.join(child)
         start, said = self._start_of(role), self._role_said
-        into = enclosure_of(start, self._users)
+        into = enclosure_of(start, self._users, calls_out=self._calls_out)
         if arrival is None:
             may_rest = role in MAY_REST
             await child.start(start, ends, into=into, stderr_line=said, may_rest=may_rest)
