@@ -1,12 +1,15 @@
 """Password verifiers: what they are made of and what they refuse."""
 
 import pytest
+from cryptography.exceptions import InvalidKey
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from limpet.crypto.passwords import (
     DEVICE,
     PasswordProfile,
     hash_password,
     is_current,
+    make_decoy,
     verify_password,
 )
 from limpet.errors import Rejected
@@ -42,6 +45,19 @@ def test_a_hash_of_an_older_profile_still_verifies_and_is_known_as_old() -> None
 def test_a_damaged_verifier_lets_nobody_in(damaged: str) -> None:
     with pytest.raises(Rejected):
         verify_password("x", damaged)
+
+
+def test_a_decoy_is_checked_like_a_real_verifier_and_has_no_password() -> None:
+    decoy, real = make_decoy(), hash_password("x")
+    assert is_current(decoy), "its cost is that of the profile in force"
+    assert [len(part) for part in decoy.split("$")] == [len(part) for part in real.split("$")]
+    with pytest.raises(Rejected):
+        verify_password("x", decoy)
+    with pytest.raises(InvalidKey, match="do not match"):  # it was computed, and then compared
+        Argon2id.verify_phc_encoded(b"x", decoy)
+    with pytest.raises(InvalidKey, match="PHC"):  # the control: refused before
+        Argon2id.verify_phc_encoded(b"x", decoy[:-1])
+    assert make_decoy() != decoy
 
 
 def test_composed_and_decomposed_characters_are_one_password() -> None:

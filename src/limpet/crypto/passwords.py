@@ -6,6 +6,7 @@ milliseconds and the profile's memory, so it belongs in a worker.
 """
 
 import unicodedata
+from base64 import b64encode
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidKey
@@ -15,7 +16,14 @@ from limpet.crypto.randomness import random_bytes
 from limpet.crypto.suites import CURRENT
 from limpet.errors import Rejected
 
-__all__ = ["DEVICE", "PasswordProfile", "hash_password", "is_current", "verify_password"]
+__all__ = [
+    "DEVICE",
+    "PasswordProfile",
+    "hash_password",
+    "is_current",
+    "make_decoy",
+    "verify_password",
+]
 
 _SALT_BYTES = 16  # RFC 9106, 3.1: 128 bits
 _HASH_BYTES = 32
@@ -50,6 +58,15 @@ def hash_password(password: str, *, profile: PasswordProfile = DEVICE) -> str:
     return hasher.derive_phc_encoded(_normal(password))
 
 
+def make_decoy(*, profile: PasswordProfile = DEVICE) -> str:
+    """A PHC string that no password is behind, for a name that nobody has: to check one against it
+    costs as much as against a real one, and to make it costs nothing."""
+    salt, hashed = (
+        b64encode(random_bytes(size)).decode().rstrip("=") for size in (_SALT_BYTES, _HASH_BYTES)
+    )
+    return f"{_costs(profile)}{salt}${hashed}"
+
+
 def verify_password(password: str, phc: str) -> None:
     """Return if `password` is the one behind `phc`; else raise `Rejected("wrong-password")`.
 
@@ -63,8 +80,12 @@ def verify_password(password: str, phc: str) -> None:
 
 def is_current(phc: str, *, profile: PasswordProfile = DEVICE) -> bool:
     """Whether `phc` was made with `profile`; if not, hash anew at the next right password."""
-    wanted = f"$argon2id$v=19$m={profile.memory_kib},t={profile.passes},p={profile.lanes}$"
-    return phc.startswith(wanted)
+    return phc.startswith(_costs(profile))
+
+
+def _costs(profile: PasswordProfile) -> str:
+    """How a PHC string of `profile` begins."""
+    return f"$argon2id$v=19$m={profile.memory_kib},t={profile.passes},p={profile.lanes}$"
 
 
 def _normal(password: str) -> bytes:

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from limpet.crypto.passwords import hash_password, verify_password
-from limpet.crypto.randomness import new_token, normalise_code
+from limpet.crypto.passwords import hash_password, make_decoy, verify_password
+from limpet.crypto.randomness import normalise_code
 from limpet.device.accounts import tokens
 from limpet.device.accounts.claim import verify_any_code
 from limpet.device.accounts.events import SecurityLog
@@ -57,7 +57,7 @@ class Context:
     built_at: float = 0.0
     device: str = "device"  # as an authenticator app shows it
     pressed_at: float | None = None  # monotonic; memory only: a restart ends the presence
-    nobody: str = field(default_factory=lambda: hash_password(new_token()))
+    nobody: str = field(default_factory=make_decoy)
     """The verifier that a name without account is checked against, at the same cost."""
 
     @property
