@@ -16,6 +16,7 @@ def return_memory() -> None:
     """Collect what the imports left, hand free memory back, and look at what stays no more."""
     libc = ctypes.CDLL(None)
     gc.collect()
+    gc.enable()  # the launcher put it off until here
     gc.freeze()  # modules live as long as the process: no later collection walks through them
     if hasattr(libc, "malloc_trim"):  # glibc; others give back by themselves
         libc.mallopt(_ARENA_MAX, 1)  # a worker's thread needs no heap of its own

@@ -39,7 +39,8 @@ __all__ = [
 ]
 
 LAUNCHER = """\
-import sys
+import gc, sys
+gc.disable()
 sys.dont_write_bytecode = True
 sys.path.insert(0, sys.argv[1])
 if sys.flags.no_site:
@@ -50,7 +51,8 @@ from limpet.device.link import launch
 launch.enter(sys.argv[2], sys.argv[3:])
 """
 """The program that `python -I -c` runs: arguments are the runtime, a module and its arguments.
-With `-S` the packages beside the runtime are all that there is besides Python's own."""
+With `-S` the packages beside the runtime are all that there is besides Python's own. What is
+loaded for good is no garbage: none is looked for before `confine.return_memory`."""
 
 PACKAGES = "packages"
 """The directory of a slot that holds the packages of others, if it has any."""
