@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from limpet.errors import LimpetError, Rejected, Unavailable
 from limpet.firmware.placing import InstalledTree, is_tree, put_in_place
+from limpet.firmware.syncing import sync_together
 from limpet.firmware.tree import MAX_DEPTH, MAX_ENTRIES, Kind, walk_tree
 from limpet.storage import advice_for, reason_for, remove_tree, sync_directory
 
@@ -65,6 +66,7 @@ def _copied(tree: Path) -> Path:
     copy = tree.with_name(f"{tree.name}.copy")
     remove_tree(copy)
     copy.mkdir(mode=0o700)
+    files, directories = [], [copy]
     try:
         _take_over(tree)
         for entry in walk_tree(tree):
@@ -72,15 +74,15 @@ def _copied(tree: Path) -> Path:
             if entry.kind is Kind.DIRECTORY:
                 target.mkdir()
                 target.chmod(0o755)
+                directories.append(target)
                 continue
             source = os.open(tree / entry.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             with os.fdopen(source, "rb") as given, target.open("xb") as written:
                 _copy_bytes(given, written, entry.size)
                 os.fchmod(written.fileno(), 0o755 if entry.kind is Kind.EXECUTABLE else 0o644)
-                written.flush()
-                os.fsync(written.fileno())
-        for directory in [copy, *(path for path in copy.rglob("*") if path.is_dir())]:
-            sync_directory(directory)
+            files.append(target)
+        sync_together(files)
+        sync_together(directories)
     except (LimpetError, OSError):
         remove_tree(copy)
         raise

@@ -24,6 +24,7 @@ from limpet.errors import LimpetError, Rejected, Unavailable
 from limpet.firmware.archive import ArchiveReader, Begin, ReaderState
 from limpet.firmware.image import PACKED_BYTES, ReadGroup, ReadRange, group_reader
 from limpet.firmware.placing import InstalledTree, is_tree, put_in_place
+from limpet.firmware.syncing import sync_together
 from limpet.firmware.tree import MAX_TREE_BYTES, Entry, Kind, digest_tree
 from limpet.storage import (
     advice_for,
@@ -167,6 +168,7 @@ class _Writer:
         self._groups = 0
         self.fetching = False
         self._file: int | None = None
+        self._fresh: list[Path] = []  # files written to since the last checkpoint
         self._touched: set[Path] = set()
 
     def resume(self) -> bool:
@@ -233,8 +235,7 @@ class _Writer:
 
     def swap(self) -> InstalledTree:
         """Put the finished tree in the slot's place, durably."""
-        for directory in [self._part, *(p for p in self._part.rglob("*") if p.is_dir())]:
-            sync_directory(directory)
+        sync_together([self._part, *(p for p in self._part.rglob("*") if p.is_dir())])
         put_in_place(self._part, self._slot)
         remove_durably(self._journal)
         return InstalledTree(self._slot, self._image.tree_sha256)
@@ -264,6 +265,7 @@ class _Writer:
             mode = 0o755 if entry.kind is Kind.EXECUTABLE else 0o644
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
             self._file = os.open(path, flags, mode)
+            self._fresh.append(path)
             os.fchmod(self._file, mode)
         except (FileNotFoundError, NotADirectoryError, FileExistsError, IsADirectoryError) as error:
             raise Rejected("malformed", "an entry of the image has no directory") from error
@@ -272,6 +274,7 @@ class _Writer:
         """The file that the journal broke off in, cut back to what is known to be durable."""
         path = self._part / self._reader.state.last
         self._file = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        self._fresh.append(path)
         done = self._written()
         if not 0 <= done <= os.fstat(self._file).st_size:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
@@ -291,10 +294,9 @@ class _Writer:
             view = view[os.write(self._file, view) :]
 
     def _checkpoint(self) -> None:
-        if self._file is not None:
-            os.fsync(self._file)
-        for directory in sorted(self._touched):
-            sync_directory(directory)
+        sync_together(self._fresh)
+        sync_together(sorted(self._touched))
+        self._fresh = [] if self._file is None else self._fresh[-1:]
         self._touched.clear()
         record = _Journal(image_sha256=self._key, groups=self._groups, reader=self._reader.state)
         write_atomic(self._journal, msgspec.json.encode(record))
@@ -302,10 +304,7 @@ class _Writer:
     def _close(self) -> None:
         if self._file is not None:
             descriptor, self._file = self._file, None
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            os.close(descriptor)
 
     def _read_journal(self) -> _Journal | None:
         try:
