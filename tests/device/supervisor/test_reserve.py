@@ -1,12 +1,16 @@
 """The room for updates: what is set aside nobody takes, and it comes back whole."""
 
+import asyncio
 import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from limpet.device.link.permits import Role
+from limpet.device.link.start import Start
 from limpet.device.supervisor._reserve import (
     SPARE_BYTES,
     SPARE_NAMES,
@@ -14,6 +18,8 @@ from limpet.device.supervisor._reserve import (
     Reserve,
     measure_need,
 )
+from limpet.device.supervisor._room import Room
+from limpet.device.supervisor._slots import SlotKeeper
 
 MIB = 1 << 20
 DISK, NAMES = 16 * MIB, 4096
@@ -34,7 +40,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 def fill(place: Path) -> None:
     """Take all the bytes and names that there are."""
-    place.mkdir()
+    place.mkdir(exist_ok=True)
     with pytest.raises(OSError, match="No space"):
         (place / "bytes").write_bytes(bytes(2 * DISK))
     with pytest.raises(OSError, match="No space"):
@@ -53,6 +59,7 @@ def test_what_is_set_aside_is_not_taken_and_is_there_when_it_is_given_back(disk:
     found = os.statvfs(disk)
     assert (found.f_bavail, found.f_favail) == (0, 0)
     reserve.give_back()
+    assert reserve.is_made, "the next one would leave to the app what was set aside before"
     found = os.statvfs(disk)
     assert found.f_bavail * found.f_frsize >= 8 * MIB
     assert found.f_favail >= 1000
@@ -102,3 +109,44 @@ def test_what_a_slot_needs_grows_with_it_and_less_what_is_staged(tmp_path: Path)
     (staging / "part").write_bytes(bytes(4 * MIB))
     assert twice.bytes - measure_need(tree, staging, copies=2).bytes == 4 * MIB
     assert measure_need(tree, tmp_path / "none", copies=1) == once
+
+
+class _Slots:
+    """What `Room` asks of boot's record."""
+
+    on_trial = False
+
+    def is_on_trial(self) -> bool:
+        return self.on_trial
+
+
+def test_an_app_gains_nothing_where_the_device_ends_while_the_reserve_is_given_back(
+    disk: Path,
+) -> None:
+    """A power cut at that moment, again and again; each time the app takes what it can."""
+    (disk / "slots" / "a").mkdir(parents=True)
+    (disk / "slots" / "a" / "tree").write_bytes(bytes(MIB))
+    app = [disk / f"greedy-{number}" for number in range(4)]
+    for place in app:
+        place.mkdir()
+
+    def start() -> Room:
+        given = Start(role=Role.SUPERVISOR, root=disk, slot="a")
+        slots = cast(SlotKeeper, _Slots())
+        return Room(given, slots, lambda *_, **__: None, copied=False, stop_app=stop)
+
+    async def stop() -> None:
+        pass
+
+    async def life(place: Path) -> None:
+        room = start()
+        await room.set_aside()
+        fill(place)
+        await room.make()
+
+    for place in app:
+        asyncio.run(life(place))
+    sizes = [sum(file.stat().st_size for file in place.iterdir()) for place in app]
+    assert sizes[0] > MIB
+    assert sizes[1:] == [0, 0, 0]
+    assert [len(list(place.iterdir())) for place in app[1:]] == [0, 0, 0]

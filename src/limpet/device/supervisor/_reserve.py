@@ -49,7 +49,7 @@ class Reserve:
     """The reserve of the device at `root`."""
 
     def __init__(self, root: Path) -> None:
-        self._root, self._place = root, root / _DIRECTORY
+        self._place = root / _DIRECTORY
 
     def keep(self, need: Need, *, spare: bool) -> str:
         """Set aside what `need` says, or as much of it as there is; what is lacking, or "".
@@ -58,8 +58,8 @@ class Reserve:
         nothing is free in between. Raises `Unavailable`.
         """
         try:
-            if self._place.exists() and self._place.stat().st_uid != os.geteuid():
-                self.give_back()  # of the user who ran the device before
+            if self.is_made and self._place.stat().st_uid != os.geteuid():
+                remove_tree(self._place)  # of the user who ran the device before
             make_directory(self._place / "names")
             short = self._keep_bytes(need.bytes, SPARE_BYTES if spare else 0)
             short_names = self._keep_names(need.names, SPARE_NAMES if spare else 0)
@@ -72,11 +72,18 @@ class Reserve:
         lacking += [f"{short_names} names of files"] if short_names else []
         return " and ".join(lacking)
 
+    @property
+    def is_made(self) -> bool:
+        """Whether there ever was one, though it may be given back now."""
+        return self._place.is_dir()
+
     def give_back(self) -> None:
         """Free it all, durably. Raises `Unavailable`."""
         try:
-            remove_tree(self._place)
-            sync_directory(self._root)
+            if self.is_made:
+                (self._place / "room").unlink(missing_ok=True)
+                remove_tree(self._place / "names")
+                sync_directory(self._place)
         except OSError as error:
             why = (error.strerror or "failed").lower()
             raise Unavailable(f"cannot give the room for updates back: {why}") from error

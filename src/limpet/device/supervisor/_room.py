@@ -53,10 +53,14 @@ class Room:
         self.app_may_run = asyncio.Event()
         self.app_may_run.set()
 
-    async def set_aside(self, *, spare: bool = True) -> None:
-        """Make the reserve, while no app runs. What is lacking is told, and no more."""
+    async def set_aside(self) -> None:
+        """Make the reserve, while no app runs. What is lacking is told, and no more.
+
+        The first one leaves something for everybody else, and so does one beside a trial, which
+        must be able to work. Any other takes all that it had before: the rest would be the app's.
+        """
         try:
-            lacking = await asyncio.to_thread(self._keep, spare)
+            lacking = await asyncio.to_thread(self._keep)
         except (OSError, Unavailable, Rejected) as error:
             lacking = str(error)
         self.is_short = bool(lacking)
@@ -84,7 +88,7 @@ class Room:
         async with self._one:
             self._cancel()
             if not self.app_may_run.is_set():
-                await self.set_aside(spare=False)
+                await self.set_aside()
                 self.app_may_run.set()
                 self._log("app-runs", "the room for updates is set aside again")
 
@@ -93,8 +97,8 @@ class Room:
         if not self.app_may_run.is_set():
             self._releasing = asyncio.ensure_future(self.release())
 
-    def _keep(self, spare: bool) -> str:
-        start = self._start
+    def _keep(self) -> str:
+        start, spare = self._start, self._slots.is_on_trial() or not self._reserve.is_made
         tree = start.slot_path if load_devices(start.root) is None else None
         need = measure_need(tree, start.staging, copies=self._copies)
         return self._reserve.keep(need, spare=spare)
