@@ -126,7 +126,7 @@ def assert_kept(life: Life, promises: Promises, scratch: Path) -> str:
     """A copy of the dead device has a slot that starts, and every answered setting; the version."""
     shutil.rmtree(scratch, ignore_errors=True)
     root = life.device.root
-    skip = shutil.ignore_patterns("run", "stderr", "staging")
+    skip = shutil.ignore_patterns("run", "stderr", "staging", "reserve")
     shutil.copytree(root, scratch, symlinks=True, ignore=skip)
     choice = choose_slot(scratch, quiet_journal(scratch)).choice
     problems = look(scratch, promises)
