@@ -1,9 +1,11 @@
 """A squashfs that holds little and says much: bounds hold before what it says is in memory."""
 
+import shutil
 import subprocess
 import sys
 import tracemalloc
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tests.device.workshop import processes_of
@@ -56,6 +58,36 @@ def test_a_bomb_is_refused_before_it_is_in_memory(tmp_path: Path, size: int) -> 
         tracemalloc.stop()
     assert peak < 4 * BOUND
     assert processes_of(raw) == [], "unsquashfs has ended"
+
+
+def test_a_tree_up_to_the_bound_is_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = squash(tmp_path, BOUND)
+    monkeypatch.setattr(_squashfs, "_UNPACKED_BYTES", BOUND)
+    _squashfs.extract(raw, tmp_path / "out", ("trust", "not-there"))
+    assert (tmp_path / "out" / "trust" / "root.json").stat().st_size == BOUND
+
+
+def test_a_bomb_is_refused_before_it_is_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_squashfs, "_UNPACKED_BYTES", BOUND)
+    raw = squash(tmp_path, BOMB)
+    with pytest.raises(Rejected) as refused:
+        _squashfs.extract(raw, tmp_path / "out")
+    assert refused.value.reason == "too-large"
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_image_that_is_larger_than_the_disk_is_not_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=BOMB - 1))
+    raw = squash(tmp_path, BOMB)
+    with pytest.raises(Unavailable, match=f"takes {BOMB} bytes, {BOMB - 1} are free"):
+        _squashfs.extract(raw, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
