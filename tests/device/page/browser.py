@@ -13,13 +13,14 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 PROGRAMS = ("chromium", "chromedriver", "certutil")
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # WebDriver, 12: the web element identifier
 WAIT_SECONDS = 90.0
+REDRAWN = 10  # times in a row that a page may draw anew what is meant
 START_TRIES = 5
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -86,8 +87,7 @@ class Browser:
         return found
 
     def click(self, selector: str, text: str = "") -> None:
-        element = self.find(selector, text)
-        self._ask("POST", f"{self._session}/element/{element[ELEMENT]}/click", {})
+        self._do(lambda: self.find(selector, text), ("click", {}))
 
     def fill(self, label: str, text: str, *, within: str = "body") -> None:
         """Type into the control that `label` is written on."""
@@ -95,10 +95,23 @@ class Browser:
             "const label = [...document.querySelector(arguments[1]).querySelectorAll('label')]"
             ".find(one => one.textContent === arguments[0]); return label ? label.control : null"
         )
-        element = self.until(lambda: self.run(script, label, within), f"label {label!r}")
-        path = f"{self._session}/element/{element[ELEMENT]}"
-        self._ask("POST", f"{path}/clear", {})
-        self._ask("POST", f"{path}/value", {"text": text})
+        self._do(
+            lambda: self.until(lambda: self.run(script, label, within), f"label {label!r}"),
+            ("clear", {}),
+            ("value", {"text": text}),
+        )
+
+    def _do(self, find: Callable[[], Any], *steps: tuple[str, object]) -> None:
+        """To an element; one that the page has drawn anew meanwhile is looked up again."""
+        for left in reversed(range(REDRAWN)):
+            path = f"{self._session}/element/{find()[ELEMENT]}"
+            try:
+                for step, body in steps:
+                    self._ask("POST", f"{path}/{step}", body)
+                return
+            except Refused as error:
+                if not left or "stale element" not in str(error):
+                    raise
 
     def text(self) -> str:
         return str(self.run("return document.body.innerText"))
