@@ -151,11 +151,17 @@ def inquire(
 
 
 def look_at(
-    recording: Recording, phase: str, about: Callable[[str], bool], *, most: int
+    recording: Recording,
+    phase: str,
+    about: Callable[[str], bool],
+    *,
+    most: int,
+    until: str | None = None,
 ) -> Inquiry:
-    """The first depth alone: about `most` states of one phase, after operations on such paths."""
+    """The first depth alone: about `most` states of one phase, after operations on such paths; no
+    more of them once a problem has said `until`."""
     exploration = Exploration(recording, FIRST, most=most, phases=frozenset({phase}), about=about)
-    return _part(exploration, None, 0)
+    return _part(exploration, None, 0, until=until)
 
 
 def _in_processes(
@@ -187,7 +193,9 @@ def _in_processes(
         one.join()
 
 
-def _part(exploration: Exploration, recorded: Recorded | None, every: int) -> Inquiry:
+def _part(
+    exploration: Exploration, recorded: Recorded | None, every: int, *, until: str | None = None
+) -> Inquiry:
     """All of an exploration; of its states each `every`-th (none with 0) is gone on from."""
     done = Inquiry(operations=len(exploration.recording.operations))
     with place() as places, remembered():
@@ -196,6 +204,8 @@ def _part(exploration: Exploration, recorded: Recorded | None, every: int) -> In
             done.enter(state.key, moment.phase, state.kind)
             with places.start_only(state.root) as root:
                 done.blame(state, judge(root, moment.promises))
+            if until is not None and any(until in one.what for one in done.problems):
+                break
             if every and recorded is not None and number % every == 0:
                 done.finished[moment.phase] += 1
                 with places.whole(state.root, owned=os.geteuid() == 0) as root:

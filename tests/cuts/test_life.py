@@ -140,7 +140,7 @@ def test_a_mistake_is_found_and_nothing_is_where_it_was_not_made(
 ) -> None:
     make, about, phase, shown = MISTAKES[mistake]
     most = 400 if make is removed_first else 80  # it shows at few instants
-    found = look_at(make(recorded.device, about), phase, about, most=most)
+    found = look_at(make(recorded.device, about), phase, about, most=most, until=shown)
     assert any(shown in one.what for one in found.problems), found.as_table()
     control = look_at(recorded.device, phase, about, most=20)
     assert control.loaded.total() >= 8
