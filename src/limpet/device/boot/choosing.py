@@ -23,7 +23,7 @@ from limpet.device.boot._choice import choose_slot, is_confirmed
 from limpet.device.boot._policy import decide_deadline
 from limpet.device.link.journal import Journal
 from limpet.device.link.launch import role_command
-from limpet.device.link.permits import Role
+from limpet.device.link.roles import Role
 from limpet.device.link.start import Start, start_arguments
 from limpet.errors import LimpetError, Misuse
 

@@ -4,24 +4,12 @@ OpenSSH's monitor and OpenSMTPD's `smtpd.c` keep the same table in the same
 spirit: ten visible lines that a reviewer can hold in mind.
 """
 
-import enum
 from collections.abc import Mapping
 
 from limpet.device.link import messages as m
+from limpet.device.link.roles import Role
 
 __all__ = ["PERMITS", "Role", "is_permitted", "peers_of"]
-
-
-class Role(enum.Enum):
-    """The processes of a running device."""
-
-    SUPERVISOR = "supervisor"
-    KEEPER = "keeper"
-    ACCOUNTS = "accounts"
-    APP = "app"
-    UPDATER = "updater"
-    GATEWAY = "gateway"
-    ANNOUNCER = "announcer"
 
 
 _TO_SUPERVISOR = frozenset({m.Ready, m.Violation, m.LogEvent})

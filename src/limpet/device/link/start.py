@@ -13,7 +13,7 @@ import msgspec
 
 from limpet.device.enclosure import Entered
 from limpet.device.link.launch import ENTERED
-from limpet.device.link.permits import Role
+from limpet.device.link.roles import Role
 from limpet.errors import Rejected
 
 __all__ = ["Start", "parse_address", "parse_resolve", "parse_start", "start_arguments"]
