@@ -173,7 +173,7 @@ def test_an_app_that_fails_is_started_again_and_the_gateway_answers_meanwhile(
             assert watcher.asked - asked > 2
         house.until_it_answers("process")
         if house.read("process") == before:  # it hangs on until its own watch ends it
-            until(lambda: house.device.pid_of("app") != before, "it hangs on", house.device)
+            until(lambda: house.device.find_pid("app") != before, "it hangs on", house.device)
             house.until_it_answers("process")
     _verify_calm(watcher)
     assert house.read("process") != before
