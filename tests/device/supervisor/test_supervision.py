@@ -91,7 +91,9 @@ def test_a_forged_request_ends_the_attacker_and_nobody_else(tmp_path: Path) -> N
 def test_an_app_that_accuses_others_ends_nobody(tmp_path: Path) -> None:
     with running(make_device(tmp_path / "d")) as device:
         others = {role: device.pid_of(role) for role in ROLES}
-        (device.root / "app" / "accuse").write_text("updater gateway")
+        order = device.root / "app" / "accuse"
+        order.with_suffix(".new").write_text("updater gateway")
+        order.with_suffix(".new").rename(order)  # whole, as soon as it is there
         until(lambda: device.has_logged("accused"), "it was not done", device)
         assert device.has_logged("violation", "updater sent CheckHealth to app")
         until(lambda: _goes_on(device), "app does not answer updater", device)
