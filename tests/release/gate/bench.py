@@ -11,6 +11,7 @@ import platform
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -28,6 +29,7 @@ from limpet.release import BuildOrder, build_release, load_built, publish, sign_
 from limpet.release._bill import add_bill
 from limpet.release.advisories import AdvisoryStore
 from limpet.release.gate import RULES, Before, Finding, Report, Rule, open_subject, run_gate
+from limpet.release.gate._subject import Subject
 from limpet.release.packages import THIS_PYTHON, PackageOrder, Target
 from limpet.release.sbom import unpack_image
 from limpet.vendor.home import Home
@@ -276,6 +278,14 @@ class Bench:
 
     def judge(self, rules: tuple[Rule, ...] = FILES, *, since: str = "", **options: Any) -> Report:
         """The gate's report; `since`: as if the release before had been of that commit."""
+        with self.opened(**options) as subject:
+            if since and subject.last:
+                last = msgspec.structs.replace(subject.last, source_commit=since)
+                return run_gate(replace(subject, before=Before(last)), rules)
+            return run_gate(subject, rules)
+
+    def opened(self, **options: Any) -> AbstractContextManager[Subject]:
+        """What the gate looks at."""
         given: dict[str, Any] = {
             "now": self.now,
             "repository": self.home.repository,
@@ -284,11 +294,7 @@ class Bench:
             "advisories": self.work / "advisories.sqlite",
             **options,
         }
-        with open_subject(self.product, self.release, **given) as subject:
-            if since and subject.last:
-                last = msgspec.structs.replace(subject.last, source_commit=since)
-                return run_gate(replace(subject, before=Before(last)), rules)
-            return run_gate(subject, rules)
+        return open_subject(self.product, self.release, **given)
 
     def finding(self, rule: str, **options: Any) -> Finding:
         """What one rule says."""

@@ -1,6 +1,7 @@
 """What the rules let pass, and what they cannot tell: the other side of the specimens."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -11,10 +12,26 @@ from tests.release.gate.source_specimens import FUNCTIONS, ISSUE, TEMPERATURE, W
 from limpet.cli.main import run
 from limpet.release.gate import RULES, Verdict, render_sarif
 from limpet.release.gate._issues import find_issue
+from limpet.release.gate.rules import advisories_tested
 
 
 def words(bench: Bench, rule: str) -> str:
     return "; ".join(fault.text for fault in bench.finding(rule).faults)
+
+
+# --- past vulnerabilities
+
+
+def test_an_advisory_that_is_published_and_not_here_is_missed(bench: Bench, tmp_path: Path) -> None:
+    """Taken away before any release had it; and those of another model are not asked for."""
+    for number, model in (("001", "thermostat"), ("008", "thermostat-pro"), ("009", "thermostat")):
+        tree = {"product_tree": {"purl": f"pkg:generic/{model}@1.0.0"}}
+        document = {"document": {"tracking": {"id": f"EX-2026-{number}"}}, **tree}
+        (tmp_path / f"ex-2026-{number}.json").write_bytes(msgspec.json.encode(document))
+    (tmp_path / "feed.json").write_text('{"feed": {}}')
+    with bench.opened() as subject:
+        finding = advisories_tested.judge(replace(subject, published=tmp_path))
+    assert [one.text for one in finding.faults] == ["EX-2026-009 is published, and is not here"]
 
 
 # --- source

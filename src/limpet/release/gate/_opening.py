@@ -17,6 +17,7 @@ from limpet.product import PRODUCT_FILE
 from limpet.release._build import Built, load_built
 from limpet.release._current import load_current
 from limpet.release._interface import newest_before
+from limpet.release.gate._past import ADVISORIES
 from limpet.release.gate._rauc import load_believed
 from limpet.release.gate._subject import Before, Subject
 from limpet.release.sbom import unpack_image
@@ -47,9 +48,10 @@ def open_subject(
 ) -> Iterator[Subject]:
     """The release in `release`, built from `product`, with its image unpacked.
 
-    The release before it comes from `repository`, verified from `root`.
-    Raises `Rejected` for an image that is not the manifest's, `Unavailable` for one that the gate
-    cannot look into whole and for a directory that holds no product, and as `load_current`.
+    The release before it comes from `repository`, verified from `root`; what was published of the
+    product's vulnerabilities lies beside it. Raises `Rejected` for an image that is not the
+    manifest's, `Unavailable` for one that the gate cannot look into whole and for a directory that
+    holds no product, and as `load_current`.
     """
     if not (product / PRODUCT_FILE).is_file():
         raise Unavailable(
@@ -67,6 +69,7 @@ def open_subject(
             advisories=advisories,
             advisories_age=advisories_age,
             tests=tests,
+            published=repository.parent / ADVISORIES if repository is not None else None,
         )
 
 

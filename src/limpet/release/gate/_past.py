@@ -15,7 +15,7 @@ from limpet.errors import Rejected, Unavailable
 from limpet.source import committed_blobs, head_commit, read_committed
 from limpet.storage import read_bounded
 
-__all__ = ["ADVISORIES", "REGRESSION_TEST", "Past", "load_gone", "load_past"]
+__all__ = ["ADVISORIES", "REGRESSION_TEST", "Past", "load_gone", "load_past", "load_published"]
 
 ADVISORIES = "advisories"
 REGRESSION_TEST = "regression-test"
@@ -95,6 +95,21 @@ def load_gone(product: Path, since: str) -> tuple[str, ...]:
         for one in _read(data, Path(name))
     }
     return tuple(sorted(had - {one.id for one in load_past(product)})) if had else ()
+
+
+def load_published(folder: Path | None, model: str) -> tuple[str, ...]:
+    """Ids of the advisories about `model` that lie in `folder`; none where there is no such
+    directory. Raises as `load_past`."""
+    if folder is None or not folder.is_dir():
+        return ()
+    files = sorted(path for path in folder.glob("*.json") if path.is_file())
+    if len(files) > MAX_ADVISORIES:
+        raise Unavailable(f"more than {MAX_ADVISORIES} advisories")
+    about = f'"pkg:generic/{model}@'.encode()
+    found = ((read_bounded(path, max_bytes=MAX_ADVISORY), path.name) for path in files)
+    return tuple(
+        one.id for data, name in found if about in data for one in _read(data, Path(name))[:1]
+    )
 
 
 def _committed(product: Path, commit: str) -> dict[str, str]:

@@ -47,6 +47,7 @@ class Subject:
     advisories: Path | None = None  # the store of known vulnerabilities
     advisories_age: timedelta = timedelta(days=7)  # the oldest that is believed
     tests: Path | None = None  # JUnit result of the product's own suite
+    published: Path | None = None  # the vendor's public advisories, of all its models
     given_up: Event = field(default_factory=Event)  # nobody waits any more: a rule may end at once
 
     @cached_property

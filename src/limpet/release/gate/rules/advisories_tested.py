@@ -1,6 +1,6 @@
 """advisories-tested: every vulnerability that the product had has a test that would find it."""
 
-from limpet.release.gate._past import ADVISORIES, Past, load_gone, load_past
+from limpet.release.gate._past import ADVISORIES, Past, load_gone, load_past, load_published
 from limpet.release.gate._rule import Fault, Finding, Rule, judged, passed
 from limpet.release.gate._subject import Subject
 from limpet.release.testing import Outcome, Result
@@ -11,17 +11,21 @@ __all__ = ["RULE", "judge"]
 def judge(subject: Subject) -> Finding:
     """Every advisory of the product against the result of its tests.
 
-    Those of the release before, too: who takes an advisory away takes its test away.
+    Those of the release before, and those that are published, too: who takes an advisory away
+    takes its test away.
     """
     past, since = load_past(subject.product), subject.last_commit
     gone = load_gone(subject.product, since) if since else ()
-    if not past and not gone:
+    kept = {one.id for one in past}
+    missing = set(load_published(subject.published, subject.manifest.model)) - kept - set(gone)
+    if not (past or gone or missing):
         return passed("the product has no past advisory")
     faults = (
         *(
             Fault(f"{name} was there at the release before, and is gone", ADVISORIES)
             for name in gone
         ),
+        *(Fault(f"{name} is published, and is not here", ADVISORIES) for name in sorted(missing)),
         *(fault for one in past for fault in _faults(one, subject.result)),
     )
     tests = {test for one in past for test in one.tests}
