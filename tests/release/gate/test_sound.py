@@ -38,9 +38,8 @@ def test_the_thermostat_passes_with_its_own_tests_and_the_command_says_so(
 ) -> None:
     """With the packages that it is shipped with, for the gate starts one of its devices.
 
-    It had no vulnerability yet, so the made-up advisory goes; of its tests, the fast ones.
+    Of its tests, the fast ones, and one for the made-up advisory, for it had no vulnerability yet.
     """
-    shutil.rmtree(bench.product / "advisories")
     (bench.product / "device.lock").unlink()
     shutil.copy(EXAMPLE / "vulnerabilities.toml", bench.product)
     renew_dates(bench.product, today=bench.now.date())
@@ -50,9 +49,12 @@ def test_the_thermostat_passes_with_its_own_tests_and_the_command_says_so(
     shutil.copytree(
         EXAMPLE / "tests", bench.product / "tests", ignore=shutil.ignore_patterns("__pycache__")
     )
+    bench.write("tests/test_claim.py", "def test_a_short_code_is_refused():\n    pass\n")
     bench.rebuild("Test it", packages=real_packages())
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    ran = run_tests(bench.product, bench.work / "junit.xml", seconds=120, more=("-k", "control"))
+    ran = run_tests(
+        bench.product, bench.work / "junit.xml", seconds=120, more=("-k", "control or short_code")
+    )
     assert ran.result.cases
     words = ["--release", str(bench.release), "--repository", str(bench.home.repository)]
     words += ["--advisories", str(bench.work / "advisories.sqlite")]
