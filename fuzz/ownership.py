@@ -13,11 +13,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import msgspec
 
 from limpet.crypto.keys import generate_key
-from limpet.crypto.passwords import PasswordProfile, hash_password
+from limpet.crypto.passwords import PasswordProfile, hash_password, is_current
 from limpet.device.accounts import context, service
 from limpet.device.accounts.role import build_service
 from limpet.device.gateway.announcement import Announcement
@@ -53,15 +54,17 @@ _OPENS = {*_BY_CODE, Operation.LOGIN}
 _GIVES_CODE = {Operation.INVITE_PERSON, Operation.OFFER_TRANSFER, Operation.RESET}
 _NAMES = ("owner", "anna")
 
-# The cost of a hash is not under test here, and a fuzzer needs many.
-context.hash_password = functools.partial(hash_password, profile=CHEAP)  # type: ignore[assignment]
-service.is_current = lambda phc: True  # type: ignore[assignment]
-
 
 def run_session(data: bytes) -> None:
     """One life of a device, from its label on."""
     place = SHARED_MEMORY if SHARED_MEMORY.is_dir() else None
-    with tempfile.TemporaryDirectory(prefix="limpet-fuzz-", dir=place) as name:
+    # The cost of a hash is not under test here, and a fuzzer needs many.
+    cheap = functools.partial(hash_password, profile=CHEAP)
+    with (
+        tempfile.TemporaryDirectory(prefix="limpet-fuzz-", dir=place) as name,
+        mock.patch.object(context, "hash_password", cheap),
+        mock.patch.object(service, "is_current", functools.partial(is_current, profile=CHEAP)),
+    ):
         _LOOP.run_until_complete(_Session(Path(name)).run(data))
 
 
