@@ -112,6 +112,13 @@ def test_a_draft_names_versions_by_hash_package_url_and_bill_of_materials() -> N
     ]
 
 
+@pytest.mark.parametrize("bad", ["", "../x", "EX 1", "EX-1\n", ".hidden", "x" * 101])
+def test_an_id_that_is_none_is_told_with_one_that_is(bad: str) -> None:
+    with pytest.raises(Rejected, match="is no id of an advisory") as caught:
+        draft(id=bad)
+    assert "EX-2026-001" in caught.value.hint
+
+
 def test_the_gate_finds_the_regression_test_that_an_advisory_names(tmp_path: Path) -> None:
     save_draft(tmp_path, draft())
     (past,) = load_past(tmp_path)

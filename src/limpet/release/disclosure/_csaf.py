@@ -111,10 +111,14 @@ class Generator(_Part, frozen=True, kw_only=True):
     date: Moment | None = None
 
 
+ID_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9._+-]{0,98}[A-Za-z0-9])?$"
+"""An advisory's: it becomes the name of a file."""
+
+
 class Tracking(_Part, frozen=True, kw_only=True):
     """Which advisory it is, in which revision."""
 
-    id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._+-]{0,98}[A-Za-z0-9])?$")]
+    id: Annotated[str, Meta(pattern=ID_PATTERN)]
     status: Literal["draft", "interim", "final"]
     version: Number
     initial_release_date: Moment

@@ -5,6 +5,7 @@ version with its package URL and the hash of its image, and the tests that keep 
 from coming back, as the gate reads them.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,7 @@ from limpet.release.gate._past import REGRESSION_TEST
 from limpet.wire.release import ReleaseManifest, sbom_path, version_key
 
 from ._csaf import (
+    ID_PATTERN,
     Advisory,
     Branch,
     CvssV3,
@@ -92,7 +94,17 @@ def choose_versions(wanted: str, released: Sequence[str]) -> tuple[str, ...]:
 def draft_advisory(
     order: Order, product: Product, releases: Sequence[ReleaseManifest], *, now: datetime
 ) -> Advisory:
-    """A draft, revision 0. `releases` are those that are published, for hashes and links."""
+    """A draft, revision 0. `releases` are those that are published, for hashes and links.
+
+    Raises `Rejected("bad-id")`.
+    """
+    if not re.fullmatch(ID_PATTERN, order.id):
+        raise Rejected(
+            "bad-id",
+            f"{order.id!r} is no id of an advisory",
+            hint="up to 100 letters, digits and . _ + -, first and last a letter or digit:"
+            " EX-2026-001",
+        )
     published = {one.version: one for one in releases}
     versions = sorted({*order.affected, *([order.fixed] if order.fixed else [])}, key=version_key)
     entries = [_version(product, one, published.get(one), order.host) for one in versions]
