@@ -21,6 +21,7 @@ from limpet.errors import LimpetError, Rejected, Unavailable
 from limpet.product import PRODUCT_FILE, load_product
 from limpet.release.advisories import AdvisoryStore, RemoteDump, load_triage, load_vex
 from limpet.release.watch import (
+    UNMATCHED,
     WATCH_DATABASE,
     Entry,
     Looked,
@@ -311,6 +312,8 @@ def _print(shown: WatchShown) -> None:
         print("  inconclusive: " + ascii(f"{where}{one.message}")[1:-1])
     if len(shown.troubles) > _SHOWN:
         print(f"  and {len(shown.troubles) - _SHOWN} more reasons; see --json")
+    if any(one.reason == UNMATCHED for one in shown.troubles):
+        print("  hint: say in vulnerabilities.toml who watches them, and --product DIR here")
     if shown.undelivered:
         print(f"{shown.undelivered} notes that the webhook did not take")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.release.advisories.mirror import Mirror
-from tests.release.watch.workshop import Field, advisory
+from tests.release.watch.workshop import Field, advisory, bill
 from tests.vendor.workshop import PRODUCT, running
 
 from limpet.audit import Verdict, load_checks
@@ -50,6 +50,18 @@ def test_a_look_shows_what_is_open_and_ends_with_its_status(
     place.store.unlink()
     assert run(typed(place)) == 3
     assert "inconclusive: there is no database" in capsys.readouterr().out
+
+
+def test_what_no_advisories_are_known_for_is_named_with_what_to_do(
+    place: Field, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(typed(place)) == 1
+    assert "hint" not in capsys.readouterr().out
+    place.publish("1.0.1", sbom=bill("1.0.1", "parser@2.0").replace(b"pkg:pypi", b"pkg:generic"))
+    assert run(typed(place)) == 3
+    shown = capsys.readouterr().out
+    assert "inconclusive: thermostat 1.0.1: 1 components" in shown
+    assert "hint: say in vulnerabilities.toml who watches them, and --product DIR here" in shown
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,14 @@ the fixing release took. Judges as the gate does, by `limpet.release.advisories`
 found" for "not there" where data are missing, old or damaged.
 """
 
-from ._looking import WATCH_DATABASE, LookOrder, Statements, look
+from ._looking import UNMATCHED, WATCH_DATABASE, LookOrder, Statements, look
 from ._schedule import watch
 from ._store import WatchStore
 from ._types import Closing, Entry, Looked, Trouble
 from ._webhook import Webhook, make_webhook
 
 __all__ = [
+    "UNMATCHED",
     "WATCH_DATABASE",
     "Closing",
     "Entry",

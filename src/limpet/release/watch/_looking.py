@@ -31,11 +31,13 @@ from ._store import WatchStore
 from ._types import Entry, FieldRelease, Looked, Seen, Sight, Trouble
 from ._webhook import Webhook, deliver, describe
 
-__all__ = ["WATCH_DATABASE", "LookOrder", "Statements", "look"]
+__all__ = ["UNMATCHED", "WATCH_DATABASE", "LookOrder", "Statements", "look"]
 
 WATCH_DATABASE = "watch.sqlite"
 _LOCK = "watch.lock"
 SKEW = timedelta(minutes=5)
+UNMATCHED = "component-unmatched"
+"""The reason of a trouble: there are components that no advisories are known for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +142,7 @@ def _see(found: Field, order: LookOrder, now: datetime, progress: Callable[[str]
         if unknown:
             text = f"{len(unknown)} components: {unknown[0].reason}"
             version = one.release.version
-            troubles.append(Trouble("component-unmatched", text, one.release.model, version))
+            troubles.append(Trouble(UNMATCHED, text, one.release.model, version))
     return Sight(
         now=now,
         seen=seen,
