@@ -98,13 +98,7 @@ def draft_advisory(
 
     Raises `Rejected("bad-id")`.
     """
-    if not re.fullmatch(ID_PATTERN, order.id):
-        raise Rejected(
-            "bad-id",
-            f"{order.id!r} is no id of an advisory",
-            hint="up to 100 letters, digits and . _ + -, first and last a letter or digit:"
-            " EX-2026-001",
-        )
+    _verify_id(order.id)
     published = {one.version: one for one in releases}
     versions = sorted({*order.affected, *([order.fixed] if order.fixed else [])}, key=version_key)
     entries = [_version(product, one, published.get(one), order.host) for one in versions]
@@ -145,6 +139,16 @@ def draft_advisory(
         ),
         vulnerabilities=tuple(vulnerabilities),
     )
+
+
+def _verify_id(advisory_id: str) -> None:
+    if not re.fullmatch(ID_PATTERN, advisory_id):
+        raise Rejected(
+            "bad-id",
+            f"{advisory_id!r} is no id of an advisory",
+            hint="up to 100 letters, digits and . _ + -, first and last a letter or digit:"
+            " EX-2026-001",
+        )
 
 
 def _test_note(test: str) -> Note:
