@@ -11,7 +11,7 @@ __all__ = ["SECONDS", "longest_first"]
 
 SECONDS: Mapping[str, int] = {
     "tests/end_to_end/test_whole_tree.py": 430,
-    "tests/end_to_end/test_killing.py": 260,
+    "tests/end_to_end/test_killing.py": 500,
     "tests/end_to_end/test_demo.py": 260,
     "tests/end_to_end/test_new_product_released.py": 240,
     "tests/end_to_end/test_update.py": 220,
@@ -29,7 +29,7 @@ SECONDS: Mapping[str, int] = {
     "tests/end_to_end/test_wrong_clocks.py": 90,
     "tests/end_to_end/test_support_ends.py": 90,
     "tests/end_to_end/test_new_product.py": 90,
-    "tests/fuzz/test_targets.py": 85,
+    "tests/fuzz/test_targets.py": 140,
     "tests/end_to_end/test_stolen_server.py": 80,
     "tests/device/announcer/test_network.py": 80,
     "tests/device/confine/test_from_inside.py": 55,

@@ -3,7 +3,7 @@
 Every role, the supervisor, and boot, which the test starts again as an init would. While they
 die, guesses at the owner's password go on: what was counted stays counted.
 
-100 kills take about three minutes; `LIMPET_KILLS=1000` is what `.ci/nightly` does.
+200 kills take some five minutes; `LIMPET_KILLS=1000` is what `.ci/nightly` does.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ from limpet.device.accounts.throttle import PASSWORD as THROTTLE
 from limpet.device.accounts.throttle import most_guesses
 from limpet.errors import LimpetError
 
-KILLS = int(os.environ.get("LIMPET_KILLS", "100"))
+KILLS = int(os.environ.get("LIMPET_KILLS", "200"))
 BACK_SECONDS = 150.0  # the longest backoff of the supervisor is 30
 LATEST_KILL = 0.15  # seconds after a change was sent
 VICTIMS = (*ROLES, "supervisor", "boot")
