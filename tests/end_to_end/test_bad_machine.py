@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -278,7 +279,7 @@ def test_a_device_with_damaged_accounts_lets_nobody_in_and_goes_on_working(devic
     accounts.write_bytes(JUNK)
     with running(device) as boot:
         until(lambda: boot.has_logged("running", ALL_ROLES), "it does not run", boot)
-        locked = lambda: boot.has_logged("accounts-locked", "accounts.json")  # noqa: E731
+        locked = partial(boot.has_logged, "accounts-locked", "accounts.json")
         until(locked, "it does not say so", boot)
         listening = device / "run" / "listening.json"
         until(listening.exists, "it does not listen", boot)

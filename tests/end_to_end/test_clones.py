@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,7 @@ def test_a_device_whose_generator_fails_says_so_and_goes_on(home: Home, tmp_path
     directory = make_device(home)
     with running(directory, "--noise-source", str(_stuck(tmp_path))) as device:
         until(lambda: device.has_logged("listening"), "it did not start", device)
-        failing = lambda: device.has_logged("noise-source-failing", "repetition-count")  # noqa: E731
+        failing = partial(device.has_logged, "noise-source-failing", "repetition-count")
         until(failing, "it does not say so", device)
     command = [sys.executable, "-m", "limpet", "device", "status", str(directory)]
     shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=150).stdout

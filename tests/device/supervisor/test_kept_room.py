@@ -1,11 +1,11 @@
 """The way back from a trial where an app leaves no room for it, or is too much to copy."""
 
 import os
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.device.small_disk import small_disk_at
 from tests.device.supervisor.test_kept import NEW, OLD, contents, make_app
 from tests.nesting import nest
 
@@ -28,14 +28,8 @@ from limpet.firmware.slots import (
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    if os.geteuid() != 0:
-        pytest.skip("only root mounts a small file system")
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=8M,nr_inodes=2000", "limpet-test", str(place)]
-    subprocess.run(mount, check=True)
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
+    with small_disk_at(tmp_path / "disk", size=8 << 20, names=2000) as place:
+        yield place
 
 
 def on_trial(root: Path) -> SlotKeeper:

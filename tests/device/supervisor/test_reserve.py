@@ -2,12 +2,12 @@
 
 import asyncio
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
 import pytest
+from tests.device.small_disk import small_disk_at
 
 from limpet.device.link.permits import Role
 from limpet.device.link.start import Start
@@ -28,14 +28,8 @@ DISK, NAMES = 16 * MIB, 4096
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of its own with a bound on names."""
-    if os.geteuid() != 0:
-        pytest.skip("only root mounts a small file system")
-    place = tmp_path / "disk"
-    place.mkdir()
-    options = f"size={DISK},nr_inodes={NAMES}"
-    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "limpet", str(place)], check=True)
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
+    with small_disk_at(tmp_path / "disk", size=DISK, names=NAMES) as place:
+        yield place
 
 
 def fill(place: Path) -> None:
